@@ -1,0 +1,88 @@
+//! Constants that specialise one loaded program. They are read-only data, so the verifier removes what they turn off.
+
+use crate::classify::WORDS;
+use crate::failsafe::{FailsafePort, MAX_FAILSAFE_PORTS};
+
+/// Where a dimension's look-up ends.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Dimension {
+    /// Number of intervals of a searched dimension; 0 for the directly indexed ones.
+    pub intervals: u32,
+    /// First of the special rows (`ABSENT`, `LATER`) in the rows; 0 where the dimension is unused.
+    pub special: u32,
+}
+
+/// Index of each dimension in [`Config::dimensions`].
+pub mod dimension {
+    /// Directly indexed by `kind::of`; `DIRECT[DIRECT_KIND + kind]`.
+    pub const KIND: usize = 0;
+    /// Directly indexed by the upper-layer protocol, 256 = unknown or not IP; `DIRECT[DIRECT_PROTOCOL + protocol]`.
+    pub const PROTOCOL: usize = 1;
+    pub const SOURCE_V4: usize = 2;
+    pub const DESTINATION_V4: usize = 3;
+    pub const SOURCE_V6: usize = 4;
+    pub const DESTINATION_V6: usize = 5;
+    pub const SOURCE_PORT: usize = 6;
+    pub const DESTINATION_PORT: usize = 7;
+    /// Directly indexed by the flags byte; `DIRECT[DIRECT_TCP_FLAGS + flags]`.
+    pub const TCP_FLAGS: usize = 8;
+    /// Searched by `type << 8 | code`, plus 0x1_0000 for ICMPv6.
+    pub const ICMP: usize = 9;
+    pub const COUNT: usize = 10;
+
+    /// Layout of the one directly indexed table.
+    pub const DIRECT_KIND: u32 = 0;
+    pub const DIRECT_PROTOCOL: u32 = 32;
+    pub const DIRECT_TCP_FLAGS: u32 = 32 + 257;
+    pub const DIRECT_LEN: u32 = 32 + 257 + 256;
+}
+
+/// Bits of [`Config::features`]; a clear bit removes the code.
+pub mod features {
+    /// One bit per dimension, at the dimension's index.
+    pub const fn dimension(index: usize) -> u32 {
+        1 << index
+    }
+    /// There is at least one entry.
+    pub const ENTRIES: u32 = 1 << 16;
+    /// Some entry may continue (Next, Audit).
+    pub const CONTINUING: u32 = 1 << 17;
+    pub const FAILSAFE: u32 = 1 << 18;
+    pub const BALANCER: u32 = 1 << 19;
+    pub const DECAP: u32 = 1 << 20;
+}
+
+/// The program's read-only global `CONFIG`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Config {
+    pub features: u32,
+    /// Words of a row in use, 1..=WORDS.
+    pub words: u32,
+    pub dimensions: [Dimension; crate::dimension::COUNT],
+    /// Entries that apply on this interface: the agent sets the bits of the filters that select it.
+    pub mask: [u64; WORDS],
+    /// TCP ports of this node that failsafe keeps open; unused ones are zero.
+    pub failsafe_ports: [FailsafePort; MAX_FAILSAFE_PORTS],
+    /// Failsafe packets per second of one source above which the rules apply again.
+    pub failsafe_rate: u32,
+    /// Tokens that a source may save up.
+    pub failsafe_burst: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            features: 0,
+            words: 1,
+            dimensions: [Dimension::default(); crate::dimension::COUNT],
+            mask: [0; WORDS],
+            failsafe_ports: [FailsafePort::default(); MAX_FAILSAFE_PORTS],
+            failsafe_rate: 0,
+            failsafe_burst: 0,
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Counters: a per-CPU array of [`Counter`], pinned for the node's life and shared by every program.
+
+/// Slots for rules, defaults and balancer targets on one node. The agent keeps which (policy uid, name) owns which.
+pub const MAX_SLOTS: u32 = 4096;
+/// Counters of one slot, one per [`Counted`].
+pub const VERDICTS: u32 = 4;
+/// Test runs (ingress interface 1, the loopback) count this many elements higher, so that they never touch live counters.
+pub const STAGED_OFFSET: u32 = MAX_SLOTS * VERDICTS;
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Counter {
+    pub packets: u64,
+    /// Frame length from the Ethernet header on, without FCS.
+    pub bytes: u64,
+}
+
+/// What happened to a packet at an entry: element `slot * VERDICTS + counted` of the counter array.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    Pass = 0,
+    Drop = 1,
+    Next = 2,
+    /// Matched in Audit: it would have done its action.
+    Audited = 3,
+}
+
+/// Elements of the per-CPU array of node statistics.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stat {
+    /// Every packet seen.
+    Packets = 0,
+    Malformed = 1,
+    FailsafePassed = 2,
+    /// Failsafe packets above the source's rate, which the rules then judged.
+    FailsafeLimited = 3,
+    Transmitted = 4,
+    /// No healthy backend behind the VIP.
+    NoBackend = 5,
+    /// Too long after encapsulation for the next hop's MTU.
+    Oversize = 6,
+    Decapsulated = 7,
+    /// No next hop known for the backend.
+    NoNextHop = 8,
+    /// Encapsulated packets whose outer source is no balancer of the plan.
+    DecapRefused = 9,
+}
+/// Elements of the statistics array; the second half is for test runs.
+pub const STATS: u32 = 16;

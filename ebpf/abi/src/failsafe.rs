@@ -1,0 +1,38 @@
+//! Failsafe: traffic that no rule can cut, known by this node's addresses and by exact remote endpoints.
+
+use crate::Address;
+
+pub const MAX_FAILSAFE_PORTS: usize = 8;
+/// Hashed token buckets, one per source; the second half is for test runs.
+pub const FAILSAFE_BUCKETS: u32 = 4096;
+
+/// A local port that stays reachable at this node's own addresses.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct FailsafePort {
+    /// Host byte order; 0 = unused.
+    pub port: u16,
+    /// 6 TCP, 17 UDP.
+    pub protocol: u8,
+    pub reserved: u8,
+}
+
+/// Key of the set of this node's own addresses that are no VIP.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct NodeAddress {
+    pub address: Address,
+}
+
+/// Key of the set of remote control-plane endpoints (operator, API server, configured BGP peers).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct ControlPeer {
+    pub address: Address,
+    /// The remote's TCP port, host byte order.
+    pub port: u16,
+    pub reserved: [u8; 2],
+}

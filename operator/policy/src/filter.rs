@@ -1,0 +1,133 @@
+//! A packet filter: ordered rules, the first match decides.
+
+use ipnet::{Ipv4Net, Ipv6Net};
+use serde::{Deserialize, Serialize};
+
+use crate::selection::{AttachMode, Interfaces, NodeSelector, ObjectRef};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    pub object: ObjectRef,
+    pub nodes: NodeSelector,
+    pub interfaces: Interfaces,
+    pub attach: AttachMode,
+    pub mode: Mode,
+    /// Filters run highest first, then by name.
+    pub priority: i32,
+    pub default_action: Action,
+    pub malformed: Malformed,
+    pub rules: Vec<Rule>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    pub name: String,
+    pub action: Action,
+    pub mode: Mode,
+    pub later_fragments: LaterFragments,
+    pub matches: Match,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Action {
+    /// Ends the filters; the packet still goes to the balancer.
+    Pass,
+    Drop,
+    /// Leave this filter at once, its default action included.
+    Next,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mode {
+    #[default]
+    Enforce,
+    Audit,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Malformed {
+    #[default]
+    Pass,
+    Drop,
+}
+
+/// What a rule with layer-4 fields does with a later fragment, which carries none.
+/// Already resolved here: the API's default is `MatchL3` for Pass and `NoMatch` for every other action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LaterFragments {
+    MatchL3,
+    NoMatch,
+    /// Drop the fragment if the rule's other fields match.
+    Drop,
+}
+
+/// All fields must match; `None` or an empty list matches everything; a list inside a field is "any of".
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Match {
+    pub sources: Option<PrefixSet>,
+    pub destinations: Option<PrefixSet>,
+    /// Upper-layer protocol numbers after IPv6 extension headers.
+    pub protocols: Vec<u8>,
+    pub source_ports: Vec<PortRange>,
+    pub destination_ports: Vec<PortRange>,
+    pub tcp_flags: Option<TcpFlags>,
+    pub icmp: Vec<IcmpMatch>,
+    pub fragments: Vec<FragmentKind>,
+}
+
+/// In any prefix and in no exception. Only `except` given: any address of either family but those.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrefixSet {
+    pub v4: Vec<Ipv4Net>,
+    pub v6: Vec<Ipv6Net>,
+    pub except_v4: Vec<Ipv4Net>,
+    pub except_v6: Vec<Ipv6Net>,
+}
+
+/// Both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortRange {
+    pub first: u16,
+    pub last: u16,
+}
+
+/// Masks over the TCP flags byte: FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32, ECE 64, CWR 128.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TcpFlags {
+    pub set: u8,
+    pub unset: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IcmpMatch {
+    pub family: IcmpFamily,
+    pub icmp_type: u8,
+    /// `None` = any code.
+    pub code: Option<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IcmpFamily {
+    V4,
+    V6,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FragmentKind {
+    /// Not a fragment.
+    None,
+    First,
+    Later,
+    /// A first fragment without its whole layer-4 header, or a later one at offset 1.
+    Tiny,
+}
+
+impl Match {
+    /// Whether a field looks at layer 4, which a later fragment lacks.
+    pub fn has_layer4_fields(&self) -> bool {
+        !self.source_ports.is_empty()
+            || !self.destination_ports.is_empty()
+            || self.tcp_flags.is_some()
+            || !self.icmp.is_empty()
+    }
+}

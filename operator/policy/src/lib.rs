@@ -1,0 +1,15 @@
+//! The domain: policies as the compiler and the interpreter take them. Pure data with few methods, no I/O.
+//!
+//! `sluice-admit` makes these values from API objects; what it lets through satisfies the bounds that each field states,
+//! and everything behind it relies on them.
+
+pub mod balancer;
+pub mod filter;
+pub mod selection;
+
+pub use balancer::{Backend, Balancer, HealthCheck, VipPort};
+pub use filter::{
+    Action, Filter, FragmentKind, IcmpFamily, IcmpMatch, LaterFragments, Malformed, Match, Mode, PortRange, PrefixSet,
+    Rule, TcpFlags,
+};
+pub use selection::{AttachMode, Interfaces, NodeSelector, ObjectRef, Requirement};

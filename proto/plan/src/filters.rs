@@ -1,0 +1,73 @@
+//! The filters of a plan and the classifier's tables.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Hash;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filters {
+    /// In evaluation order.
+    pub parts: Vec<FilterPart>,
+    pub tables: FilterTables,
+}
+
+/// The object behind a part of a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PolicyRef {
+    pub kind: String,
+    pub namespace: String,
+    pub name: String,
+    pub uid: String,
+    pub generation: i64,
+    /// Hash of the validated policy: what `status.hash` shows.
+    pub hash: Hash,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilterPart {
+    pub policy: PolicyRef,
+    pub interfaces: Interfaces,
+    pub attach: AttachMode,
+    pub audit: bool,
+    /// Entries `first..end` of the tables are this filter's.
+    pub first: u16,
+    pub end: u16,
+    /// Rule names in order; entry `first + i` is rule `i`.
+    pub rules: Vec<String>,
+}
+
+/// As in the API; resolved by each agent against its own interfaces, so that one that comes later is covered too.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interfaces {
+    pub names: Vec<String>,
+    pub patterns: Vec<String>,
+    pub default_route: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum AttachMode {
+    #[default]
+    Auto,
+    Native,
+    Generic,
+}
+
+/// Contents of the kernel's tables; element types are those of `sluice-abi`, as bytes in the machine's order
+/// (little endian: the data plane is built for `bpfel`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilterTables {
+    /// `sluice_abi::features`: one bit per used dimension, ENTRIES, CONTINUING.
+    pub features: u32,
+    /// Words of each row in use.
+    pub words: u32,
+    /// `[Dimension; dimension::COUNT]`.
+    pub dimensions: Vec<u8>,
+    /// `[Entry]`.
+    pub entries: Vec<u8>,
+    /// `[Row]`.
+    pub rows: Vec<u8>,
+    /// `[u32; DIRECT_LEN]`: row of each directly indexed value.
+    pub direct: Vec<u8>,
+    /// `[Bound32]` or, for the IPv6 dimensions, `[Bound128]`, by dimension index; empty where unused.
+    pub bounds: Vec<Vec<u8>>,
+}

@@ -1,0 +1,64 @@
+//! Fleet configuration: what authors of policies cannot change.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// Read from the chart's values or, in directory mode, from `fleet.yaml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Fleet {
+    pub failsafe: Failsafe,
+    pub address_pools: Vec<AddressPool>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Failsafe {
+    /// Local ports that stay reachable at a node's own addresses that are no VIP (at most 8).
+    pub ports: Vec<FailsafeEntry>,
+    /// Packets per second of one source above which the rules apply again.
+    pub packets_per_second: u32,
+    /// Packets that a quiet source may send at once.
+    pub burst: u32,
+    /// Remote endpoints whose replies (this address, this source port, ACK set) are always let in.
+    pub control_endpoints: Vec<ControlEndpoint>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailsafeEntry {
+    pub port: u16,
+    /// 6 TCP, 17 UDP.
+    pub protocol: u8,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ControlEndpoint {
+    pub address: IpAddr,
+    pub port: u16,
+}
+
+/// VIPs that balancers of the named namespaces may claim.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct AddressPool {
+    pub name: String,
+    /// Prefixes, as `203.0.113.0/24`.
+    pub prefixes: Vec<String>,
+    /// Empty = every namespace.
+    pub namespaces: Vec<String>,
+}
+
+impl Default for Failsafe {
+    /// SSH, kubelet, API server and the operator's port, at 1,000 packets per second and source.
+    fn default() -> Self {
+        Failsafe {
+            ports: [22, 10250, 6443, 9443].map(|port| FailsafeEntry { port, protocol: 6 }).to_vec(),
+            packets_per_second: 1000,
+            burst: 2000,
+            control_endpoints: Vec::new(),
+        }
+    }
+}

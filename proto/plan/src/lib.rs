@@ -1,0 +1,33 @@
+//! The plan: what one class of nodes has to enforce, as the operator compiles it and the agents load it.
+//!
+//! A plan is plain data with one canonical encoding, so that the same input gives the same bytes and the same hash on
+//! every replica, and so that an agent can recompute the hash from what its kernel returns.
+
+mod encoding;
+mod epoch;
+mod filters;
+mod balancers;
+mod fleet;
+
+pub use balancers::{BalancerPart, Balancers, BalancerTables, HealthCheck, TargetRef, VipRef};
+pub use encoding::{DecodeError, Hash, decode, encode};
+pub use epoch::Epoch;
+pub use filters::{FilterPart, FilterTables, Filters, Interfaces, AttachMode, PolicyRef};
+pub use fleet::{AddressPool, ControlEndpoint, Failsafe, FailsafeEntry, Fleet};
+
+use serde::{Deserialize, Serialize};
+
+/// Everything for one class of nodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodePlan {
+    pub filters: Filters,
+    pub balancers: Balancers,
+    pub failsafe: Failsafe,
+}
+
+impl NodePlan {
+    /// Hash of the canonical encoding; names this plan in the protocol, in status and in the agent's store.
+    pub fn hash(&self) -> Hash {
+        Hash::of(&encode(self))
+    }
+}
