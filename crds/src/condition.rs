@@ -1,0 +1,76 @@
+//! Conditions as kstatus reads them, and the reasons that this operator gives.
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+/// Room for the five types used now and for what others add.
+pub const MAX_CONDITIONS: usize = 16;
+
+/// The values of a condition's `type`.
+pub mod condition_type {
+    /// The object is valid and compiles, and no other object has the better claim.
+    pub const ACCEPTED: &str = "Accepted";
+    /// Nodes have read back exactly this generation from their kernels.
+    pub const PROGRAMMED: &str = "Programmed";
+    /// Every selected node that can be reached enforces exactly this generation.
+    pub const READY: &str = "Ready";
+    /// Present, and True, only while a change is on its way to the nodes (kstatus).
+    pub const RECONCILING: &str = "Reconciling";
+    /// Present, and True, only while no progress is possible without a change by the user (kstatus).
+    pub const STALLED: &str = "Stalled";
+}
+
+/// The values of a condition's `reason`.
+pub mod reason {
+    /// Accepted is True: the object compiles.
+    pub const ACCEPTED: &str = "Accepted";
+    /// Accepted is False: a field has a value that cannot be compiled; the message names it.
+    pub const INVALID: &str = "Invalid";
+    /// Accepted is False: an older object claims the same address.
+    pub const CONFLICT: &str = "Conflict";
+    /// Accepted is False: the address lies in no pool that is granted to this namespace.
+    pub const ADDRESS_NOT_GRANTED: &str = "AddressNotGranted";
+    /// Accepted is False: the address belongs to a node, Service, pod or failsafe entry.
+    pub const ADDRESS_IN_USE: &str = "AddressInUse";
+    /// Programmed or Ready is True.
+    pub const PROGRAMMED: &str = "Programmed";
+    /// Programmed or Ready is False: nodes have not confirmed this generation yet.
+    pub const PENDING: &str = "Pending";
+    /// Programmed or Ready is False: at least one node refused it; `status.nodes.failing` has the reasons.
+    pub const REJECTED: &str = "Rejected";
+    /// Ready is False: more nodes are silent than may be.
+    pub const UNREACHABLE: &str = "Unreachable";
+    /// Ready is False: the node selector or the interface selection matches nothing.
+    pub const NO_NODES: &str = "NoNodes";
+    /// Ready is False: no backend of the balancer passes its health check.
+    pub const NO_HEALTHY_BACKENDS: &str = "NoHealthyBackends";
+    /// The source lost most of its objects at once; the last good state is held until it is confirmed.
+    pub const MASS_DELETION: &str = "MassDeletion";
+    /// Stalled is True, or a node rejects: hardware takes VLAN tags off before XDP sees the frame.
+    pub const VLAN_TAGS_STRIPPED: &str = "VlanTagsStripped";
+}
+
+/// The upstream type lacks the list map, without which two writers would replace each other's conditions.
+pub(crate) fn conditions_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "description": "Accepted, Programmed and Ready; Reconciling and Stalled while abnormal. Each carries the \
+            generation it speaks of.",
+        "maxItems": MAX_CONDITIONS,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+        "items": {
+            "type": "object",
+            "required": ["type", "status", "lastTransitionTime", "reason", "message"],
+            "properties": {
+                "type": {"type": "string", "maxLength": 316, "description": "Accepted, Programmed, Ready, Reconciling or Stalled."},
+                "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
+                "observedGeneration": {"type": "integer", "format": "int64", "minimum": 0, "description": "The metadata.generation that this condition speaks of."},
+                "lastTransitionTime": {"type": "string", "format": "date-time", "description": "When status changed last."},
+                "reason": {"type": "string", "minLength": 1, "maxLength": 1024, "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", "description": "One word for programs."},
+                "message": {"type": "string", "maxLength": 32768, "description": "A sentence for people, with the way out."}
+            }
+        }
+    })
+}

@@ -1,0 +1,169 @@
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::condition::conditions_schema;
+use crate::selector::node_selector_schema;
+use crate::{Condition, FilterRule, InterfaceSelector, LabelSelector, NodeSummary};
+
+/// How many rules a filter may have.
+pub const MAX_RULES: usize = 256;
+
+/// An XdpFilter is an ordered list of rules that packets meet in the driver of selected interfaces, before the node's network stack.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[kube(
+    group = "sluice.dev",
+    version = "v1alpha1",
+    kind = "XdpFilter",
+    plural = "xdpfilters",
+    shortname = "xf",
+    category = "sluice",
+    status = "XdpFilterStatus",
+    derive = "PartialEq",
+    doc = "An XdpFilter is an ordered list of rules that packets meet in the driver of selected interfaces, before the node's network stack.",
+    printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode"),
+    printcolumn(name = "Rules", type_ = "integer", json_path = ".status.rules"),
+    printcolumn(name = "Nodes", type_ = "string", json_path = ".status.nodes.summary"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        priority = "1"
+    ),
+    printcolumn(name = "Hash", type_ = "string", json_path = ".status.hash", priority = "1"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("self.metadata.name.size() <= 63")
+        .message("the name is longer than 63 characters, which counters and metrics carry: shorten it")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct XdpFilterSpec {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "node_selector_schema")]
+    pub node_selector: Option<LabelSelector>,
+    /// The interfaces of a selected node that the filter is attached to.
+    pub interfaces: InterfaceSelector,
+    /// How the program is attached.
+    #[serde(default)]
+    pub attach: Attach,
+    /// Filters on one interface run highest priority first, equal ones by name. Default: 0.
+    #[serde(default)]
+    #[schemars(range(min = -32768, max = 32767))]
+    pub priority: i32,
+    /// Enforce, or Audit: nothing is decided, what would have been dropped is counted. Default: Enforce.
+    #[serde(default)]
+    pub mode: Mode,
+    /// What happens to a packet that no rule decided. Next: the next filter, and after the last one the load balancer and the stack.
+    /// Pass: ends the filters. Drop: the packet ends here; packets without an IP header, other than ARP, included. Default: Next.
+    #[serde(default)]
+    pub default_action: DefaultAction,
+    /// What happens to a packet with a broken or truncated header (runts, bad lengths) that no rule decided; the fields of its intact
+    /// layers are matched first. Counted in either case. Default: Pass.
+    #[serde(default)]
+    pub malformed: MalformedAction,
+    /// The rules in the order in which they are tried; the first match decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = "MAX_RULES"))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    #[x_kube(validation = Rule::new("self.transformMapEntry(i, r, {r.name: i}).size() == self.size()")
+        .message("rule names must be unique: rename one of the two"))]
+    pub rules: Vec<FilterRule>,
+}
+
+/// How a program is attached to an interface.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Attach {
+    /// Native: in the driver, or the node rejects the filter. Generic: in the network stack, slower, with any driver. Auto: Native, and Generic where
+    /// the driver has no native XDP, which status then says. Default: Auto.
+    #[serde(default)]
+    pub mode: AttachMode,
+}
+
+/// Where in the kernel a program runs.
+#[derive(
+    JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash,
+)]
+#[schemars(inline)]
+pub enum AttachMode {
+    #[default]
+    Auto,
+    Native,
+    Generic,
+}
+
+/// Whether verdicts take effect.
+#[derive(
+    JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash,
+)]
+#[schemars(inline)]
+pub enum Mode {
+    #[default]
+    Enforce,
+    Audit,
+}
+
+/// What happens to a packet that no rule decided.
+#[derive(
+    JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash,
+)]
+#[schemars(inline)]
+pub enum DefaultAction {
+    #[default]
+    Next,
+    Pass,
+    Drop,
+}
+
+/// What happens to a malformed packet that no rule decided.
+#[derive(
+    JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash,
+)]
+#[schemars(inline)]
+pub enum MalformedAction {
+    #[default]
+    Pass,
+    Drop,
+}
+
+/// What the operator knows of the filter.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct XdpFilterStatus {
+    /// The metadata.generation that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "conditions_schema")]
+    pub conditions: Vec<Condition>,
+    /// The hash of what this generation compiles to, which nodes read back from their kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub hash: Option<String>,
+    /// How many rules this generation has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<u32>,
+    /// How far this generation has come on the selected nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<NodeSummary>,
+    /// A coarse summary of what was dropped; metrics and `kubectl sluice get counters` have the exact counters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<DroppedSummary>,
+}
+
+/// Packets dropped on all nodes together.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct DroppedSummary {
+    /// Packets dropped since the filter was made; under Audit those that would have been.
+    pub packets: u64,
+    /// Packets a second over the last interval, rounded.
+    pub per_second: u64,
+    /// When the numbers were taken (RFC 3339).
+    #[schemars(length(max = 64))]
+    pub observed_at: String,
+}

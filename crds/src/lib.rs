@@ -1,0 +1,57 @@
+//! The custom resources of `sluice.dev/v1alpha1`: what a user may write, what the operator writes back, and
+//! the schema by which an API server refuses bad input before anything of Sluice sees it.
+//!
+//! The crate holds plain types and their schema; it has no client and does no I/O but in `crdgen`, which
+//! writes the generated YAML. Checks that CEL makes on an API server are made for directory mode by
+//! `sluice-policy`; `tests/bad` is the list of objects that both must refuse.
+//!
+//! The types tolerate unknown fields, because an operator must go on reading objects of a newer schema;
+//! [`unknown_fields`] finds them where the author should be told.
+
+mod backends;
+mod cidr;
+mod condition;
+mod duration;
+mod filter;
+mod generate;
+mod interfaces;
+mod kind;
+mod load_balancer;
+mod matching;
+mod node;
+mod node_summary;
+mod ports;
+mod protocol;
+mod rule;
+mod selector;
+mod text;
+mod unknown;
+
+pub use backends::{Backends, MAX_BACKENDS, StaticBackend};
+pub use cidr::{Cidr, IpAddress};
+pub use condition::{Condition, MAX_CONDITIONS, condition_type, reason};
+pub use duration::Duration;
+pub use filter::{
+    Attach, AttachMode, DefaultAction, DroppedSummary, MAX_RULES, MalformedAction, Mode, XdpFilter,
+    XdpFilterSpec, XdpFilterStatus,
+};
+pub use generate::{definition, definition_yaml};
+pub use interfaces::{InterfaceName, InterfacePattern, InterfaceSelector};
+pub use kind::{API_VERSION, GROUP, Kind, VERSION};
+pub use load_balancer::{
+    BackendHealth, BackendStatus, Forwarding, ForwardingMode, Hashing, HealthCheck, MAX_ADDRESSES, MAX_PORTS,
+    PortStatus, ServicePort, ServiceProtocol, TcpProbe, XdpLoadBalancer, XdpLoadBalancerSpec,
+    XdpLoadBalancerStatus,
+};
+pub use matching::{
+    AddressMatch, FragmentKind, IcmpFamily, IcmpMatch, MAX_ENTRIES, Match, TcpFlag, TcpFlagsMatch,
+};
+pub use node::{
+    ForeignProgram, MAX_NICS, Nic, NicQueues, Softnet, XdpMode, XdpNode, XdpNodeSpec, XdpNodeStatus,
+};
+pub use node_summary::{FailingNode, MAX_FAILING_NODES, NodeSummary};
+pub use ports::PortRange;
+pub use protocol::{Protocol, protocol_name, protocol_names, protocol_number};
+pub use rule::{FilterRule, LaterFragments, RuleAction};
+pub use selector::LabelSelector;
+pub use unknown::{UnknownField, nearest, unknown_fields};

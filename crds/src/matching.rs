@@ -1,0 +1,179 @@
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Cidr, PortRange, Protocol};
+
+/// How many entries a list of a match may have.
+pub const MAX_ENTRIES: usize = 64;
+
+/// What a packet must be like. All fields given must match; a list inside a field is "any of". Without any field every packet matches.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(
+    "!((has(self.sourcePorts) && self.sourcePorts.size() > 0) || (has(self.destinationPorts) && self.destinationPorts.size() > 0)) \
+     || !has(self.protocols) || self.protocols.size() == 0 \
+     || self.protocols.exists(p, p in ['TCP', 'UDP', 'UDPLite', 'SCTP', 'DCCP', '6', '17', '33', '132', '136'])",
+).message("ports beside protocols that have none never match: add TCP, UDP, UDPLite, SCTP or DCCP to protocols, or remove the ports"))]
+#[x_kube(validation = Rule::new(
+    "!has(self.tcpFlags) || !has(self.protocols) || self.protocols.size() == 0 || self.protocols.exists(p, p in ['TCP', '6'])",
+).message("tcpFlags beside protocols without TCP never match: add TCP to protocols, or remove tcpFlags"))]
+#[x_kube(validation = Rule::new(
+    "!has(self.icmp) || self.icmp.size() == 0 || !has(self.protocols) || self.protocols.size() == 0 \
+     || self.protocols.exists(p, p in ['ICMP', 'IPv6-ICMP', '1', '58'])",
+).message("icmp beside protocols without ICMP never matches: add ICMP or IPv6-ICMP to protocols, or remove icmp"))]
+#[x_kube(validation = Rule::new(
+    "!has(self.icmp) || self.icmp.size() == 0 || !(has(self.tcpFlags) || (has(self.sourcePorts) && self.sourcePorts.size() > 0) \
+     || (has(self.destinationPorts) && self.destinationPorts.size() > 0))",
+).message("icmp beside ports or tcpFlags never matches: write two rules"))]
+pub struct Match {
+    /// Where the packet comes from. A packet without an IP header does not match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<AddressMatch>,
+    /// Where the packet goes to. A packet without an IP header does not match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destinations: Option<AddressMatch>,
+    /// The protocol above IP, behind every IPv6 extension header: names as IANA has them (TCP, UDP, ICMP, IPv6-ICMP, GRE, ESP, SCTP …) or
+    /// numbers from "0" to "255". IP in IP (RFC 2003) is IPv4; the name IPIP is number 94.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = "MAX_ENTRIES"))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub protocols: Vec<Protocol>,
+    /// Source ports of TCP, UDP, UDP-Lite, SCTP and DCCP: "53", or "8000-8100" with both ends included. Any other protocol does not match,
+    /// nor does a later fragment, which carries no ports (see laterFragments).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = "MAX_ENTRIES"))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub source_ports: Vec<PortRange>,
+    /// Destination ports, as sourcePorts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = "MAX_ENTRIES"))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub destination_ports: Vec<PortRange>,
+    /// Flags of the TCP header (RFC 9293, RFC 3168). A packet that is not TCP does not match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcp_flags: Option<TcpFlagsMatch>,
+    /// ICMP types and codes (RFC 792, RFC 4443). A packet that is not ICMP of the entry's family does not match.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = "MAX_ENTRIES"))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub icmp: Vec<IcmpMatch>,
+    /// What kind of fragment the packet is. None: not a fragment. First: at offset 0 with more to come. Later: at a higher offset.
+    /// Tiny: a first fragment without its whole TCP, UDP or ICMP header, or a later one at offset 1 (RFC 1858), each also First or Later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub fragments: Vec<FragmentKind>,
+}
+
+impl Match {
+    /// True where no field is given, so that every packet matches.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// True where a field reads a header above IP, which a later fragment does not carry.
+    pub fn has_l4_fields(&self) -> bool {
+        !self.source_ports.is_empty()
+            || !self.destination_ports.is_empty()
+            || self.tcp_flags.is_some()
+            || !self.icmp.is_empty()
+    }
+}
+
+/// Addresses: in any of cidrs and in none of except.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct AddressMatch {
+    /// IPv4 and IPv6 prefixes, 192.0.2.0/24 or 2001:db8::/32, without host bits. One of them must hold the address.
+    #[schemars(length(min = 1, max = "MAX_ENTRIES"))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub cidrs: Vec<Cidr>,
+    /// Prefixes that are taken out again: an address in one of them does not match.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = "MAX_ENTRIES"))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub except: Vec<Cidr>,
+}
+
+/// Flags that must be set and flags that must not; the others do not matter.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(
+    "(has(self.set) && self.set.size() > 0) || (has(self.unset) && self.unset.size() > 0)",
+).message("no flag is named: write set or unset, or remove tcpFlags"))]
+#[x_kube(validation = Rule::new(
+    "!has(self.set) || !has(self.unset) || !self.set.exists(f, f in self.unset)",
+).message("a flag cannot be both set and unset: remove it from one of them"))]
+pub struct TcpFlagsMatch {
+    /// Flags that must all be set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub set: Vec<TcpFlag>,
+    /// Flags of which none may be set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub unset: Vec<TcpFlag>,
+}
+
+/// A flag of the TCP header.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[serde(rename_all = "UPPERCASE")]
+#[schemars(inline)]
+pub enum TcpFlag {
+    Fin,
+    Syn,
+    Rst,
+    Psh,
+    Ack,
+    Urg,
+    Ece,
+    Cwr,
+}
+
+/// ICMP messages of one family.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.code) || has(self.type)")
+    .message("a code means nothing without its type: add type"))]
+pub struct IcmpMatch {
+    /// IPv4 for ICMP (protocol 1), IPv6 for ICMPv6 (protocol 58). Default: IPv4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<IcmpFamily>,
+    /// The message's type, 0 to 255: 8 is IPv4's echo request, 128 IPv6's. Default: any type.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub icmp_type: Option<u8>,
+    /// The message's code, 0 to 255. Default: any code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u8>,
+}
+
+impl IcmpMatch {
+    /// The family with its default filled in.
+    pub fn family(&self) -> IcmpFamily {
+        self.family.unwrap_or_default()
+    }
+}
+
+/// The address family of an ICMP message.
+#[derive(
+    JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash,
+)]
+#[schemars(inline)]
+pub enum IcmpFamily {
+    #[default]
+    IPv4,
+    IPv6,
+}
+
+/// What kind of fragment a packet is.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[schemars(inline)]
+pub enum FragmentKind {
+    None,
+    First,
+    Later,
+    Tiny,
+}
