@@ -29,6 +29,9 @@ text_type! {
         }, {
             "rule": "!isIP(self) || ip.isCanonical(self)",
             "messageExpression": "'\"%s\" is not in canonical form: write %s'.format([self, string(ip(self))])"
+        }, {
+            "rule": "!isIP(self) || ip(self).isGlobalUnicast()",
+            "messageExpression": "'\"' + self + '\" is a loopback, link-local, multicast or unspecified address: write a unicast address'"
         }]
     }
 }

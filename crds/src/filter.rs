@@ -58,7 +58,8 @@ pub struct XdpFilterSpec {
     #[serde(default)]
     pub mode: Mode,
     /// What happens to a packet that no rule decided. Next: the next filter, and after the last one the load balancer and the stack.
-    /// Pass: ends the filters. Drop: the packet ends here; packets without an IP header, other than ARP, included. Default: Next.
+    /// Pass: ends the filters. Drop: the packet ends here, whatever it is; only failsafe traffic (ARP, neighbour discovery, the node's
+    /// own control connections) has passed before. Default: Next.
     #[serde(default)]
     pub default_action: DefaultAction,
     /// What happens to a packet with a broken or truncated header (runts, bad lengths) that no rule decided; the fields of its intact

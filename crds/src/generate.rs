@@ -25,7 +25,8 @@ pub fn definition_yaml(kind: Kind) -> String {
 }
 
 /// Removes what schemars says and an API server complains about or shows badly: the unsigned formats, which make
-/// every apply print a warning, and the null that stands for an absent enum, which `explain` shows as a value.
+/// every apply print a warning, the null that stands for an absent enum, which `explain` shows as a value, and the
+/// line breaks of doc comments, which are the source's and not the text's.
 fn tidy(value: &mut Value) {
     match value {
         Value::Object(map) => {
@@ -38,6 +39,9 @@ fn tidy(value: &mut Value) {
                 if values.len() < before {
                     map.remove("nullable");
                 }
+            }
+            if let Some(Value::String(text)) = map.get_mut("description") {
+                *text = text.lines().collect::<Vec<_>>().join(" ");
             }
             map.values_mut().for_each(tidy);
         }

@@ -46,6 +46,14 @@ pub const MAX_PORTS: usize = 16;
         .message("the name is longer than 63 characters, which counters and metrics carry: shorten it")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(
+    "!has(self.backends.static) || [true, false].all(v6, self.addresses.exists(a, a.contains(':') == v6) \
+     == self.backends.static.exists(b, b.address.contains(':') == v6))",
+).message("addresses and backends differ in their families, IPv4 and IPv6, and a packet is forwarded within its own: \
+    add the missing address or backend, or remove the other side's"))]
+#[x_kube(validation = Rule::new(
+    "!has(self.backends.static) || !self.backends.static.exists(b, b.address in self.addresses)",
+).message("a virtual address is its own backend: write the server's own address"))]
 pub struct XdpLoadBalancerSpec {
     /// The virtual addresses (VIPs), IPv4 and IPv6, from a pool that is granted to this namespace.
     #[schemars(length(min = 1, max = "MAX_ADDRESSES"))]
@@ -161,11 +169,11 @@ pub struct HealthCheck {
     /// So many passes in a row make an unhealthy backend healthy, 1 to 32. Default: 2.
     #[serde(default = "default_rise")]
     #[schemars(range(min = 1, max = 32))]
-    pub rise: u16,
+    pub rise: u32,
     /// So many failures in a row make a healthy backend unhealthy, 1 to 32. Default: 3.
     #[serde(default = "default_fall")]
     #[schemars(range(min = 1, max = 32))]
-    pub fall: u16,
+    pub fall: u32,
 }
 
 fn default_interval() -> Duration {
@@ -176,11 +184,11 @@ fn default_timeout() -> Duration {
     "1s".into()
 }
 
-const fn default_rise() -> u16 {
+const fn default_rise() -> u32 {
     2
 }
 
-const fn default_fall() -> u16 {
+const fn default_fall() -> u32 {
     3
 }
 

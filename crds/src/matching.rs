@@ -84,9 +84,14 @@ impl Match {
 /// Addresses: in any of cidrs and in none of except.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(
+    "(has(self.cidrs) && self.cidrs.size() > 0) || (has(self.except) && self.except.size() > 0)",
+).message("no prefix is named: write cidrs or except, or remove the field"))]
 pub struct AddressMatch {
-    /// IPv4 and IPv6 prefixes, 192.0.2.0/24 or 2001:db8::/32, without host bits. One of them must hold the address.
-    #[schemars(length(min = 1, max = "MAX_ENTRIES"))]
+    /// IPv4 and IPv6 prefixes, 192.0.2.0/24 or 2001:db8::/32, without host bits; one of them must hold the address.
+    /// The families are kept apart: 0.0.0.0/0 holds no IPv6 address. Default: any address of either family.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = "MAX_ENTRIES"))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub cidrs: Vec<Cidr>,
     /// Prefixes that are taken out again: an address in one of them does not match.
