@@ -101,8 +101,9 @@ pub struct TcpFlags {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IcmpMatch {
     pub family: IcmpFamily,
-    pub icmp_type: u8,
-    /// `None` = any code.
+    /// `None` = any type.
+    pub icmp_type: Option<u8>,
+    /// `None` = any code; never given without a type.
     pub code: Option<u8>,
 }
 
