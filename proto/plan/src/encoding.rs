@@ -1,5 +1,6 @@
 //! The canonical bytes of a plan and their hash.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::DeserializeOwned;
@@ -39,6 +40,12 @@ impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.short())
     }
+}
+
+/// Hash over all resources that a node enforces, whatever their order: the end-to-end check of an update.
+pub fn fleet_hash<'a>(resources: impl IntoIterator<Item = (&'a str, Hash)>) -> Hash {
+    let sorted: BTreeMap<&str, Hash> = resources.into_iter().collect();
+    Hash::of(&encode(&sorted))
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -10,7 +10,7 @@ mod balancers;
 mod fleet;
 
 pub use balancers::{BalancerPart, Balancers, BalancerTables, HealthCheck, TargetRef, VipRef};
-pub use encoding::{DecodeError, Hash, decode, encode};
+pub use encoding::{DecodeError, Hash, decode, encode, fleet_hash};
 pub use epoch::Epoch;
 pub use filters::{FilterPart, FilterTables, Filters, Interfaces, AttachMode, PolicyRef};
 pub use fleet::{AddressPool, ControlEndpoint, Failsafe, FailsafeEntry, Fleet};
