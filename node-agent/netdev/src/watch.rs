@@ -1,0 +1,119 @@
+//! Changes as they happen: multicast groups say that something changed, a fresh dump says what.
+//!
+//! Dumping again costs little and cannot lose anything, whatever messages a full socket dropped. XDP programs are
+//! attached and detached by bpf_link without a message, so the links are dumped on a timer as well.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::channel::mpsc::UnboundedReceiver;
+use netlink_packet_route::RouteNetlinkMessage;
+use rtnetlink::MulticastGroup;
+use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
+use rtnetlink::sys::SocketAddr;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
+
+use crate::{Event, NetdevError, Netlink, Snapshot};
+
+/// Messages come in bursts (a new interface makes ten); they are taken together.
+const SETTLE: Duration = Duration::from_millis(20);
+const AT_MOST: Duration = Duration::from_millis(100);
+/// How soon a program that vanished without a message is noticed.
+const RECHECK: Duration = Duration::from_millis(500);
+
+const GROUPS: [MulticastGroup; 6] = [
+    MulticastGroup::Link,
+    MulticastGroup::Ipv4Ifaddr,
+    MulticastGroup::Ipv6Ifaddr,
+    MulticastGroup::Ipv4Route,
+    MulticastGroup::Ipv6Route,
+    MulticastGroup::Neigh,
+];
+
+/// What changed together, and how things are after it.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    pub events: Vec<Event>,
+    pub now: Snapshot,
+}
+
+/// Starts watching; ends when the receiver is dropped.
+///
+/// # Guarantees
+/// Every lasting difference from the returned snapshot is told, within [`RECHECK`] at the latest.
+///
+/// # Errors
+/// When the sockets cannot be opened or the first dump fails.
+pub async fn watch() -> Result<(Snapshot, mpsc::Receiver<Changes>), NetdevError> {
+    let (connection, _, messages) = rtnetlink::new_multicast_connection(&GROUPS)?;
+    let connection = tokio::spawn(connection).abort_handle();
+    let netlink = Netlink::open()?;
+    let first = netlink.snapshot().await?;
+    let (sender, receiver) = mpsc::channel(16);
+    let state = first.clone();
+    tokio::spawn(async move {
+        follow(netlink, messages, state, sender).await;
+        connection.abort();
+    });
+    Ok((first, receiver))
+}
+
+type Messages = UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>;
+
+async fn follow(
+    netlink: Netlink,
+    mut messages: Messages,
+    mut state: Snapshot,
+    sender: mpsc::Sender<Changes>,
+) {
+    let mut recheck = interval(RECHECK);
+    recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let paths = tokio::select! {
+            message = messages.next() => match message {
+                Some((first, _)) => touches_paths(&first) | settle(&mut messages).await,
+                None => return,
+            },
+            _ = recheck.tick() => false,
+            () = sender.closed() => return,
+        };
+        let now = match netlink.snapshot().await {
+            Ok(now) => now,
+            Err(error) => {
+                // An interface that went away in the middle of a dump; the next tick sees the whole.
+                tracing::debug!(%error, "interfaces could not be read");
+                continue;
+            }
+        };
+        let mut events = now.since(&state);
+        if paths {
+            events.push(Event::PathsChanged);
+        }
+        state = now.clone();
+        if !events.is_empty() && sender.send(Changes { events, now }).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Takes what else comes until it is quiet; whether any of it touches next hops.
+async fn settle(messages: &mut Messages) -> bool {
+    let end = Instant::now() + AT_MOST;
+    let mut paths = false;
+    while let Ok(Some((message, _))) = timeout_at(end.min(Instant::now() + SETTLE), messages.next()).await {
+        paths |= touches_paths(&message);
+    }
+    paths
+}
+
+fn touches_paths(message: &NetlinkMessage<RouteNetlinkMessage>) -> bool {
+    use RouteNetlinkMessage::{DelNeighbour, DelRoute, NewNeighbour, NewRoute};
+    match &message.payload {
+        NetlinkPayload::InnerMessage(inner) => {
+            matches!(inner, NewRoute(_) | DelRoute(_) | NewNeighbour(_) | DelNeighbour(_))
+        }
+        // The socket overran: anything may have changed.
+        _ => true,
+    }
+}
