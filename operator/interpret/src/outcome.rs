@@ -1,0 +1,85 @@
+//! What became of a packet, and why.
+
+use std::net::IpAddr;
+
+use sluice_policy::{Mode, ObjectRef};
+
+/// Counter name of a filter's default action.
+pub const DEFAULT_NAME: &str = "_default";
+/// Counter name of what a filter does with malformed packets.
+pub const MALFORMED_NAME: &str = "_malformed";
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome<'w> {
+    pub verdict: Verdict,
+    pub stage: Stage,
+    /// The policy that decided.
+    pub policy: Option<&'w ObjectRef>,
+    /// The rule that decided; `None` for a default action, for the malformed setting and outside filters.
+    pub rule: Option<&'w str>,
+    /// The mode of what decided; `None` where nothing did. Audit never decides, see `audited`.
+    pub mode: Option<Mode>,
+    /// The first Drop that Audit kept from happening.
+    pub audited: Option<Decider<'w>>,
+    pub malformed: bool,
+    /// Every entry that counted the packet, in order.
+    pub matched: Vec<Matched<'w>>,
+    /// Where the balancer may send it; which of them is the ring's business. Empty unless the verdict is Tx.
+    pub backends: Vec<IpAddr>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Pass,
+    Drop,
+    Tx,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    Failsafe,
+    Filter,
+    LoadBalancer,
+    /// A filter's default action decided, or nothing did.
+    Default,
+    /// A filter's malformed setting decided.
+    Malformed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decider<'w> {
+    pub policy: &'w ObjectRef,
+    /// A rule's name, [`DEFAULT_NAME`] or [`MALFORMED_NAME`].
+    pub name: &'w str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Matched<'w> {
+    pub entry: Decider<'w>,
+    pub counted: Counted,
+}
+
+/// As what a counter counted the packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Counted {
+    Pass,
+    Drop,
+    Next,
+    Audited,
+}
+
+impl Outcome<'_> {
+    pub(crate) fn passed_by_nothing(malformed: bool) -> Self {
+        Outcome {
+            verdict: Verdict::Pass,
+            stage: Stage::Default,
+            policy: None,
+            rule: None,
+            mode: None,
+            audited: None,
+            malformed,
+            matched: Vec::new(),
+            backends: Vec::new(),
+        }
+    }
+}

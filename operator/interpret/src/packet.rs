@@ -1,0 +1,111 @@
+//! A frame as the rules see it, read layer by layer.
+//!
+//! Fields of intact layers count even where a later layer is broken; `malformed` says that one was.
+
+mod ethernet;
+mod ipv4;
+mod ipv6;
+pub(crate) mod transport;
+
+use std::net::IpAddr;
+
+/// Upper-layer protocol numbers (IANA, Assigned Internet Protocol Numbers).
+pub mod protocol {
+    pub const ICMP: u8 = 1;
+    pub const IGMP: u8 = 2;
+    pub const TCP: u8 = 6;
+    pub const UDP: u8 = 17;
+    pub const DCCP: u8 = 33;
+    pub const ICMPV6: u8 = 58;
+    pub const OSPF: u8 = 89;
+    pub const VRRP: u8 = 112;
+    pub const SCTP: u8 = 132;
+    pub const UDP_LITE: u8 = 136;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packet {
+    pub destination_mac: [u8; 6],
+    /// Behind the VLAN tags; `None` where the frame ends before it.
+    pub ether_type: Option<u16>,
+    /// `None` without an intact IP header.
+    pub ip: Option<Ip>,
+    /// The upper-layer protocol behind IPv6 extension headers; `None` where it cannot be known.
+    pub protocol: Option<u8>,
+    pub fragment: Fragment,
+    pub transport: Transport,
+    pub malformed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ip {
+    pub source: IpAddr,
+    pub destination: IpAddr,
+    /// TTL or hop limit.
+    pub hop_limit: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fragment {
+    /// Not a fragment.
+    Whole,
+    /// At offset 0, more to come. Tiny: without its whole layer-4 header.
+    First { tiny: bool },
+    /// At a higher offset. Tiny: at offset 1, from where it could overwrite the header.
+    Later { tiny: bool },
+}
+
+/// Layer-4 fields of a whole packet or first fragment with an intact header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    None,
+    Tcp {
+        ports: Ports,
+        flags: u8,
+    },
+    /// UDP, UDP-Lite, SCTP, DCCP.
+    Ported(Ports),
+    /// ICMP in IPv4, ICMPv6 in IPv6.
+    Icmp {
+        icmp_type: u8,
+        code: u8,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    pub source: u16,
+    pub destination: u16,
+}
+
+impl Packet {
+    pub fn parse(frame: &[u8]) -> Packet {
+        let mut packet = Packet {
+            destination_mac: [0; 6],
+            ether_type: None,
+            ip: None,
+            protocol: None,
+            fragment: Fragment::Whole,
+            transport: Transport::None,
+            malformed: false,
+        };
+        ethernet::read(frame, &mut packet);
+        packet
+    }
+
+    pub fn is_later_fragment(&self) -> bool {
+        matches!(self.fragment, Fragment::Later { .. })
+    }
+
+    pub fn ports(&self) -> Option<Ports> {
+        match self.transport {
+            Transport::Tcp { ports, .. } | Transport::Ported(ports) => Some(ports),
+            Transport::None | Transport::Icmp { .. } => None,
+        }
+    }
+}
+
+/// A big-endian 16-bit number.
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
+}

@@ -1,0 +1,68 @@
+//! IPv4 (RFC 791).
+
+use std::net::Ipv4Addr;
+
+use super::{Fragment, Ip, Packet, transport};
+
+const SHORTEST: usize = 20;
+const MORE_FRAGMENTS: u16 = 0x2000;
+const OFFSET: u16 = 0x1fff;
+
+/// `bytes`: from the IP header to the end of the frame.
+pub(super) fn read(bytes: &[u8], packet: &mut Packet) {
+    let Some((header, header_length)) = intact(bytes) else {
+        packet.malformed = true;
+        return;
+    };
+    packet.ip = Some(Ip {
+        source: Ipv4Addr::from(<[u8; 4]>::try_from(&header[12..16]).expect("four bytes")).into(),
+        destination: Ipv4Addr::from(<[u8; 4]>::try_from(&header[16..20]).expect("four bytes")).into(),
+        hop_limit: header[8],
+    });
+    let protocol = header[9];
+    packet.protocol = Some(protocol);
+    packet.fragment = fragment(u16::from_be_bytes([header[6], header[7]]));
+
+    let total_length = usize::from(u16::from_be_bytes([header[2], header[3]]));
+    if total_length < header_length || total_length > bytes.len() {
+        packet.malformed = true;
+    }
+    let end = total_length.clamp(header_length, bytes.len());
+    transport::read(protocol, &bytes[header_length..end], packet);
+}
+
+/// The first 20 bytes and the length with options.
+fn intact(bytes: &[u8]) -> Option<(&[u8; SHORTEST], usize)> {
+    let header = bytes.first_chunk()?;
+    let length = usize::from(header[0] & 0x0f) * 4;
+    (header[0] >> 4 == 4 && length >= SHORTEST && length <= bytes.len()).then_some((header, length))
+}
+
+fn fragment(field: u16) -> Fragment {
+    match (field & OFFSET, field & MORE_FRAGMENTS != 0) {
+        (0, false) => Fragment::Whole,
+        (0, true) => Fragment::First { tiny: false },
+        (offset, _) => Fragment::Later { tiny: offset == 1 },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fragment_field_tells_the_kind() {
+        for (field, expected) in [
+            (0x0000, Fragment::Whole),
+            (0x4000, Fragment::Whole),
+            (0x8000, Fragment::Whole),
+            (0x2000, Fragment::First { tiny: false }),
+            (0x2001, Fragment::Later { tiny: true }),
+            (0x0001, Fragment::Later { tiny: true }),
+            (0x0002, Fragment::Later { tiny: false }),
+            (0x1fff, Fragment::Later { tiny: false }),
+        ] {
+            assert_eq!(fragment(field), expected, "{field:#06x}");
+        }
+    }
+}

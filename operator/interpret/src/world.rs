@@ -1,0 +1,68 @@
+//! All that a node's verdict on one packet depends on.
+
+use std::net::IpAddr;
+
+use sluice_policy::{Balancer, Filter};
+
+/// The policies and the surroundings of one node. Nothing in it changes from packet to packet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct World {
+    /// In any order.
+    pub filters: Vec<Filter>,
+    pub services: Vec<Service>,
+    /// `None`: nothing is exempt from the rules.
+    pub failsafe: Option<Failsafe>,
+    /// The node's own addresses; one that is also a VIP counts as a VIP.
+    pub node_addresses: Vec<IpAddr>,
+    /// Interfaces of the node's default routes.
+    pub default_route: Vec<String>,
+}
+
+/// A balancer and those of its backends that are up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    pub balancer: Balancer,
+    /// Addresses of healthy backends.
+    pub healthy: Vec<IpAddr>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failsafe {
+    pub ports: Vec<FailsafePort>,
+    /// Whether the packet's source is within the rate; above it the rules judge failsafe ports.
+    pub within_rate: bool,
+    pub control_peers: Vec<ControlPeer>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailsafePort {
+    pub port: u16,
+    /// 6 TCP, 17 UDP.
+    pub protocol: u8,
+}
+
+/// A remote TCP endpoint of the control plane or of routing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ControlPeer {
+    pub address: IpAddr,
+    pub port: u16,
+}
+
+impl Service {
+    /// A balancer without health checks: all backends are up.
+    pub fn all_healthy(balancer: Balancer) -> Service {
+        let healthy = balancer.backends.iter().map(|backend| backend.address).collect();
+        Service { balancer, healthy }
+    }
+}
+
+impl World {
+    /// Whether the address is this node's own and no VIP.
+    pub(crate) fn is_own(&self, address: IpAddr) -> bool {
+        self.node_addresses.contains(&address) && !self.is_vip(address)
+    }
+
+    fn is_vip(&self, address: IpAddr) -> bool {
+        self.services.iter().any(|service| service.balancer.addresses.contains(&address))
+    }
+}
