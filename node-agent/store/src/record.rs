@@ -1,0 +1,60 @@
+//! The records that the store itself knows; other crates add keys for their own.
+
+use serde::{Deserialize, Serialize};
+use sluice_plan::{Epoch, Hash, NodePlan};
+
+use crate::Key;
+
+/// The plan confirmed last: what a starting agent enforces.
+pub const PLAN: Key<StoredPlan> = Key::new("plan");
+/// The one before, for going back when a plan cut the agent off.
+pub const FORMER_PLAN: Key<StoredPlan> = Key::new("former-plan");
+pub const IDENTITY: Key<Identity> = Key::new("identity");
+pub const BOOT: Key<BootFacts> = Key::new("boot");
+
+/// A plan in its canonical encoding, under the number that the control plane gave it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredPlan {
+    pub epoch: Epoch,
+    pub hash: Hash,
+    bytes: Vec<u8>,
+}
+
+impl StoredPlan {
+    pub fn new(epoch: Epoch, plan: &NodePlan) -> StoredPlan {
+        let bytes = sluice_plan::encode(plan);
+        StoredPlan { epoch, hash: Hash::of(&bytes), bytes }
+    }
+
+    /// `None` if the bytes are not what their hash says, or of another version's plan.
+    pub fn plan(&self) -> Option<NodePlan> {
+        (Hash::of(&self.bytes) == self.hash).then(|| sluice_plan::decode(&self.bytes).ok())?
+    }
+}
+
+/// What the agent shows to the operator; PEM.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    pub certificate: String,
+    pub private_key: String,
+    /// Certificates that the operator's own may be signed by.
+    pub authorities: String,
+    /// Unix seconds.
+    pub not_after: i64,
+}
+
+impl std::fmt::Debug for Identity {
+    /// Without the key: this ends in logs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity").field("not_after", &self.not_after).finish_non_exhaustive()
+    }
+}
+
+/// Tells a restart of the agent from a restart of the machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootFacts {
+    /// `/proc/sys/kernel/random/boot_id` at the last start.
+    pub boot_id: String,
+    /// Starts of the agent since the store was made.
+    pub starts: u64,
+}
