@@ -5,3 +5,7 @@
 pub mod v1 {
     tonic::include_proto!("sluice.v1");
 }
+
+/// The DNS name that every operator's server certificate carries, whatever the address it is reached at. Agents and CLI
+/// verify this name against the operator's own CA, so that an operator may move without new certificates.
+pub const OPERATOR_NAME: &str = "operator.sluice.internal";
