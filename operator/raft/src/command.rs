@@ -1,0 +1,66 @@
+//! What can be agreed on.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sluice_plan::{Epoch, PolicyRef};
+
+/// A change of the [`State`](crate::State); at most [`Command::MAX_BYTES`] once encoded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Replaces the plans of the whole fleet.
+    PutPlans {
+        /// Encoded `NodePlan` of each class.
+        classes: BTreeMap<ClassKey, Bytes>,
+        /// Class of each node.
+        node_class: BTreeMap<String, ClassKey>,
+        policies: Vec<PolicyRecord>,
+        /// The ring of each VIP, opaque here: the next repair starts from them.
+        rings: Bytes,
+    },
+    /// Sets a value that has no epoch: health of backends, generations of directory-mode objects.
+    PutBlob { key: String, bytes: Bytes },
+    RemoveBlob { key: String },
+    /// Moves every later epoch above those of a store that was lost.
+    Recover { seen_incarnation: u64 },
+}
+
+impl Command {
+    /// Entries are held in memory and sent whole to other replicas.
+    pub const MAX_BYTES: usize = 16 << 20;
+}
+
+/// Names the nodes that share one plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ClassKey(pub String);
+
+impl fmt::Display for ClassKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&str> for ClassKey {
+    fn from(key: &str) -> Self {
+        ClassKey(key.to_owned())
+    }
+}
+
+/// What status needs to know of a policy in force without reading its plans.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyRecord {
+    pub policy: PolicyRef,
+    /// Observes without deciding.
+    pub audit: bool,
+    pub rules: u32,
+    /// Nodes that it selects.
+    pub nodes: Vec<String>,
+}
+
+/// The state's epoch once a command is agreed and on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    pub epoch: Epoch,
+}

@@ -1,0 +1,42 @@
+//! Types and timing that openraft runs with.
+
+use bytes::Bytes;
+use openraft::{BasicNode, Config, ConfigError, SnapshotPolicy};
+
+use crate::{Applied, Command};
+
+openraft::declare_raft_types!(
+    pub TypeConfig:
+        D = Command,
+        R = Applied,
+        NodeId = u64,
+        Node = BasicNode,
+        Entry = openraft::Entry<TypeConfig>,
+        SnapshotData = Bytes,
+);
+
+pub type Entry = openraft::Entry<TypeConfig>;
+pub type LogId = openraft::LogId<u64>;
+pub type Vote = openraft::Vote<u64>;
+pub type Membership = openraft::StoredMembership<u64, BasicNode>;
+pub type SnapshotMeta = openraft::SnapshotMeta<u64, BasicNode>;
+pub type StorageError = openraft::StorageError<u64>;
+
+/// Above this, the log is cut at the next command, however few entries it has.
+pub const LOG_BYTES: usize = 16 << 20;
+
+/// openraft's own defaults suit one room; these tolerate a busy disk and a slow link.
+pub fn config(cluster_id: &str) -> Result<Config, ConfigError> {
+    Config {
+        cluster_name: cluster_id.to_owned(),
+        heartbeat_interval: 400,
+        election_timeout_min: 1500,
+        election_timeout_max: 3000,
+        install_snapshot_timeout: 10_000,
+        max_payload_entries: 64,
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(512),
+        max_in_snapshot_log_to_keep: 16,
+        ..Config::default()
+    }
+    .validate()
+}

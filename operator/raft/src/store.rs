@@ -1,0 +1,71 @@
+//! One file, one writer: the log, the vote, the state and its snapshot live in `raft.redb`, and a single thread
+//! writes them in the order in which they were asked for. Reads are answered from memory.
+
+mod log;
+mod machine;
+mod tables;
+mod writer;
+
+#[cfg(test)]
+mod suite;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use redb::{Database, DatabaseError};
+use tokio::sync::watch;
+
+pub use log::LogStore;
+pub use machine::StateMachine;
+pub use writer::Stop;
+
+use crate::files::sync_parent;
+use crate::{Identity, OpenError, State};
+
+/// What openraft runs on, and what is read beside it.
+pub struct Store {
+    pub log: LogStore,
+    pub machine: StateMachine,
+    pub state: watch::Receiver<Arc<State>>,
+    pub stop: Stop,
+    pub identity: Identity,
+}
+
+pub const FILE: &str = "raft.redb";
+
+/// Reads everything into memory and starts the writer. A file that has no identity yet is given the expected or a new
+/// one.
+pub fn open(dir: &Path, expected: Option<&Identity>) -> Result<Store, OpenError> {
+    let path = dir.join(FILE);
+    let damaged = |reason: String| OpenError::Damaged { path: path.clone(), reason };
+    let db = Database::builder().set_cache_size(CACHE_BYTES).create(&path).map_err(|error| match error {
+        DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { path: path.clone() },
+        DatabaseError::Storage(redb::StorageError::Io(source)) if source.kind() != io::ErrorKind::InvalidData => {
+            OpenError::Io { path: path.clone(), source }
+        }
+        other => damaged(other.to_string()),
+    })?;
+    sync_parent(&path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
+    let loaded = tables::load(&db, expected).map_err(|error| damaged(error.to_string()))?;
+    let identity = loaded.identity;
+    if let Some(found) = expected.filter(|expected| **expected != identity) {
+        return Err(OpenError::ForeignIdentity {
+            dir: dir.to_owned(),
+            found: found.to_string(),
+            expected: identity.to_string(),
+        });
+    }
+    let (writer, stop) = writer::start(db);
+    let (publish, state) = watch::channel(loaded.machine.state.clone());
+    Ok(Store {
+        log: LogStore::new(writer.clone(), loaded.log),
+        machine: StateMachine::new(writer, loaded.machine, loaded.snapshot, publish),
+        state,
+        stop,
+        identity,
+    })
+}
+
+/// Everything is in our own memory already; redb's cache only serves the pages that a commit touches.
+const CACHE_BYTES: usize = 8 << 20;

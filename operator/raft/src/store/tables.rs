@@ -1,0 +1,238 @@
+//! The layout of the file.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::log::Log;
+use super::machine::{Machine, StoredSnapshot};
+use crate::config::{Entry, LogId, Vote};
+use crate::state::Plan;
+use crate::{ClassKey, Identity, State};
+
+pub const LOG: TableDefinition<u64, &[u8]> = TableDefinition::new("log");
+const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+const CLASSES: TableDefinition<&str, &[u8]> = TableDefinition::new("classes");
+const NODES: TableDefinition<&str, &str> = TableDefinition::new("nodes");
+const BLOBS: TableDefinition<&str, &[u8]> = TableDefinition::new("blobs");
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Redb(Box<redb::Error>),
+    #[error("{key} does not decode: {source}")]
+    Decode { key: String, source: postcard::Error },
+}
+
+impl<E: Into<redb::Error>> From<E> for Error {
+    fn from(error: E) -> Self {
+        Error::Redb(Box::new(error.into()))
+    }
+}
+
+pub struct Loaded {
+    pub identity: Identity,
+    pub log: Log,
+    pub machine: Machine,
+    pub snapshot: Option<StoredSnapshot>,
+}
+
+/// Reads the file; a new one is given its identity first.
+pub fn load(db: &Database, expected: Option<&Identity>) -> Result<Loaded, Error> {
+    let identity = identify(db, expected)?;
+    let txn = db.begin_read()?;
+    let meta = txn.open_table(META)?;
+    let get = |key: &'static str| meta.get(key).map(|found| found.map(|value| value.value().to_vec()));
+    let mut entries = BTreeMap::new();
+    let mut bytes = 0;
+    for item in txn.open_table(LOG)?.iter()? {
+        let (index, value) = item?;
+        bytes += value.value().len();
+        let entry: Entry = decode(&format!("log entry {}", index.value()), value.value())?;
+        entries.insert(index.value(), entry);
+    }
+    let state = State {
+        epoch: decode_or(get("epoch")?, "epoch", State::default().epoch)?,
+        policies: Arc::new(decode_or(get("policies")?, "policies", Vec::new())?),
+        rings: get("rings")?.unwrap_or_default().into(),
+        classes: Arc::new(
+            strings(&txn.open_table(CLASSES)?)?.map(|(key, bytes)| (ClassKey(key), Plan::new(bytes))).collect(),
+        ),
+        node_class: Arc::new(nodes(&txn.open_table(NODES)?)?),
+        blobs: Arc::new(strings(&txn.open_table(BLOBS)?)?.collect()),
+    };
+    Ok(Loaded {
+        identity,
+        log: Log {
+            entries,
+            bytes,
+            vote: decode_or(get("vote")?, "vote", None)?,
+            purged: decode_or(get("purged")?, "purged", None)?,
+        },
+        machine: Machine {
+            applied: decode_or(get("applied")?, "applied", None)?,
+            membership: decode_or(get("membership")?, "membership", Default::default())?,
+            state: Arc::new(state),
+        },
+        snapshot: match (get("snapshot-meta")?, get("snapshot")?) {
+            (Some(meta), Some(bytes)) => {
+                Some(StoredSnapshot { meta: decode("snapshot-meta", &meta)?, bytes: bytes.into() })
+            }
+            _ => None,
+        },
+    })
+}
+
+pub fn put_vote(txn: &WriteTransaction, vote: &Vote) -> Result<(), Error> {
+    put(txn, "vote", &Some(vote))
+}
+
+pub fn append(txn: &WriteTransaction, entries: &[(u64, Vec<u8>)]) -> Result<(), Error> {
+    let mut log = txn.open_table(LOG)?;
+    for (index, bytes) in entries {
+        log.insert(index, bytes.as_slice())?;
+    }
+    Ok(())
+}
+
+pub fn truncate(txn: &WriteTransaction, since: u64) -> Result<(), Error> {
+    txn.open_table(LOG)?.retain_in(since.., |_, _| false)?;
+    Ok(())
+}
+
+pub fn purge(txn: &WriteTransaction, upto: LogId) -> Result<(), Error> {
+    txn.open_table(LOG)?.retain_in(..=upto.index, |_, _| false)?;
+    put(txn, "purged", &Some(upto))
+}
+
+/// Writes what differs; data, position and membership are one transaction's.
+pub fn put_machine(txn: &WriteTransaction, before: &State, after: &Machine) -> Result<(), Error> {
+    put(txn, "applied", &after.applied)?;
+    put(txn, "membership", &after.membership)?;
+    let state = &after.state;
+    put(txn, "epoch", &state.epoch)?;
+    if before.policies != state.policies {
+        put(txn, "policies", &*state.policies)?;
+    }
+    if before.rings != state.rings {
+        txn.open_table(META)?.insert("rings", &*state.rings)?;
+    }
+    let plans = |state: &State| -> BTreeMap<String, Bytes> {
+        state.classes.iter().map(|(key, plan)| (key.0.clone(), plan.bytes.clone())).collect()
+    };
+    put_strings(txn, CLASSES, &plans(before), &plans(state))?;
+    put_strings(txn, BLOBS, &before.blobs, &state.blobs)?;
+    put_nodes(txn, &before.node_class, &state.node_class)
+}
+
+/// Forgets the machine's data, so that no key of it outlives the snapshot that replaces it.
+pub fn clear_machine(txn: &WriteTransaction) -> Result<(), Error> {
+    txn.open_table(CLASSES)?.retain(|_, _| false)?;
+    txn.open_table(NODES)?.retain(|_, _| false)?;
+    txn.open_table(BLOBS)?.retain(|_, _| false)?;
+    let mut meta = txn.open_table(META)?;
+    for key in ["epoch", "policies", "rings", "applied", "membership"] {
+        meta.remove(key)?;
+    }
+    Ok(())
+}
+
+pub fn put_snapshot(txn: &WriteTransaction, snapshot: &StoredSnapshot) -> Result<(), Error> {
+    put(txn, "snapshot-meta", &snapshot.meta)?;
+    txn.open_table(META)?.insert("snapshot", &*snapshot.bytes)?;
+    Ok(())
+}
+
+pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    postcard::to_stdvec(value).expect("plain data into a growing buffer always encodes")
+}
+
+pub fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, Error> {
+    postcard::from_bytes(bytes).map_err(|source| Error::Decode { key: key.to_owned(), source })
+}
+
+/// Writes only into a new file: one that is full, or on a full disk, must stay readable.
+fn identify(db: &Database, expected: Option<&Identity>) -> Result<Identity, Error> {
+    let txn = db.begin_read()?;
+    match txn.open_table(META) {
+        Ok(meta) => {
+            let stored = meta.get("identity")?.map(|value| value.value().to_vec());
+            return decode("identity", &stored.unwrap_or_default());
+        }
+        Err(TableError::TableDoesNotExist(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let identity = expected.cloned().unwrap_or_else(Identity::new_cluster);
+    let txn = db.begin_write()?;
+    put(&txn, "identity", &identity)?;
+    txn.open_table(LOG)?;
+    txn.open_table(CLASSES)?;
+    txn.open_table(NODES)?;
+    txn.open_table(BLOBS)?;
+    txn.commit()?;
+    Ok(identity)
+}
+
+fn decode_or<T: DeserializeOwned>(bytes: Option<Vec<u8>>, key: &str, absent: T) -> Result<T, Error> {
+    bytes.map_or(Ok(absent), |bytes| decode(key, &bytes))
+}
+
+fn put<T: Serialize>(txn: &WriteTransaction, key: &str, value: &T) -> Result<(), Error> {
+    txn.open_table(META)?.insert(key, encode(value).as_slice())?;
+    Ok(())
+}
+
+fn put_strings(
+    txn: &WriteTransaction,
+    definition: TableDefinition<&str, &[u8]>,
+    before: &BTreeMap<String, Bytes>,
+    after: &BTreeMap<String, Bytes>,
+) -> Result<(), Error> {
+    let mut table = txn.open_table(definition)?;
+    for key in before.keys().filter(|key| !after.contains_key(*key)) {
+        table.remove(key.as_str())?;
+    }
+    for (key, bytes) in after.iter().filter(|(key, bytes)| before.get(*key) != Some(*bytes)) {
+        table.insert(key.as_str(), &**bytes)?;
+    }
+    Ok(())
+}
+
+fn put_nodes(
+    txn: &WriteTransaction,
+    before: &BTreeMap<String, ClassKey>,
+    after: &BTreeMap<String, ClassKey>,
+) -> Result<(), Error> {
+    let mut table = txn.open_table(NODES)?;
+    for node in before.keys().filter(|node| !after.contains_key(*node)) {
+        table.remove(node.as_str())?;
+    }
+    for (node, class) in after.iter().filter(|(node, class)| before.get(*node) != Some(*class)) {
+        table.insert(node.as_str(), class.0.as_str())?;
+    }
+    Ok(())
+}
+
+fn strings(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+) -> Result<impl Iterator<Item = (String, Bytes)>, Error> {
+    let mut all = Vec::new();
+    for item in table.iter()? {
+        let (key, value) = item?;
+        all.push((key.value().to_owned(), Bytes::copy_from_slice(value.value())));
+    }
+    Ok(all.into_iter())
+}
+
+fn nodes(table: &impl ReadableTable<&'static str, &'static str>) -> Result<BTreeMap<String, ClassKey>, Error> {
+    let mut all = BTreeMap::new();
+    for item in table.iter()? {
+        let (node, class) = item?;
+        all.insert(node.value().to_owned(), ClassKey(class.value().to_owned()));
+    }
+    Ok(all)
+}
