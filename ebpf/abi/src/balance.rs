@@ -29,6 +29,11 @@ pub struct Vip {
     pub slot: u32,
 }
 
+/// 64-bit words of the set of balancers that apply on an interface.
+pub const BALANCER_WORDS: usize = 4;
+/// Most balancers in one plan.
+pub const MAX_BALANCERS: usize = BALANCER_WORDS * 64;
+
 /// Ring slot of a VIP without any healthy backend.
 pub const NO_TARGET: u32 = u32::MAX;
 
@@ -63,9 +68,12 @@ pub struct NextHop {
 pub enum HopState {
     Unresolved = 0,
     Resolved = 1,
+    /// The backend is this node: packets go up its own stack, not into a tunnel.
+    Local = 2,
 }
 
-/// Key of the set of tunnels that this node opens as a backend.
+/// Key of the set of tunnels that this node opens as a backend. With an all-zero `balancer` it says that this node is
+/// a backend of the VIP at all: a tunnel to it from elsewhere is then refused and counted.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]

@@ -1,5 +1,6 @@
 //! Constants that specialise one loaded program. They are read-only data, so the verifier removes what they turn off.
 
+use crate::balance::BALANCER_WORDS;
 use crate::classify::WORDS;
 use crate::failsafe::{FailsafePort, MAX_FAILSAFE_PORTS};
 
@@ -65,7 +66,9 @@ pub struct Config {
     pub dimensions: [Dimension; crate::dimension::COUNT],
     /// Entries that apply on this interface: the agent sets the bits of the filters that select it.
     pub mask: [u64; WORDS],
-    /// TCP ports of this node that failsafe keeps open; unused ones are zero.
+    /// Balancers (`Vip::balancer`) that apply on this interface.
+    pub balancers: [u64; BALANCER_WORDS],
+    /// Ports of this node that failsafe keeps open; unused ones are zero.
     pub failsafe_ports: [FailsafePort; MAX_FAILSAFE_PORTS],
     /// Failsafe packets per second of one source above which the rules apply again.
     pub failsafe_rate: u32,
@@ -73,16 +76,22 @@ pub struct Config {
     pub failsafe_burst: u32,
 }
 
+impl Config {
+    /// No entries, no failsafe, no balancer: everything passes.
+    pub const EMPTY: Config = Config {
+        features: 0,
+        words: 1,
+        dimensions: [Dimension { intervals: 0, special: 0 }; crate::dimension::COUNT],
+        mask: [0; WORDS],
+        balancers: [0; BALANCER_WORDS],
+        failsafe_ports: [FailsafePort { port: 0, protocol: 0, reserved: 0 }; MAX_FAILSAFE_PORTS],
+        failsafe_rate: 0,
+        failsafe_burst: 0,
+    };
+}
+
 impl Default for Config {
     fn default() -> Self {
-        Config {
-            features: 0,
-            words: 1,
-            dimensions: [Dimension::default(); crate::dimension::COUNT],
-            mask: [0; WORDS],
-            failsafe_ports: [FailsafePort::default(); MAX_FAILSAFE_PORTS],
-            failsafe_rate: 0,
-            failsafe_burst: 0,
-        }
+        Config::EMPTY
     }
 }

@@ -3,8 +3,18 @@
 use crate::Address;
 
 pub const MAX_FAILSAFE_PORTS: usize = 8;
-/// Hashed token buckets, one per source; the second half is for test runs.
+/// Hashed token buckets, one per source. The map has twice as many: the second half is for test runs.
 pub const FAILSAFE_BUCKETS: u32 = 4096;
+
+/// The token buckets of the sources that share a hash value.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Bucket {
+    /// When the bucket will be full again, in ns of CLOCK_MONOTONIC (the "theoretical arrival time" of the
+    /// generic cell rate algorithm, ITU-T I.371): one word, so that CPUs can share it by compare-and-swap.
+    pub full_at: u64,
+}
 
 /// A local port that stays reachable at this node's own addresses.
 #[repr(C)]

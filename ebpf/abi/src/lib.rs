@@ -10,14 +10,16 @@ mod count;
 mod failsafe;
 mod trace;
 
-pub use balance::{DecapPeer, HopState, NextHop, Target, VipKey, Vip, NO_TARGET};
+pub use balance::{
+    BALANCER_WORDS, DecapPeer, HopState, MAX_BALANCERS, NO_TARGET, NextHop, Target, Vip, VipKey,
+};
 pub use classify::{
-    Bound32, Bound128, Entry, EntryAction, Row, ABSENT, DEFAULT_ENTRY, LATER, MALFORMED_ENTRY, MAX_ENTRIES, WORDS,
-    entry_flags, kind,
+    ABSENT, Bound32, Bound128, DEFAULT_ENTRY, Entry, EntryAction, LATER, MALFORMED_ENTRY, MAX_ENTRIES, Row,
+    WORDS, entry_flags, kind,
 };
 pub use config::{Config, Dimension, dimension, features};
-pub use count::{Counted, Counter, MAX_SLOTS, STAGED_OFFSET, VERDICTS, Stat, STATS};
-pub use failsafe::{ControlPeer, FAILSAFE_BUCKETS, FailsafePort, NodeAddress, MAX_FAILSAFE_PORTS};
+pub use count::{Counted, Counter, MAX_SLOTS, STAGED_OFFSET, STATS, Stat, VERDICTS};
+pub use failsafe::{Bucket, ControlPeer, FAILSAFE_BUCKETS, FailsafePort, MAX_FAILSAFE_PORTS, NodeAddress};
 pub use trace::{Stage, Trace};
 
 /// An IP address as 16 bytes in network order; an IPv4 address is `::ffff:a.b.c.d`, so that one key serves both.

@@ -1,0 +1,73 @@
+//! The program's maps and its constants. Sizes given here are placeholders: the loader sets each table's from the plan.
+
+use aya_ebpf::Global;
+use aya_ebpf::btf_maps::{Array, HashMap, PerCpuArray};
+use aya_ebpf::macros::btf_map;
+use sluice_abi::{
+    Bound32, Bound128, Bucket, Config, ControlPeer, Counter, DecapPeer, Entry, FAILSAFE_BUCKETS, NextHop,
+    NodeAddress, Row, STAGED_OFFSET, STATS, Target, Trace, Vip, VipKey,
+};
+
+const SHARED_COUNTERS: usize = 2 * STAGED_OFFSET as usize;
+const SHARED_STATS: usize = 2 * STATS as usize;
+const SHARED_BUCKETS: usize = 2 * FAILSAFE_BUCKETS as usize;
+const NODE_ADDRESSES: usize = 1024;
+const CONTROL_PEERS: usize = 1024;
+/// Fill in what is unused: a lookup costs the same, and the kernel allocates elements on insertion.
+const BPF_F_NO_PREALLOC: usize = 1;
+
+#[unsafe(no_mangle)]
+pub static CONFIG: Global<Config> = Global::new(Config::EMPTY);
+
+#[btf_map]
+pub static ENTRIES: Array<Entry, 1> = Array::new();
+#[btf_map]
+pub static ROWS: Array<Row, 1> = Array::new();
+#[btf_map]
+pub static DIRECT: Array<u32, 1> = Array::new();
+#[btf_map]
+pub static SRC4: Array<Bound32, 1> = Array::new();
+#[btf_map]
+pub static DST4: Array<Bound32, 1> = Array::new();
+#[btf_map]
+pub static SRC6: Array<Bound128, 1> = Array::new();
+#[btf_map]
+pub static DST6: Array<Bound128, 1> = Array::new();
+#[btf_map]
+pub static SPORT: Array<Bound32, 1> = Array::new();
+#[btf_map]
+pub static DPORT: Array<Bound32, 1> = Array::new();
+#[btf_map]
+pub static ICMP: Array<Bound32, 1> = Array::new();
+
+/// Counter slot of each entry: slots belong to this node, the tables to the plan.
+#[btf_map]
+pub static SLOTS: Array<u32, 1> = Array::new();
+#[btf_map]
+pub static COUNTERS: PerCpuArray<Counter, SHARED_COUNTERS> = PerCpuArray::new();
+#[btf_map(name = "STATS")]
+pub static STATISTICS: PerCpuArray<u64, SHARED_STATS> = PerCpuArray::new();
+#[btf_map]
+pub static TRACE: Array<Trace, 1> = Array::new();
+
+#[btf_map]
+pub static NODE_ADDRS: HashMap<NodeAddress, u8, NODE_ADDRESSES, BPF_F_NO_PREALLOC> = HashMap::new();
+#[btf_map]
+pub static PEERS: HashMap<ControlPeer, u8, CONTROL_PEERS, BPF_F_NO_PREALLOC> = HashMap::new();
+#[btf_map]
+pub static BUCKETS: Array<Bucket, SHARED_BUCKETS> = Array::new();
+
+#[btf_map]
+pub static VIPS: HashMap<VipKey, Vip, 1, BPF_F_NO_PREALLOC> = HashMap::new();
+#[btf_map]
+pub static RING: Array<u32, 1> = Array::new();
+#[btf_map]
+pub static TARGETS: Array<Target, 1> = Array::new();
+#[btf_map]
+pub static NEXT_HOPS: Array<NextHop, 1> = Array::new();
+#[btf_map]
+pub static TARGET_SLOTS: Array<u32, 1> = Array::new();
+#[btf_map]
+pub static VIP_SLOTS: Array<u32, 1> = Array::new();
+#[btf_map]
+pub static DECAP: HashMap<DecapPeer, u8, 1, BPF_F_NO_PREALLOC> = HashMap::new();

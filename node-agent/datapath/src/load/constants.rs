@@ -1,0 +1,103 @@
+//! The constants that specialise the program for a plan on an interface.
+
+use sluice_abi::{
+    BALANCER_WORDS, Config, Dimension, Entry, FailsafePort, MAX_FAILSAFE_PORTS, Target, WORDS, dimension,
+    features,
+};
+use sluice_plan::NodePlan;
+
+use super::tables::{ENTRY, TARGETS, array};
+use super::{LoadError, LoadSpec};
+
+/// How many elements the plan's tables have.
+pub struct Counts {
+    pub entries: usize,
+    pub vips: usize,
+    pub targets: usize,
+}
+
+impl Counts {
+    pub fn of(plan: &NodePlan) -> Counts {
+        Counts {
+            entries: plan.filters.tables.entries.len() / size_of::<Entry>(),
+            vips: plan.balancers.parts.iter().map(|part| part.vips.len()).sum(),
+            targets: plan.balancers.tables.targets.len() / size_of::<Target>(),
+        }
+    }
+}
+
+pub fn config(plan: &NodePlan, spec: &LoadSpec) -> Result<Config, LoadError> {
+    let tables = &plan.filters.tables;
+    let count = Counts::of(plan);
+    same_length(ENTRY, count.entries, spec.entry_slots.len())?;
+    same_length(TARGETS, count.targets, spec.target_slots.len())?;
+    let mut config = Config {
+        features: features_of(plan, spec, count.entries),
+        words: words(plan, count.entries)?,
+        mask: spec.mask,
+        balancers: spec.balancers,
+        failsafe_rate: plan.failsafe.packets_per_second,
+        failsafe_burst: plan.failsafe.burst,
+        ..Config::EMPTY
+    };
+    if !tables.dimensions.is_empty() {
+        let dimensions: Vec<Dimension> = array("dimensions", &tables.dimensions)?;
+        config.dimensions = dimensions.try_into().map_err(|found: Vec<_>| LoadError::Plan {
+            table: "dimensions",
+            problem: format!("{} dimensions, expected {}", found.len(), dimension::COUNT),
+        })?;
+    }
+    config.failsafe_ports = failsafe_ports(plan)?;
+    Ok(config)
+}
+
+fn features_of(plan: &NodePlan, spec: &LoadSpec, entries: usize) -> u32 {
+    let mut found =
+        plan.filters.tables.features & !(features::FAILSAFE | features::BALANCER | features::DECAP);
+    let selected = |index: usize| spec.mask[index / 64] >> (index % 64) & 1 == 1;
+    if !(0..entries.min(WORDS * 64)).any(selected) {
+        // No filter selects this interface: nothing of the classifier is needed.
+        found = 0;
+    }
+    found |= features::FAILSAFE;
+    if !plan.balancers.tables.vips.is_empty() && spec.balancers != [0; BALANCER_WORDS] {
+        found |= features::BALANCER;
+    }
+    if !spec.decap.is_empty() {
+        found |= features::DECAP;
+    }
+    found
+}
+
+fn words(plan: &NodePlan, entries: usize) -> Result<u32, LoadError> {
+    let needed = entries.div_ceil(64).max(1);
+    let words = (plan.filters.tables.words as usize).max(1);
+    if words < needed || words > WORDS {
+        let problem = format!("{words} words for {entries} entries, expected {needed}..={WORDS}");
+        return Err(LoadError::Plan { table: "words", problem });
+    }
+    Ok(words as u32)
+}
+
+fn failsafe_ports(plan: &NodePlan) -> Result<[FailsafePort; MAX_FAILSAFE_PORTS], LoadError> {
+    let ports = &plan.failsafe.ports;
+    if ports.len() > MAX_FAILSAFE_PORTS {
+        let problem = format!("{} ports, at most {MAX_FAILSAFE_PORTS}", ports.len());
+        return Err(LoadError::Plan { table: "failsafe.ports", problem });
+    }
+    let mut all = [FailsafePort::default(); MAX_FAILSAFE_PORTS];
+    for (to, from) in all.iter_mut().zip(ports) {
+        *to = FailsafePort { port: from.port, protocol: from.protocol, reserved: 0 };
+    }
+    Ok(all)
+}
+
+fn same_length(table: &'static str, elements: usize, slots: usize) -> Result<(), LoadError> {
+    if elements == slots {
+        return Ok(());
+    }
+    Err(LoadError::Plan {
+        table,
+        problem: format!("{elements} elements, but {slots} counter slots were given"),
+    })
+}

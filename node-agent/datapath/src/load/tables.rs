@@ -1,0 +1,114 @@
+//! The contents of the table maps, as the plan has them.
+
+use std::os::fd::BorrowedFd;
+
+use bytemuck::Pod;
+use sluice_abi::{
+    Bound32, Bound128, DecapPeer, Entry, MAX_ENTRIES, NextHop, Row, Target, Vip, VipKey, dimension,
+};
+use sluice_plan::NodePlan;
+
+use super::{LoadError, LoadSpec, raw};
+
+pub const ENTRY: &str = "ENTRIES";
+pub const TARGETS: &str = "TARGETS";
+
+/// Map of each searched dimension.
+const BOUNDS: [(&str, usize, usize); 7] = [
+    ("SRC4", dimension::SOURCE_V4, size_of::<Bound32>()),
+    ("DST4", dimension::DESTINATION_V4, size_of::<Bound32>()),
+    ("SRC6", dimension::SOURCE_V6, size_of::<Bound128>()),
+    ("DST6", dimension::DESTINATION_V6, size_of::<Bound128>()),
+    ("SPORT", dimension::SOURCE_PORT, size_of::<Bound32>()),
+    ("DPORT", dimension::DESTINATION_PORT, size_of::<Bound32>()),
+    ("ICMP", dimension::ICMP, size_of::<Bound32>()),
+];
+
+/// One map's contents. Arrays have their indices as keys.
+pub struct Table {
+    pub name: &'static str,
+    keys: Vec<u8>,
+    values: Vec<u8>,
+    count: usize,
+}
+
+impl Table {
+    /// The kernel has no map without elements.
+    pub fn max_entries(&self) -> u32 {
+        self.count.max(1) as u32
+    }
+
+    pub fn fill(&self, map: BorrowedFd<'_>) -> Result<(), LoadError> {
+        raw::update_batch(map, &self.keys, &self.values, self.count).map_err(|source| LoadError::Map {
+            name: self.name.into(),
+            action: "fill",
+            source,
+        })
+    }
+
+    fn array(name: &'static str, values: &[u8], value_size: usize) -> Result<Table, LoadError> {
+        if !values.len().is_multiple_of(value_size) {
+            let problem = format!("{} bytes, not a multiple of {value_size}", values.len());
+            return Err(LoadError::Plan { table: name, problem });
+        }
+        let count = values.len() / value_size;
+        let keys = (0..count as u32).flat_map(u32::to_ne_bytes).collect();
+        Ok(Table { name, keys, values: values.to_vec(), count })
+    }
+}
+
+pub fn tables(plan: &NodePlan, spec: &LoadSpec) -> Result<Vec<Table>, LoadError> {
+    let filters = &plan.filters.tables;
+    let balancers = &plan.balancers.tables;
+    let mut tables = vec![
+        Table::array(ENTRY, &filters.entries, size_of::<Entry>())?,
+        Table::array("ROWS", &filters.rows, size_of::<Row>())?,
+        Table::array("DIRECT", &filters.direct, size_of::<u32>())?,
+        Table::array("SLOTS", bytemuck::cast_slice(&spec.entry_slots), size_of::<u32>())?,
+        Table::array("RING", &balancers.ring, size_of::<u32>())?,
+        Table::array(TARGETS, &balancers.targets, size_of::<Target>())?,
+        Table::array("TARGET_SLOTS", bytemuck::cast_slice(&spec.target_slots), size_of::<u32>())?,
+        Table::array("VIP_SLOTS", bytemuck::cast_slice(&spec.vip_slots), size_of::<u32>())?,
+        vips(&balancers.vips)?,
+        decap(&spec.decap),
+    ];
+    // Unresolved until the agent has asked netlink.
+    let hops = balancers.targets.len() / size_of::<Target>();
+    tables.push(Table::array("NEXT_HOPS", &vec![0; hops * size_of::<NextHop>()], size_of::<NextHop>())?);
+    for (name, dimension, size) in BOUNDS {
+        let bytes = filters.bounds.get(dimension).map_or(&[][..], |bounds| bounds);
+        tables.push(Table::array(name, bytes, size)?);
+    }
+    if tables[0].count > MAX_ENTRIES {
+        let problem = format!("{} entries, at most {MAX_ENTRIES}", tables[0].count);
+        return Err(LoadError::Plan { table: ENTRY, problem });
+    }
+    Ok(tables)
+}
+
+/// The bytes as elements, wherever they lie in memory.
+pub fn array<T: Pod>(table: &'static str, bytes: &[u8]) -> Result<Vec<T>, LoadError> {
+    if !bytes.len().is_multiple_of(size_of::<T>()) {
+        let problem = format!("{} bytes, not a multiple of {}", bytes.len(), size_of::<T>());
+        return Err(LoadError::Plan { table, problem });
+    }
+    Ok(bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned).collect())
+}
+
+fn vips(bytes: &[u8]) -> Result<Table, LoadError> {
+    const KEY: usize = size_of::<VipKey>();
+    const ELEMENT: usize = KEY + size_of::<Vip>();
+    let mut table = Table::array("VIPS", bytes, ELEMENT)?;
+    table.keys = bytes.chunks_exact(ELEMENT).flat_map(|element| &element[..KEY]).copied().collect();
+    table.values = bytes.chunks_exact(ELEMENT).flat_map(|element| &element[KEY..]).copied().collect();
+    Ok(table)
+}
+
+fn decap(peers: &[DecapPeer]) -> Table {
+    Table {
+        name: "DECAP",
+        keys: bytemuck::cast_slice(peers).to_vec(),
+        values: vec![1; peers.len()],
+        count: peers.len(),
+    }
+}
