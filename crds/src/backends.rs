@@ -32,9 +32,11 @@ impl Default for Backends {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct StaticBackend {
-    /// The server's own address, to which encapsulated packets are sent; of the same family as a virtual address.
+    /// The server's own address, to which encapsulated packets are sent; of the same family as a virtual
+    /// address.
     pub address: IpAddress,
-    /// Its share of the ring slots relative to the other backends, 0 to 256. 0: no new slot, and those it has move away. Default: 1.
+    /// Its share of the ring slots relative to the other backends, 0 to 256. 0: no new slot, and those it has
+    /// move away. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 256))]
     pub weight: Option<u16>,

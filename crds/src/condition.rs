@@ -64,12 +64,31 @@ pub(crate) fn conditions_schema(_: &mut SchemaGenerator) -> Schema {
             "type": "object",
             "required": ["type", "status", "lastTransitionTime", "reason", "message"],
             "properties": {
-                "type": {"type": "string", "maxLength": 316, "description": "Accepted, Programmed, Ready, Reconciling or Stalled."},
-                "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
-                "observedGeneration": {"type": "integer", "format": "int64", "minimum": 0, "description": "The metadata.generation that this condition speaks of."},
-                "lastTransitionTime": {"type": "string", "format": "date-time", "description": "When status changed last."},
-                "reason": {"type": "string", "minLength": 1, "maxLength": 1024, "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", "description": "One word for programs."},
-                "message": {"type": "string", "maxLength": 32768, "description": "A sentence for people, with the way out."}
+                "type": {
+                    "type": "string", "maxLength": 316,
+                    "description": "Accepted, Programmed, Ready, Reconciling or Stalled."
+                },
+                "status": {
+                    "type": "string", "enum": ["True", "False", "Unknown"],
+                    "description": "Whether it holds: True, False or Unknown."
+                },
+                "observedGeneration": {
+                    "type": "integer", "format": "int64", "minimum": 0,
+                    "description": "The metadata.generation that this condition speaks of."
+                },
+                "lastTransitionTime": {
+                    "type": "string", "format": "date-time",
+                    "description": "When status changed last."
+                },
+                "reason": {
+                    "type": "string", "minLength": 1, "maxLength": 1024,
+                    "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
+                    "description": "One word for programs."
+                },
+                "message": {
+                    "type": "string", "maxLength": 32768,
+                    "description": "A sentence for people, with the way out."
+                }
             }
         }
     })

@@ -9,7 +9,8 @@ use crate::{Condition, FilterRule, InterfaceSelector, LabelSelector, NodeSummary
 /// How many rules a filter may have.
 pub const MAX_RULES: usize = 256;
 
-/// An XdpFilter is an ordered list of rules that packets meet in the driver of selected interfaces, before the node's network stack.
+/// An XdpFilter is an ordered list of rules that packets meet in the driver of selected interfaces, before
+/// the node's network stack.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[kube(
     group = "sluice.dev",
@@ -57,13 +58,14 @@ pub struct XdpFilterSpec {
     /// Enforce, or Audit: nothing is decided, what would have been dropped is counted. Default: Enforce.
     #[serde(default)]
     pub mode: Mode,
-    /// What happens to a packet that no rule decided. Next: the next filter, and after the last one the load balancer and the stack.
-    /// Pass: ends the filters. Drop: the packet ends here, whatever it is; only failsafe traffic (ARP, neighbour discovery, the node's
-    /// own control connections) has passed before. Default: Next.
+    /// What happens to a packet that no rule decided. Next: the next filter, and after the last one the load
+    /// balancer and the stack. Pass: ends the filters. Drop: the packet ends here, whatever it is; only
+    /// failsafe traffic (ARP, neighbour discovery, the node's own control connections) has passed before.
+    /// Default: Next.
     #[serde(default)]
     pub default_action: DefaultAction,
-    /// What happens to a packet with a broken or truncated header (runts, bad lengths) that no rule decided; the fields of its intact
-    /// layers are matched first. Counted in either case. Default: Pass.
+    /// What happens to a packet with a broken or truncated header (runts, bad lengths) that no rule decided;
+    /// the fields of its intact layers are matched first. Counted in either case. Default: Pass.
     #[serde(default)]
     pub malformed: MalformedAction,
     /// The rules in the order in which they are tried; the first match decides.
@@ -79,8 +81,9 @@ pub struct XdpFilterSpec {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Attach {
-    /// Native: in the driver, or the node rejects the filter. Generic: in the network stack, slower, with any driver. Auto: Native, and Generic where
-    /// the driver has no native XDP, which status then says. Default: Auto.
+    /// Native: in the driver, or the node rejects the filter. Generic: in the network stack, slower, with any
+    /// driver. Auto: Native, and Generic where the driver has no native XDP, which status then says. Default:
+    /// Auto.
     #[serde(default)]
     pub mode: AttachMode,
 }
@@ -151,7 +154,8 @@ pub struct XdpFilterStatus {
     /// How far this generation has come on the selected nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodes: Option<NodeSummary>,
-    /// A coarse summary of what was dropped; metrics and `kubectl sluice get counters` have the exact counters.
+    /// A coarse summary of what was dropped; metrics and `kubectl sluice get counters` have the exact
+    /// counters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropped: Option<DroppedSummary>,
 }

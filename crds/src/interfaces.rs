@@ -39,10 +39,13 @@ pub struct InterfaceSelector {
     /// Interfaces by name, `eth0`. One that a node does not have is awaited there and shown in status.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub names: Vec<InterfaceName>,
-    /// Interfaces by shell pattern (fnmatch: `*`, `?`, `[a-z]`, `[!a-z]`), `ens*`. Interfaces that come later count too.
+    /// Interfaces by shell pattern (fnmatch: `*`, `?`, `[a-z]`, `[!a-z]`), `ens*`. Interfaces that come later
+    /// count too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub patterns: Vec<InterfacePattern>,
     /// The interfaces that carry a node's default routes, IPv4 and IPv6. Default: false.
     #[serde(default)]

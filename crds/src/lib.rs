@@ -9,11 +9,13 @@
 //! [`unknown_fields`] finds them where the author should be told.
 
 mod backends;
+mod balancer_status;
 mod cidr;
 mod condition;
 mod duration;
 mod filter;
 mod generate;
+mod health_check;
 mod interfaces;
 mod kind;
 mod load_balancer;
@@ -28,6 +30,7 @@ mod text;
 mod unknown;
 
 pub use backends::{Backends, MAX_BACKENDS, StaticBackend};
+pub use balancer_status::{BackendHealth, BackendStatus, PortStatus, XdpLoadBalancerStatus};
 pub use cidr::{Cidr, IpAddress};
 pub use condition::{Condition, MAX_CONDITIONS, condition_type, reason};
 pub use duration::Duration;
@@ -35,13 +38,13 @@ pub use filter::{
     Attach, AttachMode, DefaultAction, DroppedSummary, MAX_RULES, MalformedAction, Mode, XdpFilter,
     XdpFilterSpec, XdpFilterStatus,
 };
-pub use generate::{definition, definition_yaml};
+pub use generate::{definition, definition_yaml, generated_files};
+pub use health_check::{HealthCheck, TcpProbe};
 pub use interfaces::{InterfaceName, InterfacePattern, InterfaceSelector};
 pub use kind::{API_VERSION, GROUP, Kind, VERSION};
 pub use load_balancer::{
-    BackendHealth, BackendStatus, Forwarding, ForwardingMode, Hashing, HealthCheck, MAX_ADDRESSES, MAX_PORTS,
-    PortStatus, ServicePort, ServiceProtocol, TcpProbe, XdpLoadBalancer, XdpLoadBalancerSpec,
-    XdpLoadBalancerStatus,
+    Forwarding, ForwardingMode, Hashing, MAX_ADDRESSES, MAX_PORTS, ServicePort, ServiceProtocol,
+    XdpLoadBalancer, XdpLoadBalancerSpec,
 };
 pub use matching::{
     AddressMatch, FragmentKind, IcmpFamily, IcmpMatch, MAX_ENTRIES, Match, TcpFlag, TcpFlagsMatch,

@@ -2,18 +2,16 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::condition::conditions_schema;
 use crate::selector::node_selector_schema;
-use crate::{
-    Backends, Condition, Duration, InterfaceSelector, IpAddress, LabelSelector, MAX_BACKENDS, NodeSummary,
-};
+use crate::{Backends, HealthCheck, InterfaceSelector, IpAddress, LabelSelector, XdpLoadBalancerStatus};
 
 /// How many virtual addresses a balancer may have.
 pub const MAX_ADDRESSES: usize = 8;
 /// How many ports a balancer may have.
 pub const MAX_PORTS: usize = 16;
 
-/// An XdpLoadBalancer spreads the connections to virtual addresses over backends, in the driver of selected interfaces.
+/// An XdpLoadBalancer spreads the connections to virtual addresses over backends, in the driver of selected
+/// interfaces.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[kube(
     group = "sluice.dev",
@@ -63,7 +61,7 @@ pub struct XdpLoadBalancerSpec {
     #[schemars(length(min = 1, max = "MAX_PORTS"))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     #[x_kube(validation = Rule::new(
-        "self.transformMapEntry(i, p, {p.protocol + '/' + string(p.port): i}).size() == self.size()",
+        "self.transformMapEntry(i, p, {(p.protocol == 'UDP' ? 65536 + p.port : p.port): i}).size() == self.size()",
     ).message("two ports have the same protocol and number: remove one of the two"))]
     pub ports: Vec<ServicePort>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -111,8 +109,8 @@ pub enum ServiceProtocol {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Forwarding {
-    /// IPIP: the packet is wrapped into a second IP header of its own family (RFC 2003, RFC 2473) and the answer goes straight to the client.
-    /// Default: IPIP.
+    /// IPIP: the packet is wrapped into a second IP header of its own family (RFC 2003, RFC 2473) and the
+    /// answer goes straight to the client. Default: IPIP.
     #[serde(default)]
     pub mode: ForwardingMode,
 }
@@ -132,7 +130,8 @@ pub enum ForwardingMode {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Hashing {
-    /// The size of the ring: a power of two from 256 to 131072. More slots follow the weights more closely and take 4 bytes each. Default: 65536.
+    /// The size of the ring: a power of two from 256 to 131072. More slots follow the weights more closely
+    /// and take 4 bytes each. Default: 65536.
     #[serde(default = "default_slots")]
     #[schemars(range(min = 256, max = 131072))]
     #[x_kube(validation = Rule::new("self in [256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072]")
@@ -148,131 +147,4 @@ impl Default for Hashing {
 
 const fn default_slots() -> u32 {
     65536
-}
-
-/// How backends are tried: from every selected node, each backend at each interval.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new(
-    "!(self.interval.matches('^([0-9]{1,5}(ms|s|m|h)){1,3}$') && self.timeout.matches('^([0-9]{1,5}(ms|s|m|h)){1,3}$')) \
-     || duration(self.timeout) <= duration(self.interval)",
-).message("timeout is longer than interval, so checks would overlap: lower timeout or raise interval"))]
-pub struct HealthCheck {
-    /// A connection is opened and closed again; the check passes when the backend accepts it.
-    pub tcp: TcpProbe,
-    /// From the start of one check to the start of the next, 50ms to 1h. Default: 2s.
-    #[serde(default = "default_interval")]
-    pub interval: Duration,
-    /// How long an answer may take, at most interval. Default: 1s.
-    #[serde(default = "default_timeout")]
-    pub timeout: Duration,
-    /// So many passes in a row make an unhealthy backend healthy, 1 to 32. Default: 2.
-    #[serde(default = "default_rise")]
-    #[schemars(range(min = 1, max = 32))]
-    pub rise: u32,
-    /// So many failures in a row make a healthy backend unhealthy, 1 to 32. Default: 3.
-    #[serde(default = "default_fall")]
-    #[schemars(range(min = 1, max = 32))]
-    pub fall: u32,
-}
-
-fn default_interval() -> Duration {
-    "2s".into()
-}
-
-fn default_timeout() -> Duration {
-    "1s".into()
-}
-
-const fn default_rise() -> u32 {
-    2
-}
-
-const fn default_fall() -> u32 {
-    3
-}
-
-/// A check by TCP connection.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct TcpProbe {
-    /// The port of the backend, 1 to 65535.
-    #[schemars(range(min = 1, max = 65535))]
-    pub port: u16,
-}
-
-/// What the operator knows of the balancer.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct XdpLoadBalancerStatus {
-    /// The metadata.generation that this status speaks of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "conditions_schema")]
-    pub conditions: Vec<Condition>,
-    /// The hash of what this generation compiles to, which nodes read back from their kernel.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 128))]
-    pub hash: Option<String>,
-    /// Healthy over all backends, as `3/4`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32))]
-    pub healthy: Option<String>,
-    /// How far this generation has come on the selected nodes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nodes: Option<NodeSummary>,
-    /// Backends per port.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = "MAX_PORTS"))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
-    pub ports: Vec<PortStatus>,
-    /// The agreed health of each backend.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = "MAX_BACKENDS"))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["address".into()]))]
-    pub backends: Vec<BackendStatus>,
-    /// Packets, on all nodes together, that were too large once encapsulated and so were dropped: raise the MTU on the way to the backends.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub oversize_packets: Option<u64>,
-}
-
-/// The backends of one port.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct PortStatus {
-    /// The port's name in spec.
-    #[schemars(length(max = 63))]
-    pub name: String,
-    /// Backends that pass their check.
-    pub healthy: u32,
-    /// All backends of the spec.
-    pub total: u32,
-}
-
-/// The agreed health of a backend.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct BackendStatus {
-    /// The backend's address in spec.
-    #[schemars(length(max = 39))]
-    pub address: String,
-    /// Healthy, Unhealthy, or Unknown before the first result.
-    pub health: BackendHealth,
-    /// What the last failed check found.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 256))]
-    pub message: Option<String>,
-}
-
-/// What checks say of a backend.
-#[derive(
-    JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash,
-)]
-#[schemars(inline)]
-pub enum BackendHealth {
-    Healthy,
-    Unhealthy,
-    #[default]
-    Unknown,
 }

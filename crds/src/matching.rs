@@ -7,7 +7,8 @@ use crate::{Cidr, PortRange, Protocol};
 /// How many entries a list of a match may have.
 pub const MAX_ENTRIES: usize = 64;
 
-/// What a packet must be like. All fields given must match; a list inside a field is "any of". Without any field every packet matches.
+/// What a packet must be like. All fields given must match; a list inside a field is "any of". Without any
+/// field every packet matches.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(
@@ -33,14 +34,15 @@ pub struct Match {
     /// Where the packet goes to. A packet without an IP header does not match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destinations: Option<AddressMatch>,
-    /// The protocol above IP, behind every IPv6 extension header: names as IANA has them (TCP, UDP, ICMP, IPv6-ICMP, GRE, ESP, SCTP …) or
-    /// numbers from "0" to "255". IP in IP (RFC 2003) is IPv4; the name IPIP is number 94.
+    /// The protocol above IP, behind every IPv6 extension header: names as IANA has them (TCP, UDP, ICMP,
+    /// IPv6-ICMP, GRE, ESP, SCTP …) or numbers from "0" to "255". IP in IP (RFC 2003) is IPv4; the name IPIP
+    /// is number 94.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = "MAX_ENTRIES"))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub protocols: Vec<Protocol>,
-    /// Source ports of TCP, UDP, UDP-Lite, SCTP and DCCP: "53", or "8000-8100" with both ends included. Any other protocol does not match,
-    /// nor does a later fragment, which carries no ports (see laterFragments).
+    /// Source ports of TCP, UDP, UDP-Lite, SCTP and DCCP: "53", or "8000-8100" with both ends included. Any
+    /// other protocol does not match, nor does a later fragment, which carries no ports (see laterFragments).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = "MAX_ENTRIES"))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -53,13 +55,15 @@ pub struct Match {
     /// Flags of the TCP header (RFC 9293, RFC 3168). A packet that is not TCP does not match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tcp_flags: Option<TcpFlagsMatch>,
-    /// ICMP types and codes (RFC 792, RFC 4443). A packet that is not ICMP of the entry's family does not match.
+    /// ICMP types and codes (RFC 792, RFC 4443). A packet that is not ICMP of the entry's family does not
+    /// match.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = "MAX_ENTRIES"))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub icmp: Vec<IcmpMatch>,
-    /// What kind of fragment the packet is. None: not a fragment. First: at offset 0 with more to come. Later: at a higher offset.
-    /// Tiny: a first fragment without its whole TCP, UDP or ICMP header, or a later one at offset 1 (RFC 1858), each also First or Later.
+    /// What kind of fragment the packet is. None: not a fragment. First: at offset 0 with more to come.
+    /// Later: at a higher offset. Tiny: a first fragment without its whole TCP, UDP or ICMP header, or a
+    /// later one at offset 1 (RFC 1858), each also First or Later.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -88,8 +92,9 @@ impl Match {
     "(has(self.cidrs) && self.cidrs.size() > 0) || (has(self.except) && self.except.size() > 0)",
 ).message("no prefix is named: write cidrs or except, or remove the field"))]
 pub struct AddressMatch {
-    /// IPv4 and IPv6 prefixes, 192.0.2.0/24 or 2001:db8::/32, without host bits; one of them must hold the address.
-    /// The families are kept apart: 0.0.0.0/0 holds no IPv6 address. Default: any address of either family.
+    /// IPv4 and IPv6 prefixes, 192.0.2.0/24 or 2001:db8::/32, without host bits; one of them must hold the
+    /// address. The families are kept apart: 0.0.0.0/0 holds no IPv6 address. Default: any address of either
+    /// family.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = "MAX_ENTRIES"))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]

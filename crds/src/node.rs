@@ -8,7 +8,8 @@ use crate::condition::conditions_schema;
 /// How many network cards a status lists.
 pub const MAX_NICS: usize = 256;
 
-/// An XdpNode holds what a node's agent found: kernel, network cards, drivers, XDP modes, what is broken. The operator writes it.
+/// An XdpNode holds what a node's agent found: kernel, network cards, drivers, XDP modes, what is broken. The
+/// operator writes it.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[kube(
     group = "sluice.dev",
@@ -87,7 +88,8 @@ pub struct Nic {
     /// How Sluice's program is attached; absent where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub xdp_mode: Option<XdpMode>,
-    /// What the driver offers, in the words of the kernel's netdev family (basic, redirect, ndo-xmit, rx-sg …).
+    /// What the driver offers, in the words of the kernel's netdev family (basic, redirect, ndo-xmit, rx-sg
+    /// …).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(max = 32)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]

@@ -12,7 +12,8 @@ text_type! {
             "rule": "!self.matches('^[0-9]{1,5}(-[0-9]{1,5})?$') || (self.contains('-') \
                 ? int(self.substring(0, self.indexOf('-'))) <= int(self.substring(self.indexOf('-') + 1)) \
                 : true)",
-            "messageExpression": "'\"%s\" runs backwards: write the lower port first'.format([self])"
+            "messageExpression": "'\"%s\" runs backwards: write %s-%s'.format([self, \
+                self.substring(self.indexOf('-') + 1), self.substring(0, self.indexOf('-'))])"
         }, {
             "rule": "!self.matches('^[0-9]{1,5}(-[0-9]{1,5})?$') || (self.contains('-') \
                 ? int(self.substring(self.indexOf('-') + 1)) <= 65535 && int(self.substring(0, self.indexOf('-'))) <= 65535 \

@@ -3,7 +3,8 @@
 use crate::text::text_type;
 
 text_type! {
-    /// The protocol above IP and its extension headers: a name as IANA has it, or a number from `"0"` to `"255"`.
+    /// The protocol above IP and its extension headers: a name as IANA has it, or a number from `"0"` to
+    /// `"255"`.
     Protocol, {
         "type": "string",
         "minLength": 1,
