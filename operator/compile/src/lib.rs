@@ -1,1 +1,30 @@
+//! Policies to tables: what a class of nodes has to enforce becomes one [`sluice_plan::NodePlan`].
+//!
+//! Pure and deterministic: equal input gives equal bytes on every replica. The walk of a filter:
+//! [`flatten`] (filters to one ordered list of entries) → per dimension ([`prefixes`], [`ports`], [`icmp`],
+//! [`direct`]) the values that each entry accepts → [`sweep`] (values to elementary intervals, each with its [`rows`]
+//! of entries) → [`encode`] (the bytes of the kernel's maps). What a table element means is in `sluice_abi`.
 
+mod addresses;
+mod balancers;
+mod direct;
+mod encode;
+mod error;
+mod filters;
+mod flatten;
+mod icmp;
+mod input;
+mod layer4;
+mod plan;
+mod ports;
+mod prefixes;
+mod rows;
+mod spec_hash;
+mod sweep;
+
+pub use balancers::MAX_RING_SLOTS;
+pub use error::CompileError;
+pub use flatten::{MAX_AUDIT_RULES, MAX_FILTERS};
+pub use input::{BalancerInput, ClassInput};
+pub use plan::compile;
+pub use spec_hash::{balancer_hash, balancer_ref, filter_hash, filter_ref};

@@ -1,0 +1,80 @@
+//! The bytes of the classifier's maps.
+
+use bytemuck::Pod;
+use sluice_abi::{Dimension, Entry, EntryAction, dimension, entry_flags, features};
+use sluice_plan::FilterTables;
+
+use crate::rows::Rows;
+
+/// Tables as the dimensions fill them in.
+pub struct Tables {
+    pub rows: Rows,
+    features: u32,
+    dimensions: [Dimension; dimension::COUNT],
+    direct: Vec<u32>,
+    bounds: Vec<Vec<u8>>,
+}
+
+impl Tables {
+    pub fn new() -> Tables {
+        Tables {
+            rows: Rows::default(),
+            features: 0,
+            dimensions: [Dimension::default(); dimension::COUNT],
+            direct: vec![0; dimension::DIRECT_LEN as usize],
+            bounds: vec![Vec::new(); dimension::COUNT],
+        }
+    }
+
+    /// Marks a directly indexed dimension that every packet has as used.
+    pub fn used(&mut self, index: usize) {
+        self.features |= features::dimension(index);
+    }
+
+    /// Marks a directly indexed dimension that packets may lack as used.
+    pub fn used_with(&mut self, index: usize, special: u32) {
+        self.used(index);
+        self.dimensions[index].special = special;
+    }
+
+    /// Puts a row at one element of the directly indexed table.
+    pub fn direct(&mut self, at: u32, row: &sluice_abi::Row) {
+        self.direct[at as usize] = self.rows.intern(row);
+    }
+
+    /// Fills in a searched dimension.
+    pub fn searched<B: Pod>(&mut self, index: usize, special: u32, bounds: &[B]) {
+        self.used_with(index, special);
+        self.dimensions[index].intervals = bounds.len() as u32;
+        self.bounds[index] = bytes(bounds);
+    }
+
+    pub fn encode(self, entries: &[Entry]) -> FilterTables {
+        FilterTables {
+            features: self.features | entry_features(entries),
+            words: entries.len().div_ceil(64).max(1) as u32,
+            dimensions: bytes(&self.dimensions),
+            entries: bytes(entries),
+            rows: bytes(self.rows.as_slice()),
+            direct: bytes(&self.direct),
+            bounds: self.bounds,
+        }
+    }
+}
+
+fn entry_features(entries: &[Entry]) -> u32 {
+    let audit = entry_flags::AUDIT_RULE | entry_flags::AUDIT_FILTER;
+    let continues = |entry: &Entry| entry.action == EntryAction::Next as u8 || entry.flags & audit != 0;
+    let mut bits = 0;
+    if !entries.is_empty() {
+        bits |= features::ENTRIES;
+    }
+    if entries.iter().any(continues) {
+        bits |= features::CONTINUING;
+    }
+    bits
+}
+
+pub fn bytes<T: Pod>(elements: &[T]) -> Vec<u8> {
+    bytemuck::cast_slice(elements).to_vec()
+}

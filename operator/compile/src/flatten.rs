@@ -1,0 +1,136 @@
+//! All filters of a node as one ordered list of entries.
+
+use sluice_abi::{DEFAULT_ENTRY, Entry, EntryAction, MALFORMED_ENTRY, MAX_ENTRIES, entry_flags};
+use sluice_plan::FilterPart;
+use sluice_policy::{Action, Filter, LaterFragments, Malformed, Mode, ObjectRef, Rule, selection};
+
+use crate::error::CompileError;
+use crate::spec_hash::filter_ref;
+
+/// Most filters on one node.
+pub const MAX_FILTERS: usize = 64;
+/// Most rules in mode Audit on one node: each is one more turn of the kernel's bounded loop.
+pub const MAX_AUDIT_RULES: usize = 64;
+
+#[derive(Default)]
+pub struct Flat<'a> {
+    pub entries: Vec<Entry>,
+    /// What each entry matches.
+    pub matchers: Vec<Matcher<'a>>,
+    pub parts: Vec<FilterPart>,
+}
+
+#[derive(Clone, Copy)]
+pub enum Matcher<'a> {
+    Rule(&'a Rule),
+    /// Packets with a broken header.
+    Malformed,
+    Everything,
+}
+
+impl<'a> Flat<'a> {
+    /// The rules with the number of their entry.
+    pub fn rules(&self) -> impl Iterator<Item = (usize, &'a Rule)> {
+        self.matchers.iter().enumerate().filter_map(|(entry, matcher)| match matcher {
+            Matcher::Rule(rule) => Some((entry, *rule)),
+            Matcher::Malformed | Matcher::Everything => None,
+        })
+    }
+}
+
+pub fn flatten<'a>(filters: &[&'a Filter]) -> Result<Flat<'a>, CompileError> {
+    let mut ordered = filters.to_vec();
+    ordered.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.object.name.cmp(&b.object.name)));
+    let mut flat = Flat::default();
+    let mut audit_rules = 0;
+    for filter in ordered {
+        let first = flat.entries.len();
+        add_filter(&mut flat, filter);
+        audit_rules += filter.rules.iter().filter(|rule| rule.mode == Mode::Audit).count();
+        check(&flat, &filter.object, audit_rules)?;
+        flat.parts.push(part(filter, first, flat.entries.len()));
+    }
+    Ok(flat)
+}
+
+fn check(flat: &Flat, object: &ObjectRef, audit_rules: usize) -> Result<(), CompileError> {
+    let object = || object.clone();
+    let filters = flat.parts.len() + 1;
+    if filters > MAX_FILTERS {
+        return Err(CompileError::TooManyFilters { object: object(), total: filters, limit: MAX_FILTERS });
+    }
+    if audit_rules > MAX_AUDIT_RULES {
+        let (total, limit) = (audit_rules, MAX_AUDIT_RULES);
+        return Err(CompileError::TooManyAuditRules { object: object(), total, limit });
+    }
+    let total = flat.entries.len();
+    if total > MAX_ENTRIES {
+        return Err(CompileError::TooManyEntries { object: object(), total, limit: MAX_ENTRIES });
+    }
+    Ok(())
+}
+
+fn add_filter<'a>(flat: &mut Flat<'a>, filter: &'a Filter) {
+    let (first, number) = (flat.entries.len(), flat.parts.len() as u16);
+    let filter_flags = if filter.mode == Mode::Audit { entry_flags::AUDIT_FILTER } else { 0 };
+    let mut add = |matcher, rule, action, flags| {
+        let (action, flags) = (action as u8, flags | filter_flags);
+        flat.entries.push(Entry { action, flags, next_filter: 0, filter: number, rule });
+        flat.matchers.push(matcher);
+    };
+    for (index, rule) in filter.rules.iter().enumerate() {
+        add(Matcher::Rule(rule), index as u16, entry_action(rule.action), rule_flags(rule));
+    }
+    if let Some(action) = malformed_action(filter) {
+        add(Matcher::Malformed, MALFORMED_ENTRY, action, 0);
+    }
+    if filter.default_action != Action::Next {
+        add(Matcher::Everything, DEFAULT_ENTRY, entry_action(filter.default_action), 0);
+    }
+    let next = flat.entries.len() as u16;
+    flat.entries[first..].iter_mut().for_each(|entry| entry.next_filter = next);
+}
+
+/// Passing a malformed packet needs an entry only where the default action would do otherwise.
+fn malformed_action(filter: &Filter) -> Option<EntryAction> {
+    match (filter.malformed, filter.default_action) {
+        (Malformed::Drop, _) => Some(EntryAction::Drop),
+        (Malformed::Pass, Action::Next) => None,
+        (Malformed::Pass, Action::Pass | Action::Drop) => Some(EntryAction::Pass),
+    }
+}
+
+fn rule_flags(rule: &Rule) -> u8 {
+    let drop_later = rule.later_fragments == LaterFragments::Drop && rule.matches.has_layer4_fields();
+    let audit = rule.mode == Mode::Audit;
+    (if audit { entry_flags::AUDIT_RULE } else { 0 }) | (if drop_later { entry_flags::DROP_LATER } else { 0 })
+}
+
+fn entry_action(action: Action) -> EntryAction {
+    match action {
+        Action::Pass => EntryAction::Pass,
+        Action::Drop => EntryAction::Drop,
+        Action::Next => EntryAction::Next,
+    }
+}
+
+fn part(filter: &Filter, first: usize, end: usize) -> FilterPart {
+    FilterPart {
+        policy: filter_ref(filter),
+        interfaces: interfaces(&filter.interfaces),
+        attach: match filter.attach {
+            selection::AttachMode::Auto => sluice_plan::AttachMode::Auto,
+            selection::AttachMode::Native => sluice_plan::AttachMode::Native,
+            selection::AttachMode::Generic => sluice_plan::AttachMode::Generic,
+        },
+        audit: filter.mode == Mode::Audit,
+        first: first as u16,
+        end: end as u16,
+        rules: filter.rules.iter().map(|rule| rule.name.clone()).collect(),
+    }
+}
+
+pub fn interfaces(interfaces: &selection::Interfaces) -> sluice_plan::Interfaces {
+    let selection::Interfaces { names, patterns, default_route } = interfaces.clone();
+    sluice_plan::Interfaces { names, patterns, default_route }
+}

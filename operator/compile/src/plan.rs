@@ -1,0 +1,20 @@
+use sluice_plan::{Balancers, NodePlan};
+
+use crate::error::CompileError;
+use crate::input::ClassInput;
+use crate::{balancers, filters};
+
+/// Compiles what one class of nodes has to enforce.
+///
+/// # Errors
+/// A bound of the data plane is passed; the error names the object that passes it.
+pub fn compile(input: &ClassInput) -> Result<NodePlan, CompileError> {
+    let (filters, entries) = filters::filters(&input.filters)?;
+    let (parts, tables) = balancers::balancers(&input.balancers, entries)?;
+    let balancer_nodes = input.balancer_nodes.iter().copied().collect();
+    Ok(NodePlan {
+        filters,
+        balancers: Balancers { parts, tables, balancer_nodes },
+        failsafe: input.failsafe.clone(),
+    })
+}

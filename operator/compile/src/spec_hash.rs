@@ -1,0 +1,41 @@
+//! The hash of a policy's contents, as `status.hash` shows it. The object's identity is left out: equal specs have
+//! equal hashes. Destructured without `..`, so that a new field does not compile until it is hashed.
+
+use sluice_plan::{Hash, PolicyRef, encode};
+use sluice_policy::{Balancer, Filter, ObjectRef};
+
+pub fn filter_hash(filter: &Filter) -> Hash {
+    let Filter { object: _, nodes, interfaces, attach, mode, priority, default_action, malformed, rules } =
+        filter;
+    Hash::of(&encode(&(nodes, interfaces, attach, mode, priority, default_action, malformed, rules)))
+}
+
+pub fn balancer_hash(balancer: &Balancer) -> Hash {
+    let Balancer {
+        object: _,
+        created: _,
+        nodes,
+        interfaces,
+        addresses,
+        ports,
+        backends,
+        slots,
+        health_check,
+    } = balancer;
+    Hash::of(&encode(&(nodes, interfaces, addresses, ports, backends, slots, health_check)))
+}
+
+/// How plans and status name a filter.
+pub fn filter_ref(filter: &Filter) -> PolicyRef {
+    policy_ref(&filter.object, filter_hash(filter))
+}
+
+/// How plans and status name a balancer.
+pub fn balancer_ref(balancer: &Balancer) -> PolicyRef {
+    policy_ref(&balancer.object, balancer_hash(balancer))
+}
+
+fn policy_ref(object: &ObjectRef, hash: Hash) -> PolicyRef {
+    let ObjectRef { kind, namespace, name, uid, generation } = object.clone();
+    PolicyRef { kind, namespace, name, uid, generation, hash }
+}
