@@ -1,0 +1,44 @@
+//! The identity in a client certificate.
+
+use tonic::Request;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+
+use crate::PkiError;
+
+/// Who is on the other end. TLS has verified the chain; this reads the name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Peer {
+    Node(String),
+    /// Directory mode's CLI.
+    Admin(String),
+}
+
+impl Peer {
+    /// Organizations of client certificates.
+    pub(crate) const NODE: &str = "sluice:node";
+    pub(crate) const ADMIN: &str = "sluice:admin";
+
+    /// None for a caller without a certificate.
+    pub fn of<T>(request: &Request<T>) -> Result<Option<Peer>, PkiError> {
+        let Some(chain) = request.peer_certs() else { return Ok(None) };
+        chain.first().map(|leaf| Peer::from_der(leaf)).transpose()
+    }
+
+    pub fn from_der(certificate: &[u8]) -> Result<Peer, PkiError> {
+        let unreadable = |reason: &str| PkiError::Peer(reason.to_owned());
+        let (_, leaf) = X509Certificate::from_der(certificate).map_err(|error| unreadable(&error.to_string()))?;
+        let subject = leaf.subject();
+        let one = |mut values: Box<dyn Iterator<Item = &x509_parser::x509::AttributeTypeAndValue<'_>> + '_>| {
+            let value = values.next().and_then(|value| value.as_str().ok()).map(str::to_owned);
+            value.filter(|_| values.next().is_none())
+        };
+        let name = one(Box::new(subject.iter_common_name())).ok_or_else(|| unreadable("no single common name"))?;
+        let role = one(Box::new(subject.iter_organization())).ok_or_else(|| unreadable("no single organization"))?;
+        match role.as_str() {
+            Peer::NODE => Ok(Peer::Node(name)),
+            Peer::ADMIN => Ok(Peer::Admin(name)),
+            other => Err(unreadable(&format!("organization {other:?} is no role"))),
+        }
+    }
+}
