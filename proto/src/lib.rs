@@ -9,3 +9,17 @@ pub mod v1 {
 /// The DNS name that every operator's server certificate carries, whatever the address it is reached at. Agents and CLI
 /// verify this name against the operator's own CA, so that an operator may move without new certificates.
 pub const OPERATOR_NAME: &str = "operator.sluice.internal";
+
+impl From<sluice_plan::Epoch> for v1::Epoch {
+    fn from(epoch: sluice_plan::Epoch) -> v1::Epoch {
+        let sluice_plan::Epoch { incarnation, term, index } = epoch;
+        v1::Epoch { incarnation, term, index }
+    }
+}
+
+impl From<v1::Epoch> for sluice_plan::Epoch {
+    fn from(epoch: v1::Epoch) -> sluice_plan::Epoch {
+        let v1::Epoch { incarnation, term, index } = epoch;
+        sluice_plan::Epoch { incarnation, term, index }
+    }
+}

@@ -1,0 +1,127 @@
+//! What each agent said last.
+
+use std::collections::BTreeMap;
+
+use sluice_plan::{Epoch, Hash};
+use sluice_proto::v1::{self, Hello, NodeFacts, Report, VerdictStage, Verdicts};
+
+/// Policy uid, counter name, verdict.
+pub type CounterKey = (String, String, String);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Total {
+    pub packets: u64,
+    pub bytes: u64,
+    /// Over the last report's interval.
+    pub packets_per_second: f64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct NodeState {
+    pub connected: bool,
+    /// Unix milliseconds.
+    pub joined: i64,
+    pub last_seen: i64,
+    pub last_report: i64,
+    pub version: String,
+    pub capabilities: v1::Capabilities,
+    pub facts: NodeFacts,
+    pub epoch: Option<Epoch>,
+    /// Hash of the plan that the kernel holds, and how far it came.
+    pub plan: Option<(Hash, VerdictStage)>,
+    /// Of the newest plan that was refused.
+    pub refused: Option<(Hash, String, String)>,
+    /// By policy uid.
+    pub policies: BTreeMap<String, v1::PolicyVerdict>,
+    pub counters: BTreeMap<CounterKey, Total>,
+    pub stats: BTreeMap<String, u64>,
+    /// By policy uid and backend address.
+    pub backends: BTreeMap<(String, String), v1::BackendHealth>,
+}
+
+/// The nodes' last words. Times are Unix milliseconds and passed in.
+#[derive(Debug, Default)]
+pub struct Book {
+    nodes: BTreeMap<String, NodeState>,
+}
+
+impl Book {
+    pub fn nodes(&self) -> &BTreeMap<String, NodeState> {
+        &self.nodes
+    }
+
+    /// A node that is known from before a restart, and silent until its agent is back.
+    pub fn expect(&mut self, name: &str, now: i64) {
+        self.nodes.entry(name.to_owned()).or_insert_with(|| NodeState { joined: now, last_seen: now, ..NodeState::default() });
+    }
+
+    pub fn forget(&mut self, name: &str) {
+        self.nodes.remove(name);
+    }
+
+    pub fn connected(&mut self, name: &str, hello: &Hello, now: i64) {
+        let node = self.nodes.entry(name.to_owned()).or_insert_with(|| NodeState { joined: now, ..NodeState::default() });
+        node.connected = true;
+        node.last_seen = now;
+        node.version = hello.version.clone();
+        node.capabilities = hello.capabilities.clone().unwrap_or_default();
+        node.facts = hello.facts.clone().unwrap_or_default();
+    }
+
+    pub fn disconnected(&mut self, name: &str, now: i64) {
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.connected = false;
+            node.last_seen = now;
+        }
+    }
+
+    pub fn seen(&mut self, name: &str, now: i64) {
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.last_seen = now;
+        }
+    }
+
+    pub fn verdicts(&mut self, name: &str, verdicts: &Verdicts, now: i64) {
+        let Some(node) = self.nodes.get_mut(name) else { return };
+        node.last_seen = now;
+        let epoch = verdicts.epoch.map(Epoch::from);
+        for resource in &verdicts.resources {
+            let Some(hash) = Hash::from_slice(&resource.hash) else { continue };
+            match resource.stage() {
+                VerdictStage::Programmed => {
+                    node.plan = Some((hash, VerdictStage::Programmed));
+                    node.refused = None;
+                    node.epoch = epoch;
+                    node.policies = by_uid(&resource.policies);
+                }
+                VerdictStage::Rejected | VerdictStage::RolledBack => {
+                    node.refused = Some((hash, resource.reason.clone(), resource.detail.clone()));
+                }
+                VerdictStage::Accepted | VerdictStage::Unspecified => {}
+            }
+        }
+    }
+
+    pub fn report(&mut self, name: &str, report: &Report, now: i64) {
+        let Some(node) = self.nodes.get_mut(name) else { return };
+        node.last_seen = now;
+        let seconds = ((now - node.last_report).clamp(100, 60_000)) as f64 / 1000.0;
+        node.last_report = now;
+        for sample in &report.counters {
+            let key = (sample.policy_uid.clone(), sample.name.clone(), sample.verdict.clone());
+            let packets_per_second = sample.packets_delta as f64 / seconds;
+            node.counters.insert(key, Total { packets: sample.packets, bytes: sample.bytes, packets_per_second });
+        }
+        node.stats.extend(report.stats.iter().map(|(name, value)| (name.clone(), *value)));
+        for health in &report.backends {
+            node.backends.insert((health.policy_uid.clone(), health.address.clone()), health.clone());
+        }
+        if let Some(facts) = &report.facts {
+            node.facts = facts.clone();
+        }
+    }
+}
+
+fn by_uid(verdicts: &[v1::PolicyVerdict]) -> BTreeMap<String, v1::PolicyVerdict> {
+    verdicts.iter().map(|verdict| (verdict.uid.clone(), verdict.clone())).collect()
+}

@@ -1,0 +1,105 @@
+//! Conditions whose transition times change only when their status does.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use sluice_crds::{Condition, condition_type, reason};
+
+use crate::policy::{Placed, PolicyState};
+
+/// The conditions of one object in the making; `previous` lends the transition times.
+pub struct Conditions<'a> {
+    previous: &'a [Condition],
+    generation: i64,
+    now: jiff::Timestamp,
+    made: Vec<Condition>,
+}
+
+impl<'a> Conditions<'a> {
+    pub fn new(previous: &'a [Condition], generation: i64, now: jiff::Timestamp) -> Conditions<'a> {
+        Conditions { previous, generation, now, made: Vec::new() }
+    }
+
+    pub fn set(&mut self, kind: &str, status: bool, reason: &str, message: String) {
+        let status = if status { "True" } else { "False" };
+        let before = self.previous.iter().find(|old| old.type_ == kind && old.status == status);
+        let last_transition_time = before.map_or(Time(self.now), |old| old.last_transition_time.clone());
+        self.made.push(Condition {
+            type_: kind.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message,
+            observed_generation: Some(self.generation),
+            last_transition_time,
+        });
+    }
+
+    pub fn finish(self) -> Vec<Condition> {
+        self.made
+    }
+
+    /// Accepted, Programmed, Ready, and while abnormal Reconciling and Stalled, as kstatus reads them.
+    pub fn of_policy(mut self, placed: &Placed, state: &PolicyState) -> Vec<Condition> {
+        if let Some((why, message)) = &placed.refusal {
+            self.set(condition_type::ACCEPTED, false, why, message.clone());
+            let held = "the newest generation is not in force; the last good one is".to_owned();
+            self.set(condition_type::PROGRAMMED, false, why, held.clone());
+            self.set(condition_type::READY, false, why, message.clone());
+            self.set(condition_type::STALLED, true, why, held);
+            return self.finish();
+        }
+        self.set(condition_type::ACCEPTED, true, reason::ACCEPTED, "the object is valid and compiles".to_owned());
+        let (ready, why, message) = readiness(placed, state);
+        let all = state.desired > 0 && state.programmed == state.desired;
+        let programmed_reason = if all { reason::PROGRAMMED } else { why };
+        self.set(condition_type::PROGRAMMED, all, programmed_reason, message.clone());
+        self.set(condition_type::READY, ready, why, message.clone());
+        if why == reason::PENDING {
+            self.set(condition_type::RECONCILING, true, why, message);
+        } else if why == reason::REJECTED {
+            self.set(condition_type::STALLED, true, why, message);
+        }
+        self.finish()
+    }
+}
+
+fn readiness(placed: &Placed, state: &PolicyState) -> (bool, &'static str, String) {
+    let programmed = format!("{} of {} nodes enforce generation {}", state.programmed, state.desired, placed.generation);
+    let worst = state.failing.first().map(|(node, why, detail)| format!("; {node}: {why}: {detail}")).unwrap_or_default();
+    if state.desired == 0 {
+        return (false, reason::NO_NODES, "no node is selected: check nodeSelector against the nodes' labels".to_owned());
+    }
+    if state.rejected > 0 {
+        return (false, reason::REJECTED, format!("{programmed}, {} refuse it{worst}", state.rejected));
+    }
+    // maxUnreachable is 1 % rounded down.
+    if state.unreachable > state.desired / 100 {
+        return (false, reason::UNREACHABLE, format!("{programmed}, {} do not answer{worst}", state.unreachable));
+    }
+    if state.programmed + state.unreachable < state.desired {
+        return (false, reason::PENDING, programmed);
+    }
+    if !placed.ports.is_empty() && placed.ports.iter().any(|(_, healthy, _)| *healthy == 0) {
+        return (false, reason::NO_HEALTHY_BACKENDS, "a port has no healthy backend: see status.backends".to_owned());
+    }
+    (true, reason::PROGRAMMED, programmed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transition_time_stays_while_the_status_does() {
+        let first = jiff::Timestamp::from_second(100).expect("a time");
+        let later = jiff::Timestamp::from_second(200).expect("a time");
+        let placed = Placed { generation: 1, ..Placed::default() };
+        let ready = PolicyState { desired: 1, programmed: 1, ..PolicyState::default() };
+        let before = Conditions::new(&[], 1, first).of_policy(&placed, &ready);
+        let after = Conditions::new(&before, 1, later).of_policy(&placed, &ready);
+        assert_eq!(before, after);
+        let broken = PolicyState { desired: 1, rejected: 1, ..PolicyState::default() };
+        let changed = Conditions::new(&after, 1, later).of_policy(&placed, &broken);
+        let of = |list: &[Condition], kind: &str| list.iter().find(|one| one.type_ == kind).expect("there").clone();
+        assert_eq!(of(&changed, "Ready").last_transition_time.0, later);
+        assert_eq!(of(&changed, "Accepted").last_transition_time.0, first);
+    }
+}

@@ -1,0 +1,209 @@
+//! How far one object has come on the nodes that it selects.
+
+use sluice_index::ObjectKey;
+use sluice_plan::Hash;
+use sluice_proto::v1::VerdictStage;
+
+use crate::book::{Book, NodeState};
+
+/// Without a word for this long a node is unreachable; a reconnect takes less.
+const SILENCE_MS: i64 = 5_000;
+/// A node that joins a running fleet counts once it is programmed or after this long.
+const JOINING_MS: i64 = 60_000;
+/// Failing nodes that a status names.
+const NAMED: usize = 10;
+
+/// An object, where it belongs and what is wrong with it before any node is asked.
+#[derive(Clone, Debug, Default)]
+pub struct Placed {
+    pub key: Option<ObjectKey>,
+    pub uid: String,
+    pub generation: i64,
+    pub hash: Option<Hash>,
+    pub rules: u32,
+    /// `Enforce` or `Audit`; empty for balancers.
+    pub mode: String,
+    /// (reason, message): refused by a check, by the compiler, or by an older claim.
+    pub refusal: Option<(String, String)>,
+    pub nodes: Vec<Expected>,
+    /// Ports (name, healthy, total) and backends of a balancer.
+    pub ports: Vec<(String, u32, u32)>,
+    pub backends: Vec<(String, Option<bool>, String)>,
+}
+
+/// What a node must hold for the object's newest generation to be enforced there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    pub node: String,
+    pub plan: Hash,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PolicyState {
+    pub desired: u32,
+    pub programmed: u32,
+    pub rejected: u32,
+    pub unreachable: u32,
+    /// (node, reason, message), at most ten.
+    pub failing: Vec<(String, String, String)>,
+    pub dropped_packets: u64,
+    pub dropped_per_second: f64,
+    pub oversize: u64,
+}
+
+enum OnNode {
+    Programmed,
+    Pending,
+    Rejected(String, String),
+    Unreachable(String),
+}
+
+pub fn policy_state(placed: &Placed, book: &Book, now: i64) -> PolicyState {
+    let mut state = PolicyState::default();
+    let mut joining = 0;
+    for expected in &placed.nodes {
+        let Some(node) = book.nodes().get(&expected.node) else { continue };
+        count_drops(&mut state, placed, node);
+        let found = on_node(placed, expected, node, now);
+        if !matches!(found, OnNode::Programmed) && now - node.joined < JOINING_MS {
+            joining += 1;
+        }
+        state.add(&expected.node, found);
+    }
+    // Joiners do not take Ready away from a fleet that has it; on their own they are the fleet.
+    if joining > 0 && state.programmed > 0 && state.programmed + joining == state.desired && state.rejected == 0 {
+        state.desired -= joining;
+        state.unreachable = 0;
+        state.failing.clear();
+    }
+    state
+}
+
+impl PolicyState {
+    fn add(&mut self, node: &str, found: OnNode) {
+        self.desired += 1;
+        let failing = match found {
+            OnNode::Programmed => {
+                self.programmed += 1;
+                return;
+            }
+            OnNode::Pending => return,
+            OnNode::Rejected(reason, message) => {
+                self.rejected += 1;
+                (node.to_owned(), reason, message)
+            }
+            OnNode::Unreachable(message) => {
+                self.unreachable += 1;
+                (node.to_owned(), "Unreachable".to_owned(), message)
+            }
+        };
+        if self.failing.len() < NAMED {
+            self.failing.push(failing);
+        }
+    }
+}
+
+fn on_node(placed: &Placed, expected: &Expected, node: &NodeState, now: i64) -> OnNode {
+    let silent = now - node.last_seen;
+    if !node.connected && silent > SILENCE_MS {
+        return OnNode::Unreachable(format!("no word from its agent for {} s; its last plan stays in force", silent / 1000));
+    }
+    if let Some((_, reason, detail)) = node.refused.as_ref().filter(|(hash, ..)| *hash == expected.plan) {
+        return OnNode::Rejected(reason.clone(), detail.clone());
+    }
+    if node.plan != Some((expected.plan, VerdictStage::Programmed)) {
+        return OnNode::Pending;
+    }
+    match node.policies.get(&placed.uid) {
+        Some(verdict) if verdict.stage() == VerdictStage::Rejected => {
+            OnNode::Rejected(verdict.reason.clone(), verdict.detail.clone())
+        }
+        Some(verdict) if verdict.generation != placed.generation => OnNode::Pending,
+        _ => OnNode::Programmed,
+    }
+}
+
+fn count_drops(state: &mut PolicyState, placed: &Placed, node: &NodeState) {
+    for ((uid, _, verdict), total) in &node.counters {
+        if *uid == placed.uid && verdict == "drop" {
+            state.dropped_packets += total.packets;
+            state.dropped_per_second += total.packets_per_second;
+        }
+    }
+    state.oversize += node.stats.get("oversize").copied().unwrap_or_default();
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_proto::v1::{Hello, PolicyVerdict, ResourceVerdict, Verdicts};
+
+    use super::*;
+
+    const PLAN: Hash = Hash([7; 32]);
+
+    fn placed(nodes: &[&str]) -> Placed {
+        let nodes = nodes.iter().map(|node| Expected { node: (*node).to_owned(), plan: PLAN }).collect();
+        Placed { uid: "u".to_owned(), generation: 2, nodes, ..Placed::default() }
+    }
+
+    fn book(nodes: &[&str]) -> Book {
+        let mut book = Book::default();
+        for node in nodes {
+            book.connected(node, &Hello::default(), 0);
+        }
+        book
+    }
+
+    fn say(book: &mut Book, node: &str, stage: VerdictStage, generation: i64, policy: VerdictStage) {
+        let verdict = PolicyVerdict { uid: "u".to_owned(), generation, stage: policy.into(), reason: "Why".to_owned(), ..Default::default() };
+        let resource = ResourceVerdict {
+            key: "plan".to_owned(),
+            hash: PLAN.0.to_vec(),
+            stage: stage.into(),
+            reason: "Why".to_owned(),
+            policies: vec![verdict],
+            ..Default::default()
+        };
+        book.verdicts(node, &Verdicts { resources: vec![resource], ..Default::default() }, 0);
+    }
+
+    #[test]
+    fn only_the_exact_generation_counts() {
+        let mut book = book(&["a", "b"]);
+        say(&mut book, "a", VerdictStage::Programmed, 2, VerdictStage::Programmed);
+        say(&mut book, "b", VerdictStage::Programmed, 1, VerdictStage::Programmed);
+        let state = policy_state(&placed(&["a", "b"]), &book, JOINING_MS);
+        assert_eq!((state.desired, state.programmed, state.rejected), (2, 1, 0));
+    }
+
+    #[test]
+    fn a_refused_plan_and_a_refused_policy_name_the_node() {
+        let mut book = book(&["a", "b"]);
+        say(&mut book, "a", VerdictStage::Rejected, 2, VerdictStage::Rejected);
+        say(&mut book, "b", VerdictStage::Programmed, 2, VerdictStage::Rejected);
+        let state = policy_state(&placed(&["a", "b"]), &book, JOINING_MS);
+        assert_eq!((state.rejected, state.failing.len()), (2, 2));
+        assert_eq!(state.failing[0].1, "Why");
+    }
+
+    #[test]
+    fn silence_makes_unreachable_only_after_a_while() {
+        let mut book = book(&["a"]);
+        say(&mut book, "a", VerdictStage::Programmed, 2, VerdictStage::Programmed);
+        book.disconnected("a", 100_000);
+        assert_eq!(policy_state(&placed(&["a"]), &book, 101_000).programmed, 1);
+        let later = policy_state(&placed(&["a"]), &book, 110_000);
+        assert_eq!((later.programmed, later.unreachable), (0, 1));
+    }
+
+    #[test]
+    fn a_joining_node_does_not_take_ready_away() {
+        let mut book = book(&["a"]);
+        say(&mut book, "a", VerdictStage::Programmed, 2, VerdictStage::Programmed);
+        book.connected("b", &Hello::default(), 100_000);
+        let early = policy_state(&placed(&["a", "b"]), &book, 101_000);
+        assert_eq!((early.desired, early.programmed), (1, 1));
+        let late = policy_state(&placed(&["a", "b"]), &book, 100_000 + JOINING_MS);
+        assert_eq!((late.desired, late.programmed), (2, 1));
+    }
+}
