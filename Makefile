@@ -1,0 +1,62 @@
+# Thin names for commands that can be run by hand just as well.
+# CARGO_TARGET_DIR, SLUICE_CACHE (see setup.sh) and the usual cargo variables are respected.
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo demo-up demo-down test verify fix generate bench fuzz image clean
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+ARCH := $(shell uname -m)-unknown-linux-gnu
+# A runner of our own for test binaries: see the script.
+RUNNER := CARGO_TARGET_$(shell echo $(ARCH) | tr a-z- A-Z_)_RUNNER=$(CURDIR)/e2e/scripts/test-runner.sh
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: ## install what building, testing and verifying need
+	./setup.sh
+
+build: ## build every program (debug)
+	./setup.sh build
+	cargo build
+
+demo: build ## three edge nodes under attack, policies applied and edited, then all of it gone
+	cargo run -q --bin demo
+
+demo-up: build ## the same nodes, left running to play with
+	cargo run -q --bin demo -- up
+
+demo-down: build ## take them away
+	cargo run -q --bin demo -- down
+
+test: ## every test, the real kernel and a real Kubernetes included
+	./setup.sh test
+	$(RUNNER) cargo test --workspace --no-fail-fast
+
+verify: ## format, lints, licences and advisories, generated files current, docs build
+	./setup.sh build verify
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo deny --log-level error check licenses bans sources
+	e2e/scripts/advisories.sh
+	e2e/scripts/generated.sh
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+fix: ## what of verify can be mended by a machine
+	cargo fmt --all
+	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+
+generate: ## make the generated files again
+	cargo run -q -p sluice-crds --bin crdgen
+
+bench: build ## the cost of a packet and of an edit
+	cargo run -q --release --bin bench
+
+fuzz: build ## the property tests with many more cases (CASES=100000)
+	PROPTEST_CASES=$(or $(CASES),100000) cargo test --release --workspace --exclude sluice-e2e
+
+image: ## images of operator, agent and cli in TARGET/images, without a container engine
+	./setup.sh build
+	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --target $(ARCH)
+	e2e/scripts/images.sh $(TARGET_DIR)/$(ARCH)/release $(TARGET_DIR)/images
+
+clean: ## remove what was built; the cache outside the tree stays
+	cargo clean
