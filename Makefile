@@ -56,7 +56,7 @@ fuzz: build ## the property tests with many more cases (CASES=100000)
 image: ## images of operator, agent and cli in TARGET/images, without a container engine
 	./setup.sh build
 	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --target $(ARCH)
-	e2e/scripts/images.sh $(TARGET_DIR)/$(ARCH)/release $(TARGET_DIR)/images
+	e2e/cluster/images.py $(TARGET_DIR)/$(ARCH)/release $(TARGET_DIR)/images
 
 clean: ## remove what was built; the cache outside the tree stays
 	cargo clean
