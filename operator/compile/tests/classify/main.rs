@@ -1,0 +1,69 @@
+//! Compiled tables against the policy itself, without a kernel: a plain reading of the tables classifies packets as the
+//! program does, and a direct evaluation of the rules says what should come out.
+
+mod judge;
+mod packet;
+mod policies;
+mod probes;
+mod tables;
+
+use proptest::prelude::*;
+use sluice_compile::{ClassInput, compile};
+use sluice_plan::NodePlan;
+use sluice_policy::Filter;
+
+use crate::probes::probes;
+use crate::tables::Tables;
+
+fn plan(filters: &[Filter]) -> NodePlan {
+    compile(&ClassInput { filters: filters.iter().collect(), ..ClassInput::default() })
+        .expect("within bounds")
+}
+
+/// The first probe on which tables and policy disagree.
+fn disagreement(filters: &[Filter], plan: &NodePlan) -> Option<String> {
+    let tables = Tables::decode(plan);
+    let ordered = judge::ordered(filters);
+    probes(filters).into_iter().find_map(|packet| {
+        let (expected, found) = (judge::judge(&ordered, &packet), tables.classify(&packet));
+        (expected != found).then(|| format!("{packet:?}: policy says {expected:?}, tables say {found:?}"))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    #[test]
+    fn tables_decide_as_the_policies_say(filters in policies::filters()) {
+        prop_assert_eq!(disagreement(&filters, &plan(&filters)), None);
+    }
+
+    #[test]
+    fn equal_input_in_any_order_gives_equal_bytes(filters in policies::filters()) {
+        let mut reversed = filters.clone();
+        reversed.reverse();
+        prop_assert_eq!(plan(&filters), plan(&reversed));
+    }
+}
+
+#[test]
+fn a_flipped_bit_is_found() {
+    let filters = policies::sample();
+    let sound = plan(&filters);
+    assert_eq!(disagreement(&filters, &sound), None);
+    let mut tried = 0;
+    for flip in tables::flips(&sound) {
+        let broken = flip.apply(&sound);
+        assert!(disagreement(&filters, &broken).is_some(), "nobody notices {flip:?}");
+        tried += 1;
+    }
+    assert!(tried > 20, "only {tried} flips");
+}
+
+#[test]
+fn a_dimension_that_no_rule_uses_costs_nothing() {
+    let filters = policies::everything_dropped();
+    let tables = plan(&filters).filters.tables;
+    assert_eq!(tables.features, sluice_abi::features::ENTRIES);
+    assert!(tables.bounds.iter().all(Vec::is_empty));
+}

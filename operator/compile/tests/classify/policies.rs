@@ -1,0 +1,193 @@
+//! Random filters over a small world, so that prefixes nest and ranges touch, and a fixed sample.
+
+use ipnet::{Ipv4Net, Ipv6Net};
+use proptest::collection::vec;
+use proptest::option::weighted;
+use proptest::prelude::*;
+use proptest::sample::select;
+use sluice_policy::{
+    Action, AttachMode, Filter, FragmentKind, IcmpFamily, IcmpMatch, Interfaces, LaterFragments, Malformed,
+    Match, Mode, NodeSelector, ObjectRef, PortRange, PrefixSet, Rule, TcpFlags,
+};
+
+pub fn filters() -> impl Strategy<Value = Vec<Filter>> {
+    vec(filter(), 1..5).prop_map(|mut filters| {
+        for (index, filter) in filters.iter_mut().enumerate() {
+            filter.object.name = format!("filter-{index}");
+        }
+        filters
+    })
+}
+
+fn filter() -> impl Strategy<Value = Filter> {
+    let settings = (mode(), -2..3i32, action(), select(vec![Malformed::Pass, Malformed::Drop]));
+    (settings, vec(rule(), 0..30)).prop_map(|((mode, priority, default_action, malformed), mut rules)| {
+        for (index, rule) in rules.iter_mut().enumerate() {
+            rule.name = format!("rule-{index}");
+        }
+        Filter { mode, priority, default_action, malformed, rules, ..empty("filter") }
+    })
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    let later = vec![LaterFragments::MatchL3, LaterFragments::NoMatch, LaterFragments::Drop];
+    let mode = prop_oneof![9 => Just(Mode::Enforce), 1 => Just(Mode::Audit)];
+    (action(), mode, select(later), matches()).prop_map(|(action, mode, later_fragments, matches)| Rule {
+        name: String::new(),
+        action,
+        mode,
+        later_fragments,
+        matches,
+    })
+}
+
+fn matches() -> impl Strategy<Value = Match> {
+    let kinds = vec![FragmentKind::None, FragmentKind::First, FragmentKind::Later, FragmentKind::Tiny];
+    let protocols = select(vec![1u8, 6, 17, 47, 58, 132]);
+    let few = |strategy| prop_oneof![3 => Just(Vec::new()), 1 => strategy];
+    (
+        weighted(0.4, prefixes()),
+        weighted(0.4, prefixes()),
+        prop_oneof![2 => Just(Vec::new()), 1 => vec(protocols, 1..3)],
+        few(vec(ports(), 1..4)),
+        prop_oneof![3 => Just(Vec::new()), 1 => vec(ports(), 1..4)],
+        weighted(0.2, flags()),
+        prop_oneof![4 => Just(Vec::new()), 1 => vec(icmp(), 1..4)],
+        prop_oneof![4 => Just(Vec::new()), 1 => vec(select(kinds), 1..3)],
+    )
+        .prop_map(
+            |(
+                sources,
+                destinations,
+                protocols,
+                source_ports,
+                destination_ports,
+                tcp_flags,
+                icmp,
+                fragments,
+            )| {
+                Match {
+                    sources,
+                    destinations,
+                    protocols,
+                    source_ports,
+                    destination_ports,
+                    tcp_flags,
+                    icmp,
+                    fragments,
+                }
+            },
+        )
+}
+
+fn prefixes() -> impl Strategy<Value = PrefixSet> {
+    let v4 = || vec(v4(), 0..4);
+    let v6 = || vec(v6(), 0..4);
+    (v4(), v6(), v4(), v6()).prop_map(|(v4, v6, except_v4, except_v6)| PrefixSet {
+        v4,
+        v6,
+        except_v4,
+        except_v6,
+    })
+}
+
+/// Few bits vary, so that prefixes meet; both ends of the address space occur.
+fn v4() -> impl Strategy<Value = Ipv4Net> {
+    (select(vec![0u32, 0x0a00_0000, 0xffff_fff0]), 0u32..16, 0u8..=32).prop_map(|(base, low, length)| {
+        Ipv4Net::new((base | low).into(), length).expect("length at most 32").trunc()
+    })
+}
+
+fn v6() -> impl Strategy<Value = Ipv6Net> {
+    (select(vec![0u128, 0x2001_0db8 << 96, u128::MAX - 15]), 0u128..16, 0u8..=128).prop_map(
+        |(base, low, length)| Ipv6Net::new((base | low).into(), length).expect("length at most 128").trunc(),
+    )
+}
+
+fn ports() -> impl Strategy<Value = PortRange> {
+    let edge = || prop_oneof![Just(0u16), Just(u16::MAX), 50u16..60];
+    (edge(), edge()).prop_map(|(a, b)| PortRange { first: a.min(b), last: a.max(b) })
+}
+
+fn flags() -> impl Strategy<Value = TcpFlags> {
+    (any::<u8>(), any::<u8>())
+        .prop_map(|(set, unset)| TcpFlags { set: set & 0x13, unset: unset & !set & 0x17 })
+}
+
+fn icmp() -> impl Strategy<Value = IcmpMatch> {
+    let family = select(vec![IcmpFamily::V4, IcmpFamily::V6]);
+    let values = || select(vec![0u8, 3, 8, 135, 255]);
+    (family, weighted(0.8, values()), weighted(0.4, values()))
+        .prop_map(|(family, icmp_type, code)| IcmpMatch { family, icmp_type, code: icmp_type.and(code) })
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    select(vec![Action::Pass, Action::Drop, Action::Next])
+}
+
+fn mode() -> impl Strategy<Value = Mode> {
+    prop_oneof![3 => Just(Mode::Enforce), 1 => Just(Mode::Audit)]
+}
+
+fn empty(name: &str) -> Filter {
+    Filter {
+        object: ObjectRef {
+            kind: "XdpFilter".to_owned(),
+            namespace: String::new(),
+            name: name.to_owned(),
+            uid: format!("uid-of-{name}"),
+            generation: 1,
+        },
+        nodes: NodeSelector::default(),
+        interfaces: Interfaces { names: vec!["eth0".to_owned()], ..Interfaces::default() },
+        attach: AttachMode::Auto,
+        mode: Mode::Enforce,
+        priority: 0,
+        default_action: Action::Next,
+        malformed: Malformed::Pass,
+        rules: Vec::new(),
+    }
+}
+
+pub fn everything_dropped() -> Vec<Filter> {
+    vec![Filter { rules: vec![drop("all", Match::default())], ..empty("closed") }]
+}
+
+/// One rule for each dimension, each with an effect of its own: every part of the tables matters.
+pub fn sample() -> Vec<Filter> {
+    let sources = PrefixSet {
+        v4: vec!["192.0.2.0/24".parse().unwrap(), "198.51.100.7/32".parse().unwrap()],
+        v6: vec!["2001:db8::/32".parse().unwrap()],
+        except_v4: vec!["192.0.2.128/25".parse().unwrap()],
+        except_v6: vec![],
+    };
+    let destinations = PrefixSet {
+        v4: vec!["203.0.113.0/24".parse().unwrap()],
+        v6: vec!["2001:db9::/64".parse().unwrap()],
+        ..PrefixSet::default()
+    };
+    let echo = IcmpMatch { family: IcmpFamily::V4, icmp_type: Some(8), code: None };
+    let solicitation = IcmpMatch { family: IcmpFamily::V6, icmp_type: Some(133), code: Some(0) };
+    let rules = vec![
+        drop("sources", Match { sources: Some(sources), ..Match::default() }),
+        drop("destinations", Match { destinations: Some(destinations), ..Match::default() }),
+        drop("protocol", Match { protocols: vec![50, 132], ..Match::default() }),
+        drop(
+            "source-port",
+            Match { source_ports: vec![PortRange { first: 53, last: 53 }], ..Match::default() },
+        ),
+        drop(
+            "ports",
+            Match { destination_ports: vec![PortRange { first: 8000, last: 8100 }], ..Match::default() },
+        ),
+        drop("syn", Match { tcp_flags: Some(TcpFlags { set: 2, unset: 16 }), ..Match::default() }),
+        drop("echo", Match { icmp: vec![echo, solicitation], ..Match::default() }),
+        drop("tiny", Match { fragments: vec![FragmentKind::Tiny], protocols: vec![47], ..Match::default() }),
+    ];
+    vec![Filter { rules, malformed: Malformed::Drop, ..empty("sample") }]
+}
+
+fn drop(name: &str, matches: Match) -> Rule {
+    let later_fragments = LaterFragments::NoMatch;
+    Rule { name: name.to_owned(), action: Action::Drop, mode: Mode::Enforce, later_fragments, matches }
+}

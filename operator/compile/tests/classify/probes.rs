@@ -1,0 +1,175 @@
+//! Packets at the edges of whatever the filters ask for: of each field the first and last accepted values and those just
+//! outside, combined at random but the same at every run.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use sluice_policy::{Filter, Match, PrefixSet};
+
+use crate::packet::{Fragment, Layer4, Packet};
+
+const PROTOCOLS: [u8; 9] = [1, 6, 17, 46, 47, 58, 132, 136, 33];
+
+pub fn probes(filters: &[Filter]) -> Vec<Packet> {
+    let edges = Edges::of(filters);
+    let mut packets = edges.systematic();
+    let mut dice = Dice(0x5eed);
+    packets.extend((0..800).map(|_| edges.random(&mut dice)));
+    packets
+}
+
+#[derive(Default)]
+struct Edges {
+    v4: Vec<Ipv4Addr>,
+    v6: Vec<Ipv6Addr>,
+    ports: Vec<u16>,
+    flags: Vec<u8>,
+    icmp: Vec<(u8, u8)>,
+}
+
+impl Edges {
+    fn of(filters: &[Filter]) -> Edges {
+        let (mut v4, mut v6) = (BTreeSet::from([Ipv4Addr::LOCALHOST]), BTreeSet::from([Ipv6Addr::LOCALHOST]));
+        let mut ports = BTreeSet::from([0, 1, u16::MAX]);
+        let mut icmp = BTreeSet::from([(0, 0), (8, 0), (255, 255)]);
+        for wanted in filters.iter().flat_map(|filter| &filter.rules).map(|rule| &rule.matches) {
+            for set in [&wanted.sources, &wanted.destinations].into_iter().flatten() {
+                address_edges(set, &mut v4, &mut v6);
+            }
+            port_edges(wanted, &mut ports);
+            for message in &wanted.icmp {
+                let (icmp_type, code) = (message.icmp_type.unwrap_or(7), message.code.unwrap_or(9));
+                let around =
+                    [(icmp_type, code), (icmp_type, code.wrapping_add(1)), (icmp_type.wrapping_add(1), code)];
+                icmp.extend(around);
+                icmp.extend([(icmp_type, 0), (icmp_type, 255)]);
+                icmp.extend([(icmp_type.wrapping_sub(1), 255), (icmp_type.wrapping_add(1), 0)]);
+            }
+        }
+        Edges {
+            v4: v4.into_iter().collect(),
+            v6: v6.into_iter().collect(),
+            ports: ports.into_iter().collect(),
+            flags: (0..=255).collect(),
+            icmp: icmp.into_iter().collect(),
+        }
+    }
+
+    /// Every edge of every field once, in packets that are otherwise alike.
+    fn systematic(&self) -> Vec<Packet> {
+        let (v4, v6) = (IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST));
+        let mut packets = vec![Packet::default(), Packet { malformed: true, ..Packet::default() }];
+        let mut add = |addresses, protocol, layer4| {
+            packets.push(Packet { addresses: Some(addresses), protocol, layer4, ..Packet::default() });
+        };
+        for source in self.addresses() {
+            let own = if source.is_ipv4() { v4 } else { v6 };
+            add((source, own), Some(47), Layer4::Nothing);
+            add((own, source), Some(47), Layer4::Nothing);
+        }
+        (0..=255).for_each(|protocol| add((v4, v4), Some(protocol), Layer4::Nothing));
+        for &port in &self.ports {
+            add((v4, v4), Some(17), Layer4::Ports(port, 7));
+            add((v4, v4), Some(17), Layer4::Ports(7, port));
+        }
+        for &flags in &self.flags {
+            add((v4, v4), Some(6), Layer4::Tcp { ports: (7, 7), flags });
+        }
+        for &(icmp_type, code) in &self.icmp {
+            add((v4, v4), Some(1), Layer4::Icmp { icmp_type, code });
+            add((v6, v6), Some(58), Layer4::Icmp { icmp_type, code });
+        }
+        packets.extend(self.fragments(v4));
+        packets.extend(self.fragments(v6));
+        packets
+    }
+
+    fn fragments(&self, address: IpAddr) -> impl Iterator<Item = Packet> {
+        let kinds =
+            [Fragment::Whole, Fragment::First, Fragment::FirstTiny, Fragment::Later, Fragment::LaterTiny];
+        let protocols = PROTOCOLS.into_iter().map(Some).chain([None]);
+        let pairs = protocols.flat_map(move |protocol| kinds.map(move |fragment| (protocol, fragment)));
+        pairs.flat_map(move |(protocol, fragment)| {
+            let addresses = Some((address, address));
+            [false, true].map(|malformed| Packet {
+                addresses,
+                fragment,
+                malformed,
+                protocol,
+                layer4: Layer4::Nothing,
+            })
+        })
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.v4.iter().copied().map(IpAddr::V4).chain(self.v6.iter().copied().map(IpAddr::V6))
+    }
+
+    fn random(&self, dice: &mut Dice) -> Packet {
+        let addresses = match dice.below(8) {
+            0 => return Packet { malformed: dice.below(2) == 0, ..Packet::default() },
+            1..=4 => (IpAddr::V4(*dice.pick(&self.v4)), IpAddr::V4(*dice.pick(&self.v4))),
+            _ => (IpAddr::V6(*dice.pick(&self.v6)), IpAddr::V6(*dice.pick(&self.v6))),
+        };
+        let kinds = [
+            Fragment::Whole,
+            Fragment::Whole,
+            Fragment::First,
+            Fragment::FirstTiny,
+            Fragment::Later,
+            Fragment::LaterTiny,
+        ];
+        let fragment = *dice.pick(&kinds);
+        let protocol = (dice.below(10) > 0).then(|| *dice.pick(&PROTOCOLS));
+        let has_header = matches!(fragment, Fragment::Whole | Fragment::First);
+        let layer4 =
+            if has_header { self.layer4(protocol, addresses.0.is_ipv6(), dice) } else { Layer4::Nothing };
+        let malformed = dice.below(6) == 0;
+        Packet { addresses: Some(addresses), fragment, malformed, protocol, layer4 }
+    }
+
+    fn layer4(&self, protocol: Option<u8>, v6: bool, dice: &mut Dice) -> Layer4 {
+        let ports = (*dice.pick(&self.ports), *dice.pick(&self.ports));
+        match protocol {
+            Some(6) => Layer4::Tcp { ports, flags: *dice.pick(&self.flags) },
+            Some(17 | 33 | 132 | 136) => Layer4::Ports(ports.0, ports.1),
+            Some(protocol) if protocol == if v6 { 58 } else { 1 } => {
+                let (icmp_type, code) = *dice.pick(&self.icmp);
+                Layer4::Icmp { icmp_type, code }
+            }
+            _ => Layer4::Nothing,
+        }
+    }
+}
+
+fn address_edges(set: &PrefixSet, v4: &mut BTreeSet<Ipv4Addr>, v6: &mut BTreeSet<Ipv6Addr>) {
+    for net in set.v4.iter().chain(&set.except_v4) {
+        let (first, last) = (net.network().to_bits(), net.broadcast().to_bits());
+        v4.extend([first, last, first.wrapping_sub(1), last.wrapping_add(1)].map(Ipv4Addr::from_bits));
+    }
+    for net in set.v6.iter().chain(&set.except_v6) {
+        let (first, last) = (net.network().to_bits(), net.broadcast().to_bits());
+        v6.extend([first, last, first.wrapping_sub(1), last.wrapping_add(1)].map(Ipv6Addr::from_bits));
+    }
+}
+
+fn port_edges(wanted: &Match, ports: &mut BTreeSet<u16>) {
+    for range in wanted.source_ports.iter().chain(&wanted.destination_ports) {
+        let around = [range.first.wrapping_sub(1), range.first, range.last, range.last.wrapping_add(1)];
+        ports.extend(around);
+    }
+}
+
+/// A linear congruential generator: the same probes at every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % bound
+    }
+
+    fn pick<'a, T>(&mut self, values: &'a [T]) -> &'a T {
+        &values[self.below(values.len())]
+    }
+}
