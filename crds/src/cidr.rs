@@ -10,10 +10,12 @@ text_type! {
         "maxLength": 43,
         "x-kubernetes-validations": [{
             "rule": "isCIDR(self)",
-            "messageExpression": "'\"' + self + '\" is not a prefix: write an address and a length, as 192.0.2.0/24'"
+            "messageExpression": "'\"' + self + '\" is not a prefix: write an address and a length, as \
+                192.0.2.0/24'"
         }, {
             "rule": "!isCIDR(self) || cidr(self).masked() == cidr(self)",
-            "messageExpression": "'\"%s\" has host bits set: write %s'.format([self, string(cidr(self).masked())])"
+            "messageExpression": "'\"%s\" has host bits set: write %s'.format([self, \
+                string(cidr(self).masked())])"
         }]
     }
 }
@@ -25,13 +27,16 @@ text_type! {
         "maxLength": 39,
         "x-kubernetes-validations": [{
             "rule": "isIP(self)",
-            "messageExpression": "'\"' + self + '\" is not an IP address: write one as 203.0.113.10 or 2001:db8::10'"
+            "messageExpression": "'\"' + self + '\" is not an IP address: write one as 203.0.113.10 or \
+                2001:db8::10'"
         }, {
             "rule": "!isIP(self) || ip.isCanonical(self)",
-            "messageExpression": "'\"%s\" is not in canonical form: write %s'.format([self, string(ip(self))])"
+            "messageExpression": "'\"%s\" is not in canonical form: write %s'.format([self, \
+                string(ip(self))])"
         }, {
             "rule": "!isIP(self) || ip(self).isGlobalUnicast()",
-            "messageExpression": "'\"' + self + '\" is a loopback, link-local, multicast or unspecified address: write a unicast address'"
+            "messageExpression": "'\"' + self + '\" is a loopback, link-local, multicast or unspecified \
+                address: write a unicast address'"
         }]
     }
 }

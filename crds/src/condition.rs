@@ -55,7 +55,8 @@ pub mod reason {
 pub(crate) fn conditions_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
-        "description": "Accepted, Programmed and Ready; Reconciling and Stalled while abnormal. Each carries the \
+        "description": "Accepted, Programmed and Ready; Reconciling and Stalled while abnormal. Each \
+            carries the \
             generation it speaks of.",
         "maxItems": MAX_CONDITIONS,
         "x-kubernetes-list-type": "map",

@@ -7,7 +7,8 @@ text_type! {
         "maxLength": 16,
         "x-kubernetes-validations": [{
             "rule": "self.matches('^([0-9]{1,5}(ms|s|m|h)){1,3}$')",
-            "messageExpression": "'\"' + self + '\" is not a length of time: write \"2s\", \"500ms\" or \"1m30s\"'"
+            "messageExpression": "'\"' + self + '\" is not a length of time: write \"2s\", \"500ms\" or \
+                \"1m30s\"'"
         }, {
             "rule": "!self.matches('^([0-9]{1,5}(ms|s|m|h)){1,3}$') \
                 || (duration(self) >= duration('50ms') && duration(self) <= duration('1h'))",

@@ -21,7 +21,8 @@ pub const MAX_RULES: usize = 256;
     category = "sluice",
     status = "XdpFilterStatus",
     derive = "PartialEq",
-    doc = "An XdpFilter is an ordered list of rules that packets meet in the driver of selected interfaces, before the node's network stack.",
+    doc = "An XdpFilter is an ordered list of rules that packets meet in the driver of selected interfaces, \
+        before the node's network stack.",
     printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode"),
     printcolumn(name = "Rules", type_ = "integer", json_path = ".status.rules"),
     printcolumn(name = "Nodes", type_ = "string", json_path = ".status.nodes.summary"),

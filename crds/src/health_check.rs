@@ -7,7 +7,8 @@ use crate::Duration;
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(
-    "!(self.interval.matches('^([0-9]{1,5}(ms|s|m|h)){1,3}$') && self.timeout.matches('^([0-9]{1,5}(ms|s|m|h)){1,3}$')) \
+    "!(self.interval.matches('^([0-9]{1,5}(ms|s|m|h)){1,3}$') && \
+        self.timeout.matches('^([0-9]{1,5}(ms|s|m|h)){1,3}$')) \
      || duration(self.timeout) <= duration(self.interval)",
 ).message("timeout is longer than interval, so checks would overlap: lower timeout or raise interval"))]
 pub struct HealthCheck {

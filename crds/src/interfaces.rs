@@ -11,7 +11,8 @@ text_type! {
         "maxLength": 15,
         "x-kubernetes-validations": [{
             "rule": "self.matches('^[^/:\\\\s]*$') && self != '.' && self != '..'",
-            "messageExpression": "'\"' + self + '\" cannot be an interface: write a name as ip link shows it, without blanks, / and :'"
+            "messageExpression": "'\"' + self + '\" cannot be an interface: write a name as ip link shows \
+                it, without blanks, / and :'"
         }]
     }
 }
@@ -24,7 +25,8 @@ text_type! {
         "maxLength": 63,
         "x-kubernetes-validations": [{
             "rule": "self.matches('^[^/:\\\\s]*$')",
-            "messageExpression": "'\"' + self + '\" can match no interface: write a shell pattern as eth* or ens[0-9], without blanks, / and :'"
+            "messageExpression": "'\"' + self + '\" can match no interface: write a shell pattern as eth* \
+                or ens[0-9], without blanks, / and :'"
         }]
     }
 }
@@ -33,7 +35,8 @@ text_type! {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(
-    "(has(self.names) && self.names.size() > 0) || (has(self.patterns) && self.patterns.size() > 0) || self.defaultRoute",
+    "(has(self.names) && self.names.size() > 0) || (has(self.patterns) && self.patterns.size() > 0) || \
+        self.defaultRoute",
 ).message("nothing is selected: write names, patterns or defaultRoute: true"))]
 pub struct InterfaceSelector {
     /// Interfaces by name, `eth0`. One that a node does not have is awaited there and shown in status.

@@ -8,6 +8,11 @@
 //! The types tolerate unknown fields, because an operator must go on reading objects of a newer schema;
 //! [`unknown_fields`] finds them where the author should be told.
 
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "printer columns share a type, a path's field or a priority"
+)]
+
 mod backends;
 mod balancer_status;
 mod cidr;

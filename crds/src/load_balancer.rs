@@ -23,7 +23,8 @@ pub const MAX_PORTS: usize = 16;
     category = "sluice",
     status = "XdpLoadBalancerStatus",
     derive = "PartialEq",
-    doc = "An XdpLoadBalancer spreads the connections to virtual addresses over backends, in the driver of selected interfaces.",
+    doc = "An XdpLoadBalancer spreads the connections to virtual addresses over backends, in the driver of \
+        selected interfaces.",
     printcolumn(name = "Addresses", type_ = "string", json_path = ".spec.addresses[*]"),
     printcolumn(name = "Healthy", type_ = "string", json_path = ".status.healthy"),
     printcolumn(name = "Nodes", type_ = "string", json_path = ".status.nodes.summary"),
@@ -47,7 +48,8 @@ pub const MAX_PORTS: usize = 16;
 #[x_kube(validation = Rule::new(
     "!has(self.backends.static) || [true, false].all(v6, self.addresses.exists(a, a.contains(':') == v6) \
      == self.backends.static.exists(b, b.address.contains(':') == v6))",
-).message("addresses and backends differ in their families, IPv4 and IPv6, and a packet is forwarded within its own: \
+).message("addresses and backends differ in their families, IPv4 and IPv6, and a packet is forwarded within \
+    its own: \
     add the missing address or backend, or remove the other side's"))]
 #[x_kube(validation = Rule::new(
     "!has(self.backends.static) || !self.backends.static.exists(b, b.address in self.addresses)",
@@ -61,7 +63,8 @@ pub struct XdpLoadBalancerSpec {
     #[schemars(length(min = 1, max = "MAX_PORTS"))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     #[x_kube(validation = Rule::new(
-        "self.transformMapEntry(i, p, {(p.protocol == 'UDP' ? 65536 + p.port : p.port): i}).size() == self.size()",
+        "self.transformMapEntry(i, p, {(p.protocol == 'UDP' ? 65536 + p.port : p.port): i}).size() == \
+            self.size()",
     ).message("two ports have the same protocol and number: remove one of the two"))]
     pub ports: Vec<ServicePort>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -135,7 +138,8 @@ pub struct Hashing {
     #[serde(default = "default_slots")]
     #[schemars(range(min = 256, max = 131072))]
     #[x_kube(validation = Rule::new("self in [256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072]")
-        .message("slots is not a power of two: write 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536 or 131072"))]
+        .message("slots is not a power of two: write 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536 \
+            or 131072"))]
     pub slots: u32,
 }
 

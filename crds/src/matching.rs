@@ -12,19 +12,24 @@ pub const MAX_ENTRIES: usize = 64;
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(
-    "!((has(self.sourcePorts) && self.sourcePorts.size() > 0) || (has(self.destinationPorts) && self.destinationPorts.size() > 0)) \
+    "!((has(self.sourcePorts) && self.sourcePorts.size() > 0) || (has(self.destinationPorts) && \
+        self.destinationPorts.size() > 0)) \
      || !has(self.protocols) || self.protocols.size() == 0 \
      || self.protocols.exists(p, p in ['TCP', 'UDP', 'UDPLite', 'SCTP', 'DCCP', '6', '17', '33', '132', '136'])",
-).message("ports beside protocols that have none never match: add TCP, UDP, UDPLite, SCTP or DCCP to protocols, or remove the ports"))]
+).message("ports beside protocols that have none never match: add TCP, UDP, UDPLite, SCTP or DCCP to \
+    protocols, or remove the ports"))]
 #[x_kube(validation = Rule::new(
-    "!has(self.tcpFlags) || !has(self.protocols) || self.protocols.size() == 0 || self.protocols.exists(p, p in ['TCP', '6'])",
+    "!has(self.tcpFlags) || !has(self.protocols) || self.protocols.size() == 0 || self.protocols.exists(p, \
+        p in ['TCP', '6'])",
 ).message("tcpFlags beside protocols without TCP never match: add TCP to protocols, or remove tcpFlags"))]
 #[x_kube(validation = Rule::new(
     "!has(self.icmp) || self.icmp.size() == 0 || !has(self.protocols) || self.protocols.size() == 0 \
      || self.protocols.exists(p, p in ['ICMP', 'IPv6-ICMP', '1', '58'])",
-).message("icmp beside protocols without ICMP never matches: add ICMP or IPv6-ICMP to protocols, or remove icmp"))]
+).message("icmp beside protocols without ICMP never matches: add ICMP or IPv6-ICMP to protocols, or remove \
+    icmp"))]
 #[x_kube(validation = Rule::new(
-    "!has(self.icmp) || self.icmp.size() == 0 || !(has(self.tcpFlags) || (has(self.sourcePorts) && self.sourcePorts.size() > 0) \
+    "!has(self.icmp) || self.icmp.size() == 0 || !(has(self.tcpFlags) || (has(self.sourcePorts) && \
+        self.sourcePorts.size() > 0) \
      || (has(self.destinationPorts) && self.destinationPorts.size() > 0))",
 ).message("icmp beside ports or tcpFlags never matches: write two rules"))]
 pub struct Match {

@@ -20,7 +20,8 @@ pub const MAX_NICS: usize = 256;
     category = "sluice",
     status = "XdpNodeStatus",
     derive = "PartialEq",
-    doc = "An XdpNode holds what a node's agent found: kernel, network cards, drivers, XDP modes, what is broken. The operator writes it.",
+    doc = "An XdpNode holds what a node's agent found: kernel, network cards, drivers, XDP modes, what is \
+        broken. The operator writes it.",
     printcolumn(name = "Kernel", type_ = "string", json_path = ".status.kernel"),
     printcolumn(name = "Agent", type_ = "string", json_path = ".status.agentVersion"),
     printcolumn(

@@ -11,7 +11,8 @@ text_type! {
         "maxLength": 24,
         "x-kubernetes-validations": [{
             "rule": known_protocol_rule(),
-            "messageExpression": "'\"' + self + '\" is not an IP protocol: write a name as IANA has it (TCP, UDP, ICMP, IPv6-ICMP, \
+            "messageExpression": "'\"' + self + '\" is not an IP protocol: write a name as IANA has it \
+                (TCP, UDP, ICMP, IPv6-ICMP, \
                 GRE, ESP, SCTP) or a number from \"0\" to \"255\"'"
         }]
     }

@@ -11,7 +11,8 @@ pub(crate) fn node_selector_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
         "nullable": true,
-        "description": "The nodes this applies to, by their labels; all requirements must hold. Default: every node.",
+        "description": "The nodes this applies to, by their labels; all requirements must hold. Default: \
+            every node.",
         "properties": {
             "matchLabels": {
                 "type": "object", "maxProperties": 16, "additionalProperties": value,
@@ -25,13 +26,16 @@ pub(crate) fn node_selector_schema(_: &mut SchemaGenerator) -> Schema {
                     "properties": {
                         "key": key,
                         "operator": {"type": "string", "enum": ["In", "NotIn", "Exists", "DoesNotExist"],
-                            "description": "In and NotIn compare with values; Exists and DoesNotExist take none."},
+                            "description": "In and NotIn compare with values; Exists and DoesNotExist take \
+                                none."},
                         "values": {"type": "array", "maxItems": 64, "x-kubernetes-list-type": "atomic", "items": value,
                             "description": "The values that In and NotIn compare with."}
                     },
                     "x-kubernetes-validations": [{
-                        "rule": "(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
-                        "message": "In and NotIn need values, Exists and DoesNotExist take none: add or remove values"
+                        "rule": "(self.operator in ['In', 'NotIn']) == (has(self.values) && \
+                            self.values.size() > 0)",
+                        "message": "In and NotIn need values, Exists and DoesNotExist take none: add or \
+                            remove values"
                     }]
                 }
             }

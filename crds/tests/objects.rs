@@ -1,5 +1,7 @@
 //! Objects as users write them: read, written again, and their unknown fields found.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,7 @@
 //! What an API server would complain about, or show badly, and what would leave CEL without a cost.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use serde_json::Value;
 use sluice_crds::{Kind, definition};
 

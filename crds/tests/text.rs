@@ -1,5 +1,7 @@
 //! The small languages inside strings.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::time;
 
 use sluice_crds::{Duration, Kind, definition, nearest, protocol_name, protocol_names, protocol_number};

@@ -1,6 +1,8 @@
 //! The custom resources on a real API server: what it admits, what it refuses and with which words, and what
 //! `kubectl` shows. `sluice-admit` meets the same bad objects in its own tests.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Output};
@@ -82,19 +84,43 @@ fn objects(folder: &str) -> Vec<PathBuf> {
     files
 }
 
+/// One call for all of them: kubectl goes on after a refusal and names the file in each.
 #[test]
 fn bad_objects_are_refused_with_the_expected_words() {
+    let output =
+        SERVER.run(&["create", "--dry-run=server", "-f", &text(&repository().join("crds/tests/bad"))]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "objects were admitted");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let refusals = refusals(&said);
     let mut wrong = Vec::new();
     for path in objects("bad") {
         let yaml = fs::read_to_string(&path).unwrap();
-        let expected = yaml.lines().next().unwrap().strip_prefix("# expect: ").unwrap().to_owned();
-        let output = SERVER.run(&["create", "--dry-run=server", "-f", &text(&path)]);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        if output.status.success() || !said.contains(&expected) {
-            wrong.push(format!("{}\n  expected: {expected}\n  said: {said}", path.display()));
+        let expected = yaml.lines().next().unwrap().strip_prefix("# expect: ").unwrap();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let file = format!("/{name}.yaml");
+        let refusal =
+            refusals.iter().find(|refusal| refusal.contains(&file)).map_or("nothing", String::as_str);
+        if !refusal.contains(expected) {
+            wrong.push(format!("{name}\n  expected: {expected}\n  said: {refusal}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(refusals.len(), objects("bad").len());
+}
+
+/// kubectl's errors one by one; those of an object with several faults go over several lines.
+fn refusals(said: &str) -> Vec<String> {
+    let mut refusals: Vec<String> = Vec::new();
+    for line in said.lines() {
+        match refusals.last_mut() {
+            Some(last) if !(line.starts_with("The ") || line.starts_with("Error from server")) => {
+                last.push('\n');
+                last.push_str(line);
+            }
+            _ => refusals.push(line.to_owned()),
+        }
+    }
+    refusals
 }
 
 #[test]
@@ -212,7 +238,8 @@ fn example(name: &str, kind: &str, spec: Value) -> Value {
 fn balancer_spec() -> Value {
     json!({
         "addresses": ["203.0.113.1"], "ports": [{"name": "http", "protocol": "TCP", "port": 80}],
-        "interfaces": {"defaultRoute": true}, "backends": {"static": [{"address": "192.0.2.1"}, {"address": "192.0.2.2"}]}
+        "interfaces": {"defaultRoute": true},
+        "backends": {"static": [{"address": "192.0.2.1"}, {"address": "192.0.2.2"}]}
     })
 }
 
@@ -227,18 +254,26 @@ fn filter_at_the_bounds(prefixes: Vec<String>, more: impl Fn(&mut Value)) -> Val
             let addresses = json!({"cidrs": prefixes, "except": prefixes});
             let mut rule = json!({
                 "name": format!("r{index:03}-{}", "n".repeat(58)), "action": "Drop", "mode": "Audit",
-                "match": {"sources": addresses, "destinations": addresses, "fragments": ["None", "First", "Later", "Tiny"]}
+                "match": {"sources": addresses, "destinations": addresses,
+                    "fragments": ["None", "First", "Later", "Tiny"]}
             });
             more(&mut rule);
             rule
         })
         .collect();
     let expressions: Vec<Value> = (0..16)
-        .map(|index| json!({"key": format!("k{index}"), "operator": "In", "values": filled(|value| format!("{value:063}"))}))
+        .map(|index| {
+            let values = filled(|value| format!("{value:063}"));
+            json!({"key": format!("k{index}"), "operator": "In", "values": values})
+        })
         .collect();
     let spec = json!({
-        "interfaces": {"names": filled(|index| format!("interface-{index:05}")), "patterns": filled(|index| format!("{index:063}"))},
-        "nodeSelector": {"matchExpressions": expressions}, "rules": rules
+        "interfaces": {
+            "names": filled(|index| format!("interface-{index:05}")),
+            "patterns": filled(|index| format!("{index:063}"))
+        },
+        "nodeSelector": {"matchExpressions": expressions},
+        "rules": rules
     });
     serde_json::from_value::<XdpFilterSpec>(spec.clone())
         .expect("what an API server admits the operator can read");
