@@ -2,6 +2,7 @@
 
 use crate::balance::BALANCER_WORDS;
 use crate::classify::WORDS;
+use crate::count::STAGED_OFFSET;
 use crate::failsafe::{FailsafePort, MAX_FAILSAFE_PORTS};
 
 /// Where a dimension's look-up ends.
@@ -74,6 +75,9 @@ pub struct Config {
     pub failsafe_rate: u32,
     /// Tokens that a source may save up.
     pub failsafe_burst: u32,
+    /// First element of the counters of test runs: `STAGED_OFFSET`, or less where the counters belong to one test.
+    pub staged_counters: u32,
+    pub reserved: u32,
 }
 
 impl Config {
@@ -87,6 +91,8 @@ impl Config {
         failsafe_ports: [FailsafePort { port: 0, protocol: 0, reserved: 0 }; MAX_FAILSAFE_PORTS],
         failsafe_rate: 0,
         failsafe_burst: 0,
+        staged_counters: STAGED_OFFSET,
+        reserved: 0,
     };
 }
 

@@ -9,24 +9,25 @@
 //! outlive the program; without a pin directory they are private to this load.
 
 mod constants;
+mod maps;
 mod pins;
+mod prepared;
 mod raw;
 mod tables;
 
+use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 
-use aya::maps::{Map, MapData};
-use aya::programs::{ProgramInfo, Xdp};
-use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
-use sluice_abi::{BALANCER_WORDS, Config, DecapPeer, WORDS};
+use aya::maps::MapData;
+use sluice_abi::{BALANCER_WORDS, Config, Counted, Counter, DecapPeer, VERDICTS, WORDS};
 use sluice_plan::NodePlan;
 
-use crate::object::{OBJECT, PROGRAM};
-
+pub(crate) use constants::config as config_of;
 pub use pins::SHARED;
-pub(crate) use raw::{lookup as read_element, update as write_element};
+pub use raw::ProgramFacts;
+pub(crate) use raw::{TestRun, lookup as read_element, test_run, update as write_element};
 
 /// What the plan leaves to the node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,11 +75,16 @@ pub enum LoadError {
     /// A pin of another version, or somebody else's.
     #[error("{}: pinned map has {field} {found}, expected {expected}; remove the pin (its counters are lost)", path.display())]
     Pin { path: PathBuf, field: &'static str, found: u32, expected: u32 },
-    #[error("loading the program")]
-    Object(#[from] aya::EbpfError),
+    #[error("the embedded object: {0}")]
+    Object(String),
     /// The verifier refused, or a capability is missing (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON).
-    #[error("loading the program")]
-    Program(#[from] aya::programs::ProgramError),
+    #[error("the kernel refuses the program: {log}")]
+    Program {
+        #[source]
+        source: io::Error,
+        /// The verifier's last lines; empty where it did not get to speak.
+        log: String,
+    },
     #[error("map {name}: {action}")]
     Map {
         name: String,
@@ -91,7 +97,8 @@ pub enum LoadError {
 /// A program in the kernel with its maps.
 #[derive(Debug)]
 pub struct Loaded {
-    ebpf: Ebpf,
+    program: OwnedFd,
+    maps: BTreeMap<String, MapData>,
     config: Config,
 }
 
@@ -104,36 +111,22 @@ pub fn load(plan: &NodePlan, spec: &LoadSpec) -> Result<Loaded, LoadError> {
     if let Some(directory) = &spec.pins {
         pins::check(directory)?;
     }
-    let mut ebpf = create(&config, &tables, spec.pins.as_deref())?;
-    for table in &tables {
-        table.fill(map_fd(&ebpf, table.name)?)?;
-    }
-    xdp_mut(&mut ebpf).load()?;
-    Ok(Loaded { ebpf, config })
-}
-
-fn create(config: &Config, tables: &[tables::Table], pins: Option<&Path>) -> Result<Ebpf, LoadError> {
-    let mut loader = EbpfLoader::new();
-    loader.btf(None).verifier_log_level(VerifierLogLevel::DISABLE);
-    loader.override_global("CONFIG", bytemuck::bytes_of(config), true);
-    for table in tables {
-        loader.map_max_entries(table.name, table.max_entries());
-    }
-    for (name, pin) in SHARED {
-        if let Some(directory) = pins {
-            loader.map_pin_path(name, directory.join(pin));
-        }
-    }
-    Ok(loader.load(OBJECT)?)
+    let mut object = prepared::object(&config)?;
+    let btf = prepared::btf()?;
+    let maps = maps::create(&object, &config, &tables, spec.pins.as_deref(), btf)?;
+    let program = prepared::load_program(&mut object, &maps, btf)?;
+    Ok(Loaded { program, maps, config })
 }
 
 impl Loaded {
-    pub fn ebpf(&self) -> &Ebpf {
-        &self.ebpf
+    pub fn program_fd(&self) -> BorrowedFd<'_> {
+        self.program.as_fd()
     }
 
-    pub fn ebpf_mut(&mut self) -> &mut Ebpf {
-        &mut self.ebpf
+    /// Id, tag and sizes of the program, asked by its descriptor (no CAP_SYS_ADMIN).
+    pub fn facts(&self) -> Result<ProgramFacts, LoadError> {
+        let failed = |source| LoadError::Map { name: "program".into(), action: "ask for its facts", source };
+        raw::program_facts(self.program_fd()).map_err(failed)
     }
 
     /// The constants that the program was specialised by.
@@ -141,44 +134,35 @@ impl Loaded {
         &self.config
     }
 
-    pub fn program(&self) -> &Xdp {
-        match self.ebpf.program(PROGRAM) {
-            Some(aya::programs::Program::Xdp(program)) => program,
-            _ => unreachable!("the object holds one XDP program of this name"),
-        }
+    /// Every map by its name in the object (`ROWS`, `.rodata`, …).
+    pub fn maps(&self) -> &BTreeMap<String, MapData> {
+        &self.maps
     }
 
-    pub fn program_mut(&mut self) -> &mut Xdp {
-        xdp_mut(&mut self.ebpf)
-    }
-
-    /// Id, tag and sizes of the program, asked by its descriptor (no CAP_SYS_ADMIN).
-    pub fn info(&self) -> Result<ProgramInfo, LoadError> {
-        Ok(self.program().info()?)
-    }
-
-    /// Descriptor of a map by its name in the object (`ROWS`, `.rodata`, …).
     pub fn map_fd(&self, name: &str) -> Result<BorrowedFd<'_>, LoadError> {
-        map_fd(&self.ebpf, name)
+        let missing = || LoadError::Map {
+            name: name.into(),
+            action: "look up",
+            source: io::Error::from(io::ErrorKind::NotFound),
+        };
+        Ok(self.maps.get(name).ok_or_else(missing)?.fd().as_fd())
     }
-}
 
-fn xdp_mut(ebpf: &mut Ebpf) -> &mut Xdp {
-    match ebpf.program_mut(PROGRAM) {
-        Some(aya::programs::Program::Xdp(program)) => program,
-        _ => unreachable!("the object holds one XDP program of this name"),
+    /// What test runs have counted in a slot, over all CPUs.
+    pub fn staged_counter(&self, slot: u32, counted: Counted) -> Result<Counter, LoadError> {
+        let index = self.config.staged_counters + slot * VERDICTS + counted as u32;
+        let failed = |source| LoadError::Map { name: "COUNTERS".into(), action: "read", source };
+        let per_cpu: Vec<Counter> = raw::lookup_per_cpu(self.map_fd("COUNTERS")?, index).map_err(failed)?;
+        Ok(per_cpu.iter().fold(Counter::default(), |sum, one| Counter {
+            packets: sum.packets + one.packets,
+            bytes: sum.bytes + one.bytes,
+        }))
     }
-}
 
-fn map_fd<'a>(ebpf: &'a Ebpf, name: &str) -> Result<BorrowedFd<'a>, LoadError> {
-    let missing = || LoadError::Map {
-        name: name.into(),
-        action: "look up",
-        source: io::Error::from(io::ErrorKind::NotFound),
-    };
-    let data: &MapData = match ebpf.map(name).ok_or_else(missing)? {
-        Map::Array(data) | Map::PerCpuArray(data) | Map::HashMap(data) => data,
-        _ => return Err(missing()),
-    };
-    Ok(data.fd().as_fd())
+    /// What test runs have counted in a statistic, over all CPUs.
+    pub fn staged_stat(&self, stat: sluice_abi::Stat) -> Result<u64, LoadError> {
+        let failed = |source| LoadError::Map { name: "STATS".into(), action: "read", source };
+        let index = sluice_abi::STATS + stat as u32;
+        Ok(raw::lookup_per_cpu::<u64>(self.map_fd("STATS")?, index).map_err(failed)?.iter().sum())
+    }
 }

@@ -4,11 +4,9 @@
 use std::io;
 use std::time::Duration;
 
-use aya::programs::{ProgramError, TestRun, TestRunOptions};
 use sluice_abi::{NO_TARGET, Trace};
 
-use crate::load::{LoadError, Loaded};
-use crate::load::{read_element, write_element};
+use crate::load::{LoadError, Loaded, TestRun, read_element, test_run, write_element};
 
 /// The kernel runs nothing shorter than an Ethernet header (`ETH_HLEN`).
 pub const MIN_FRAME: usize = 14;
@@ -43,7 +41,7 @@ pub enum RunError {
     #[error("the program returned {0}, which is no XDP action")]
     Action(u32),
     #[error("BPF_PROG_TEST_RUN")]
-    Run(#[from] ProgramError),
+    Run(#[source] io::Error),
     #[error(transparent)]
     Load(#[from] LoadError),
     #[error("trace of the run")]
@@ -55,29 +53,23 @@ impl Loaded {
     pub fn run(&self, frame: &[u8]) -> Result<Outcome, RunError> {
         self.clear_trace()?;
         let mut frame_out = vec![0; frame.len() + HEADROOM];
-        let result = self.test_run(frame, Some(&mut frame_out), 1)?;
-        frame_out.truncate(result.data_size_out as usize);
-        Ok(Outcome { verdict: XdpAction::try_from(result.return_value)?, trace: self.trace()?, frame_out })
+        let result = self.test_run(frame, &mut frame_out, 1)?;
+        frame_out.truncate(result.size);
+        Ok(Outcome { verdict: XdpAction::try_from(result.action)?, trace: self.trace()?, frame_out })
     }
 
     /// Runs one frame `repeat` times and returns the kernel's mean time for one. From the second time on the program
     /// sees the frame as it left it itself: for frames that it does not change, or a wrapper that restores them.
     pub fn measure(&self, frame: &[u8], repeat: u32) -> Result<(XdpAction, Duration), RunError> {
-        let result = self.test_run(frame, None, repeat)?;
-        Ok((XdpAction::try_from(result.return_value)?, result.duration))
+        let result = self.test_run(frame, &mut [], repeat)?;
+        Ok((XdpAction::try_from(result.action)?, result.duration))
     }
 
-    fn test_run(
-        &self,
-        frame: &[u8],
-        data_out: Option<&mut [u8]>,
-        repeat: u32,
-    ) -> Result<aya::TestRunResult, RunError> {
+    fn test_run(&self, frame: &[u8], frame_out: &mut [u8], repeat: u32) -> Result<TestRun, RunError> {
         if frame.len() < MIN_FRAME {
             return Err(RunError::TooShort(frame.len()));
         }
-        let options = TestRunOptions { data_in: Some(frame), data_out, repeat, ..TestRunOptions::new() };
-        Ok(self.program().test_run(options)?)
+        test_run(self.program_fd(), frame, frame_out, repeat).map_err(RunError::Run)
     }
 
     fn clear_trace(&self) -> Result<(), RunError> {

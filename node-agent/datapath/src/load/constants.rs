@@ -1,8 +1,8 @@
 //! The constants that specialise the program for a plan on an interface.
 
 use sluice_abi::{
-    BALANCER_WORDS, Config, Dimension, Entry, FailsafePort, MAX_FAILSAFE_PORTS, Target, WORDS, dimension,
-    features,
+    BALANCER_WORDS, Config, Dimension, Entry, FailsafePort, MAX_FAILSAFE_PORTS, MAX_SLOTS, STAGED_OFFSET,
+    Target, VERDICTS, WORDS, dimension, features,
 };
 use sluice_plan::NodePlan;
 
@@ -38,6 +38,7 @@ pub fn config(plan: &NodePlan, spec: &LoadSpec) -> Result<Config, LoadError> {
         balancers: spec.balancers,
         failsafe_rate: plan.failsafe.packets_per_second,
         failsafe_burst: plan.failsafe.burst,
+        staged_counters: staged_counters(spec),
         ..Config::EMPTY
     };
     if !tables.dimensions.is_empty() {
@@ -67,6 +68,13 @@ fn features_of(plan: &NodePlan, spec: &LoadSpec, entries: usize) -> u32 {
         found |= features::DECAP;
     }
     found
+}
+
+/// Where the counters of test runs begin. Private counters are only as many as there are slots.
+fn staged_counters(spec: &LoadSpec) -> u32 {
+    let slots = [&spec.entry_slots, &spec.vip_slots, &spec.target_slots];
+    let used = slots.into_iter().flatten().max().map_or(1, |last| last + 1);
+    if spec.pins.is_some() { STAGED_OFFSET } else { used.min(MAX_SLOTS) * VERDICTS }
 }
 
 fn words(plan: &NodePlan, entries: usize) -> Result<u32, LoadError> {

@@ -1,0 +1,100 @@
+//! The program's maps: made in the sizes of the plan and filled, or taken from their pins.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+use aya::maps::{MapData, MapError};
+use aya_obj::{EbpfSectionKind, Object};
+use sluice_abi::Config;
+
+use super::tables::Table;
+use super::{LoadError, SHARED, raw};
+
+pub fn create(
+    object: &Object,
+    config: &Config,
+    tables: &[Table],
+    pins: Option<&Path>,
+    btf: BorrowedFd<'_>,
+) -> Result<BTreeMap<String, MapData>, LoadError> {
+    let mut maps = BTreeMap::new();
+    for (name, definition) in &object.maps {
+        let mut definition = definition.clone();
+        let table = tables.iter().find(|table| table.name == name);
+        if let Some(table) = table {
+            definition.set_max_entries(table.max_entries());
+        }
+        let pin = SHARED.iter().find(|(shared, _)| shared == name).and_then(|(_, pin)| Some(pins?.join(pin)));
+        let map = match pin {
+            Some(pin) => open_or_pin(name, definition, &pin, btf)?,
+            None => {
+                if name == "COUNTERS" {
+                    // A test needs few of the node's slots, and each costs an allocation on every CPU.
+                    definition.set_max_entries(2 * config.staged_counters);
+                }
+                new(name, definition, btf)?
+            }
+        };
+        if let Some(table) = table {
+            table.fill(map.fd().as_fd())?;
+        }
+        maps.insert(name.clone(), map);
+    }
+    Ok(maps)
+}
+
+fn open_or_pin(
+    name: &str,
+    definition: aya_obj::Map,
+    pin: &Path,
+    btf: BorrowedFd<'_>,
+) -> Result<MapData, LoadError> {
+    if pin.exists() {
+        return MapData::from_pin(pin).map_err(|error| failed(name, "open the pin", error));
+    }
+    let map = new(name, definition, btf)?;
+    map.pin(pin).map_err(|error| failed(name, "pin", io::Error::other(error)))?;
+    Ok(map)
+}
+
+fn new(name: &str, definition: aya_obj::Map, btf: BorrowedFd<'_>) -> Result<MapData, LoadError> {
+    let constants =
+        (definition.section_kind() == EbpfSectionKind::Rodata).then(|| definition.data().to_vec());
+    let map = MapData::create(definition, name, Some(btf)).map_err(|error| failed(name, "create", error))?;
+    if let Some(bytes) = constants {
+        let fd = map.fd().as_fd();
+        // The verifier only takes values as constants that nobody can change any more.
+        let written = raw::update(fd, 0, &bytes).and_then(|()| raw::freeze(fd));
+        written.map_err(|source| LoadError::Map {
+            name: name.into(),
+            action: "write the constants",
+            source,
+        })?;
+    }
+    Ok(map)
+}
+
+fn failed(name: &str, action: &'static str, error: impl Into<MapFailure>) -> LoadError {
+    LoadError::Map { name: name.into(), action, source: error.into().0 }
+}
+
+/// aya's map errors hide the system's error in different places; the number is what tells EPERM from ENOMEM.
+struct MapFailure(io::Error);
+
+impl From<MapError> for MapFailure {
+    fn from(error: MapError) -> Self {
+        MapFailure(match error {
+            MapError::CreateError { io_error, .. } => io_error,
+            MapError::SyscallError(error) => error.io_error,
+            other => io::Error::other(other),
+        })
+    }
+}
+
+impl From<io::Error> for MapFailure {
+    fn from(error: io::Error) -> Self {
+        MapFailure(error)
+    }
+}

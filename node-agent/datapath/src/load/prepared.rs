@@ -1,0 +1,81 @@
+//! The embedded object, parsed once for the process, and the last steps into the kernel.
+//!
+//! aya's own loader parses the kernel's BTF on every load, which takes longer than all the rest and which a program
+//! without CO-RE relocations has no use for; so the object is taken apart by aya-obj and loaded here.
+
+use std::collections::{BTreeMap, HashMap};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::{LazyLock, OnceLock};
+
+use aya::maps::MapData;
+use aya_obj::Object;
+use sluice_abi::Config;
+
+use super::{LoadError, raw};
+use crate::object::{OBJECT, PROGRAM};
+
+static PARSED: LazyLock<Result<Object, String>> = LazyLock::new(|| {
+    let mut object = Object::parse(OBJECT).map_err(|error| error.to_string())?;
+    if let Some(features) = aya::features().btf() {
+        object.fixup_and_sanitize_btf(features).map_err(|error| error.to_string())?;
+    }
+    Ok(object)
+});
+
+static BTF: OnceLock<OwnedFd> = OnceLock::new();
+
+/// A copy of the object with these constants.
+pub fn object(config: &Config) -> Result<Object, LoadError> {
+    let mut object = PARSED.clone().map_err(LoadError::Object)?;
+    let constants = HashMap::from([("CONFIG", (bytemuck::bytes_of(config), true))]);
+    object.patch_map_data(constants).map_err(broken)?;
+    Ok(object)
+}
+
+/// The object's types in the kernel, which the verifier needs for functions that it checks on their own.
+pub fn btf() -> Result<BorrowedFd<'static>, LoadError> {
+    if let Some(fd) = BTF.get() {
+        return Ok(fd.as_fd());
+    }
+    let object = PARSED.as_ref().map_err(|error| LoadError::Object(error.clone()))?;
+    let types = object.btf.as_ref().ok_or_else(|| LoadError::Object("it has no BTF".into()))?;
+    let fd = raw::load_btf(&types.to_bytes()).map_err(|source| LoadError::Map {
+        name: "BTF".into(),
+        action: "load",
+        source,
+    })?;
+    Ok(BTF.get_or_init(|| fd).as_fd())
+}
+
+pub fn load_program(
+    object: &mut Object,
+    maps: &BTreeMap<String, MapData>,
+    btf: BorrowedFd<'_>,
+) -> Result<OwnedFd, LoadError> {
+    let text = object.functions.keys().map(|(section, _)| *section).collect();
+    // The map definitions are looked up by section, so they must be the object's own.
+    let definitions = std::mem::take(&mut object.maps);
+    let by_name = maps.iter().filter_map(|(name, map)| {
+        Some((name.as_str(), map.fd().as_fd().as_raw_fd(), definitions.get(name)?))
+    });
+    object.relocate_maps(by_name, &text).map_err(broken)?;
+    object.relocate_calls(&text).map_err(broken)?;
+    let program = object.programs.get(PROGRAM).ok_or_else(|| LoadError::Object(format!("no {PROGRAM}")))?;
+    let function = object
+        .functions
+        .get(&program.function_key())
+        .ok_or_else(|| LoadError::Object(format!("no code of {PROGRAM}")))?;
+    let request = raw::ProgramRequest {
+        name: PROGRAM,
+        instructions: &function.instructions,
+        license: &program.license,
+        btf,
+        functions: &function.func_info.func_info_bytes(),
+        function_size: function.func_info_rec_size as u32,
+    };
+    raw::load_xdp(&request).map_err(|(source, log)| LoadError::Program { source, log })
+}
+
+fn broken(error: impl std::fmt::Display) -> LoadError {
+    LoadError::Object(error.to_string())
+}
