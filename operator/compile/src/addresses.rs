@@ -1,12 +1,12 @@
 //! The source and destination dimensions, one searched table for each family.
 
-use sluice_abi::{Bound32, Bound128, Row, dimension};
+use sluice_abi::{Bound32, Bound128, dimension};
 use sluice_policy::{PrefixSet, Rule};
 
 use crate::encode::Tables;
 use crate::flatten::Flat;
 use crate::prefixes;
-use crate::rows;
+use crate::rows::EntrySet;
 use crate::sweep::{Accepts, Interval, Span, Value, sweep};
 
 pub fn sources(flat: &Flat, tables: &mut Tables) {
@@ -32,8 +32,8 @@ fn addresses(
     if sets.is_empty() {
         return;
     }
-    let mut open = rows::all(flat.entries.len());
-    sets.iter().for_each(|(entry, _)| rows::clear(&mut open, *entry));
+    let mut open = EntrySet::all(flat.entries.len());
+    sets.iter().for_each(|(entry, _)| open.remove(*entry));
     let special = tables.rows.intern(&open);
     let bounds: Vec<Bound32> =
         intervals(&sets, prefixes::v4, &open, tables).into_iter().map(bound32).collect();
@@ -46,7 +46,7 @@ fn addresses(
 fn intervals<T: Value>(
     sets: &[(usize, &PrefixSet)],
     spans: impl Fn(&PrefixSet) -> Vec<Span<T>>,
-    open: &Row,
+    open: &EntrySet,
     tables: &mut Tables,
 ) -> Vec<Interval<T>> {
     let accepts: Vec<Accepts<T>> =

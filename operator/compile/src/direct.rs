@@ -1,12 +1,12 @@
 //! The directly indexed dimensions: kind, protocol and TCP flags.
 
-use sluice_abi::{Row, dimension, kind};
+use sluice_abi::{dimension, kind};
 use sluice_policy::{FragmentKind, IcmpFamily, LaterFragments, Match, Rule, TcpFlags};
 
 use crate::encode::Tables;
 use crate::flatten::{Flat, Matcher};
 use crate::layer4::Layer4;
-use crate::rows;
+use crate::rows::EntrySet;
 
 /// Packets whose protocol is unknown.
 const UNKNOWN_PROTOCOL: u32 = 256;
@@ -32,8 +32,8 @@ pub fn kinds(flat: &Flat, tables: &mut Tables) {
     tables.used(dimension::KIND);
 }
 
-fn kind_row(flat: &Flat, family: u32, fragment: u32, malformed: bool) -> Row {
-    let mut row = Row::default();
+fn kind_row(flat: &Flat, family: u32, fragment: u32, malformed: bool) -> EntrySet {
+    let mut row = EntrySet::default();
     for (entry, matcher) in flat.matchers.iter().enumerate() {
         let matches = match matcher {
             Matcher::Rule(rule) => {
@@ -44,7 +44,7 @@ fn kind_row(flat: &Flat, family: u32, fragment: u32, malformed: bool) -> Row {
             Matcher::Everything => true,
         };
         if matches {
-            rows::set(&mut row, entry);
+            row.insert(entry);
         }
     }
     row
@@ -80,12 +80,12 @@ pub fn protocols(flat: &Flat, tables: &mut Tables) {
     if users.is_empty() {
         return;
     }
-    let mut open = rows::all(flat.entries.len());
-    users.iter().for_each(|(entry, _)| rows::clear(&mut open, *entry));
+    let mut open = EntrySet::all(flat.entries.len());
+    users.iter().for_each(|(entry, _)| open.remove(*entry));
     let mut by_protocol = [open; 256];
     for (entry, rule) in users {
         for &protocol in &rule.matches.protocols {
-            rows::set(&mut by_protocol[usize::from(protocol)], entry);
+            by_protocol[usize::from(protocol)].insert(entry);
         }
     }
     for (protocol, row) in (0..).zip(&by_protocol) {
@@ -97,12 +97,12 @@ pub fn protocols(flat: &Flat, tables: &mut Tables) {
 
 pub fn tcp_flags(flat: &Flat, tables: &mut Tables) {
     let Some(layer4) = Layer4::new(flat, |rule| rule.matches.tcp_flags.is_some()) else { return };
-    let special = tables.rows.special(layer4.absent, layer4.later);
+    let special = tables.rows.special(&layer4.absent, &layer4.later);
     for flags in 0..=u8::MAX {
         let mut row = layer4.absent;
         for (entry, rule) in &layer4.users {
             if rule.matches.tcp_flags.is_none_or(|wanted| accepts_flags(wanted, flags)) {
-                rows::set(&mut row, *entry);
+                row.insert(*entry);
             }
         }
         tables.direct(dimension::DIRECT_TCP_FLAGS + u32::from(flags), &row);

@@ -4,7 +4,7 @@ use bytemuck::Pod;
 use sluice_abi::{Dimension, Entry, EntryAction, dimension, entry_flags, features};
 use sluice_plan::FilterTables;
 
-use crate::rows::Rows;
+use crate::rows::{EntrySet, Rows};
 
 /// Tables as the dimensions fill them in.
 pub struct Tables {
@@ -38,7 +38,7 @@ impl Tables {
     }
 
     /// Puts a row at one element of the directly indexed table.
-    pub fn direct(&mut self, at: u32, row: &sluice_abi::Row) {
+    pub fn direct(&mut self, at: u32, row: &EntrySet) {
         self.direct[at as usize] = self.rows.intern(row);
     }
 

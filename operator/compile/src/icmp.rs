@@ -16,7 +16,7 @@ pub fn icmp(flat: &Flat, tables: &mut Tables) {
         .iter()
         .map(|(entry, rule)| Accepts { entry: *entry, spans: rule.matches.icmp.iter().map(span).collect() })
         .collect();
-    let special = tables.rows.special(layer4.absent, layer4.later);
+    let special = tables.rows.special(&layer4.absent, &layer4.later);
     let intervals = sweep(&accepts, &layer4.absent, &mut tables.rows);
     tables.searched(dimension::ICMP, special, &intervals.into_iter().map(bound32).collect::<Vec<_>>());
 }

@@ -1,20 +1,19 @@
 //! What dimensions of layer-4 fields have in common: packets without the field, and later fragments.
 
-use sluice_abi::Row;
 use sluice_policy::{LaterFragments, Rule};
 
 use crate::flatten::Flat;
-use crate::rows;
+use crate::rows::EntrySet;
 
 /// How one layer-4 dimension looks to packets that do not carry its field.
 pub struct Layer4<'a> {
     /// The entries that restrict the field.
     pub users: Vec<(usize, &'a Rule)>,
     /// Entries that match a packet which can never have the field: those that do not ask for it.
-    pub absent: Row,
+    pub absent: EntrySet,
     /// Entries that match a later fragment, whose field is in the first one: also those that match or drop it by
     /// their other fields.
-    pub later: Row,
+    pub later: EntrySet,
 }
 
 impl<'a> Layer4<'a> {
@@ -24,12 +23,12 @@ impl<'a> Layer4<'a> {
         if users.is_empty() {
             return None;
         }
-        let mut absent = rows::all(flat.entries.len());
-        users.iter().for_each(|(entry, _)| rows::clear(&mut absent, *entry));
+        let mut absent = EntrySet::all(flat.entries.len());
+        users.iter().for_each(|(entry, _)| absent.remove(*entry));
         let mut later = absent;
         for (entry, rule) in &users {
             match rule.later_fragments {
-                LaterFragments::MatchL3 | LaterFragments::Drop => rows::set(&mut later, *entry),
+                LaterFragments::MatchL3 | LaterFragments::Drop => later.insert(*entry),
                 LaterFragments::NoMatch => {}
             }
         }

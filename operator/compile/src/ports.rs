@@ -25,7 +25,7 @@ fn ports(flat: &Flat, tables: &mut Tables, ranges: impl Fn(&Rule) -> &[PortRange
         .iter()
         .map(|(entry, rule)| Accepts { entry: *entry, spans: ranges(rule).iter().map(span).collect() })
         .collect();
-    let special = tables.rows.special(layer4.absent, layer4.later);
+    let special = tables.rows.special(&layer4.absent, &layer4.later);
     let intervals = sweep(&accepts, &layer4.absent, &mut tables.rows);
     tables.searched(index, special, &intervals.into_iter().map(bound32).collect::<Vec<_>>());
 }

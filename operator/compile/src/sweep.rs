@@ -1,8 +1,6 @@
 //! Values that entries accept → elementary intervals, each with the row of the entries that accept it.
 
-use sluice_abi::Row;
-
-use crate::rows::{self, Rows};
+use crate::rows::{EntrySet, Rows};
 
 /// Values from `first` to `last`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,16 +40,16 @@ value!(u32, u128);
 
 /// Walks once over the sorted ends of all spans, switching one entry's bit at each: O(n log n) in their number.
 /// `open` has the entries that accept every value; neighbours with equal rows are joined.
-pub fn sweep<T: Value>(accepts: &[Accepts<T>], open: &Row, rows: &mut Rows) -> Vec<Interval<T>> {
-    let mut row = *open;
+pub fn sweep<T: Value>(accepts: &[Accepts<T>], open: &EntrySet, rows: &mut Rows) -> Vec<Interval<T>> {
+    let mut matching = *open;
     let mut switches = switches(accepts).into_iter().peekable();
     let mut intervals: Vec<Interval<T>> = Vec::new();
     let mut at = T::MIN;
     loop {
         while let Some((_, entry)) = switches.next_if(|(position, _)| *position == at) {
-            rows::toggle(&mut row, usize::from(entry));
+            matching.toggle(usize::from(entry));
         }
-        let index = rows.intern(&row);
+        let index = rows.intern(&matching);
         if intervals.last().is_none_or(|last| last.row != index) {
             intervals.push(Interval { start: at, row: index });
         }
