@@ -1,0 +1,44 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sluice_proto::v1::Capabilities;
+
+/// What does not change while the agent runs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub node: String,
+    /// `HOST:PORT`; a host with several addresses stands for as many operators.
+    pub operator: String,
+    /// PEM certificates of the operator's CA; read anew for each connection.
+    pub ca: PathBuf,
+    /// Shown once for a certificate; read anew each time, since bound tokens rotate.
+    pub token: PathBuf,
+    pub labels: BTreeMap<String, String>,
+    pub version: String,
+    pub boot_id: String,
+    pub capabilities: Capabilities,
+    pub pace: Pace,
+}
+
+/// How often and how patiently.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    pub report: Duration,
+    pub heartbeat: Duration,
+    /// Bounds of the waits between attempts to connect.
+    pub backoff: (Duration, Duration),
+    /// For one TCP and TLS handshake.
+    pub connect: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Pace {
+            report: Duration::from_secs(1),
+            heartbeat: Duration::from_secs(5),
+            backoff: (Duration::from_millis(200), Duration::from_secs(30)),
+            connect: Duration::from_secs(5),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+use std::error::Error as _;
+use std::io;
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error("operator address `{0}` is no HOST:PORT")]
+    Address(String),
+    #[error("cannot resolve `{host}`: {source}")]
+    Resolve { host: String, source: io::Error },
+    #[error("cannot connect to {endpoint}: {}", chain(source))]
+    Connect { endpoint: String, source: tonic::transport::Error },
+    #[error("the operator refuses the certificate request: {}", .0.message())]
+    Enroll(tonic::Status),
+    #[error("the certificate does not fit: {0}")]
+    Certificate(String),
+    #[error("the stream broke: {}", .0.message())]
+    Stream(tonic::Status),
+    #[error("the operator closed the stream")]
+    Closed,
+    #[error("the data plane's part of the agent ended")]
+    Ended,
+}
+
+impl ClientError {
+    /// The operator does not take this certificate: another token exchange may mend it, waiting does not.
+    pub(crate) fn is_unauthenticated(&self) -> bool {
+        let ClientError::Stream(status) = self else { return false };
+        status.code() == tonic::Code::Unauthenticated || refused_certificate(status)
+    }
+}
+
+/// With TLS 1.3 a server refuses the client's certificate only after the handshake, so the alert breaks the stream. On
+/// its way here it lost its type; what is left is the kind that TLS faults have and broken networks do not.
+fn refused_certificate(status: &tonic::Status) -> bool {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(status);
+    while let Some(error) = next {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::InvalidData) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+/// tonic says "transport error" and keeps the cause to itself.
+fn chain(error: &tonic::transport::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,65 @@
+//! How the client and the rest of the agent meet: one struct of channels, each holding the latest of its kind.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use sluice_plan::{Epoch, Hash, fleet_hash};
+use sluice_proto::v1;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::Update;
+
+pub struct Ports {
+    /// What is enforced now. Hello tells it, and updates are verified against it.
+    pub held: watch::Receiver<Held>,
+    /// The state of each resource; sent after Hello and whenever it changes.
+    pub verdicts: watch::Receiver<v1::Verdicts>,
+    pub telemetry: watch::Receiver<Telemetry>,
+    /// Verified updates, newest wins: a full channel holds the stream back.
+    pub updates: mpsc::Sender<Update>,
+    /// Asked before each connection, so that the data plane lets the operator's answers in.
+    pub dialling: mpsc::Sender<Dialling>,
+    pub link: watch::Sender<LinkState>,
+}
+
+/// The last confirmed state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    pub cluster_id: String,
+    /// `None` on a node that never had a plan.
+    pub epoch: Option<Epoch>,
+    /// Enforced resources by key.
+    pub resources: BTreeMap<String, Hash>,
+}
+
+impl Held {
+    pub(crate) fn fleet_hash(&self) -> Hash {
+        fleet_hash(self.resources.iter().map(|(key, hash)| (key.as_str(), *hash)))
+    }
+}
+
+/// What the node measured last; absolute values.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Telemetry {
+    pub counters: Vec<v1::CounterSample>,
+    pub backends: Vec<v1::BackendHealth>,
+    pub stats: BTreeMap<String, u64>,
+    pub facts: v1::NodeFacts,
+}
+
+/// Endpoints that will be connected to; answered when their replies get in.
+#[derive(Debug)]
+pub struct Dialling {
+    pub endpoints: Vec<SocketAddr>,
+    pub allowed: oneshot::Sender<()>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LinkState {
+    #[default]
+    Connecting,
+    /// The stream is open.
+    Connected(SocketAddr),
+    /// Waiting for the next attempt; why the last one ended.
+    Waiting(String),
+}

@@ -1,0 +1,179 @@
+//! Over and over: resolve, enrol if need be, connect, talk, wait.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rand::Rng;
+use rand::seq::SliceRandom;
+use sluice_proto::v1::GoAway;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+use tonic::transport::Channel;
+
+use crate::backoff::Backoff;
+use crate::enroll::enroll;
+use crate::session::{Ending, Session};
+use crate::{ClientError, Config, Dialling, Identity, LinkState, Ports, Vault, dial};
+
+/// How long a data plane may take to let the operator's answers in before the connection is tried anyway.
+const ALLOW: Duration = Duration::from_secs(2);
+/// When a renewal failed, while the certificate is still good.
+const RENEW_AGAIN: Duration = Duration::from_secs(60);
+
+/// Keeps the agent connected for as long as the rest of it lives.
+///
+/// # Errors
+/// Only [`ClientError::Ended`]; everything else is waited out.
+pub async fn run(config: Config, vault: Arc<dyn Vault>, ports: Ports) -> Result<(), ClientError> {
+    let mut backoff = Backoff::new(config.pace.backoff);
+    let identity = vault.load();
+    let mut client =
+        Client { config, vault, ports, identity, known: Vec::new(), others: Vec::new(), renew_at: None };
+    loop {
+        let mut heard = false;
+        let ended = client.attempt(&mut heard).await;
+        if heard {
+            backoff.reset();
+        }
+        let pause = match ended {
+            Ok(Ending::Renew) => continue,
+            Ok(Ending::GoAway(go_away)) => client.told_to_go(go_away),
+            Err(ClientError::Ended) => return Err(ClientError::Ended),
+            Err(error) => client.failed(&error, backoff.next(&mut rand::rng())),
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+struct Client {
+    config: Config,
+    vault: Arc<dyn Vault>,
+    ports: Ports,
+    identity: Option<Identity>,
+    /// Resolved last: an operator must be reachable while the name server is not.
+    known: Vec<SocketAddr>,
+    /// Named by the operator that said goodbye; tried first, once.
+    others: Vec<String>,
+    /// Next try of a renewal that failed.
+    renew_at: Option<SystemTime>,
+}
+
+impl Client {
+    async fn attempt(&mut self, heard: &mut bool) -> Result<Ending, ClientError> {
+        self.ports.link.send_replace(LinkState::Connecting);
+        let endpoints = self.endpoints().await?;
+        self.allow(&endpoints).await?;
+        self.certify(&endpoints).await?;
+        let (endpoint, channel) = self.connect(&endpoints).await?;
+        tracing::info!(operator = %endpoint, "connected");
+        self.ports.link.send_replace(LinkState::Connected(endpoint));
+        let until = Instant::now() + self.until_renewal();
+        Session::run(channel, &self.config, &mut self.ports, heard, until).await
+    }
+
+    /// In random order, those that a departing operator named first.
+    async fn endpoints(&mut self) -> Result<Vec<SocketAddr>, ClientError> {
+        let mut endpoints = Vec::new();
+        for other in std::mem::take(&mut self.others) {
+            endpoints.extend(dial::resolve(&other).await.unwrap_or_default());
+        }
+        match dial::resolve(&self.config.operator).await {
+            Ok(mut found) => {
+                found.shuffle(&mut rand::rng());
+                self.known.clone_from(&found);
+            }
+            Err(error) if self.known.is_empty() && endpoints.is_empty() => return Err(error),
+            Err(error) => tracing::warn!(%error, "going on with the addresses known from before"),
+        }
+        let more: Vec<_> = self.known.iter().filter(|known| !endpoints.contains(known)).copied().collect();
+        endpoints.extend(more);
+        Ok(endpoints)
+    }
+
+    async fn allow(&self, endpoints: &[SocketAddr]) -> Result<(), ClientError> {
+        let (allowed, answer) = oneshot::channel();
+        let dialling = Dialling { endpoints: endpoints.to_vec(), allowed };
+        self.ports.dialling.send(dialling).await.map_err(|_| ClientError::Ended)?;
+        if timeout(ALLOW, answer).await.is_err() {
+            tracing::warn!("the data plane is slow to let the operator in; dialling all the same");
+        }
+        Ok(())
+    }
+
+    /// Sees to it that there is a certificate, and to a fresh one from half-life on.
+    async fn certify(&mut self, endpoints: &[SocketAddr]) -> Result<(), ClientError> {
+        let now = SystemTime::now();
+        let valid = self.identity.as_ref().is_some_and(|identity| identity.is_valid(now));
+        if valid && now < self.renewal() {
+            return Ok(());
+        }
+        match self.enroll(endpoints).await {
+            Ok(identity) => {
+                tracing::info!("the operator certified this node");
+                self.vault.save(&identity);
+                self.identity = Some(identity);
+                self.renew_at = None;
+            }
+            Err(error) if valid => {
+                tracing::warn!(%error, "the certificate could not be renewed yet");
+                self.renew_at = Some(now + RENEW_AGAIN);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    async fn enroll(&self, endpoints: &[SocketAddr]) -> Result<Identity, ClientError> {
+        let (_, channel) = connect(endpoints, &self.config, None).await?;
+        enroll(channel, &self.config).await
+    }
+
+    async fn connect(&self, endpoints: &[SocketAddr]) -> Result<(SocketAddr, Channel), ClientError> {
+        connect(endpoints, &self.config, self.identity.as_ref()).await
+    }
+
+    fn renewal(&self) -> SystemTime {
+        let half_life =
+            self.identity.as_ref().and_then(Identity::half_life).unwrap_or(SystemTime::UNIX_EPOCH);
+        self.renew_at.map_or(half_life, |again| again.max(half_life))
+    }
+
+    fn until_renewal(&self) -> Duration {
+        self.renewal().duration_since(SystemTime::now()).unwrap_or(Duration::ZERO).max(Duration::from_secs(1))
+    }
+
+    fn told_to_go(&mut self, go_away: GoAway) -> Duration {
+        tracing::info!(reason = go_away.reason, "the operator asks to reconnect");
+        self.ports.link.send_replace(LinkState::Waiting(go_away.reason));
+        self.others = go_away.others;
+        let least = Duration::from_millis(go_away.retry_after_ms.into());
+        // Not earlier than asked, and not all at the same moment.
+        least + rand::rng().random_range(Duration::ZERO..=self.config.pace.backoff.0)
+    }
+
+    fn failed(&mut self, error: &ClientError, pause: Duration) -> Duration {
+        tracing::warn!(%error, retry_ms = pause.as_millis() as u64, "no connection to the operator");
+        self.ports.link.send_replace(LinkState::Waiting(error.to_string()));
+        if error.is_unauthenticated() {
+            self.identity = None;
+        }
+        pause
+    }
+}
+
+/// The first that answers.
+async fn connect(
+    endpoints: &[SocketAddr],
+    config: &Config,
+    identity: Option<&Identity>,
+) -> Result<(SocketAddr, Channel), ClientError> {
+    let mut last = ClientError::Closed;
+    for &endpoint in endpoints {
+        match dial::connect(endpoint, config, identity).await {
+            Ok(channel) => return Ok((endpoint, channel)),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}

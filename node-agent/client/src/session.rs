@@ -1,0 +1,156 @@
+//! One stream, from Hello to its end.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use sluice_proto::v1::agent_message::Kind as Out;
+use sluice_proto::v1::distribution_client::DistributionClient;
+use sluice_proto::v1::server_message::Kind as In;
+use sluice_proto::v1::{self, AgentMessage, ServerMessage};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+
+use crate::deltas::Deltas;
+use crate::verify::verify;
+use crate::{ClientError, Config, Ports};
+
+/// Why a stream ended without a fault.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    GoAway(v1::GoAway),
+    /// The certificate is due.
+    Renew,
+}
+
+/// A plan of a node is far below this; the library's default of 4 MiB is not.
+const LARGEST_MESSAGE: usize = 256 << 20;
+/// Messages that wait for the network; nothing else queues.
+const OUTGOING: usize = 4;
+
+pub(crate) struct Session<'a> {
+    pub config: &'a Config,
+    pub ports: &'a mut Ports,
+    /// Set once the operator has said anything: the connection is good.
+    pub heard: &'a mut bool,
+    outgoing: mpsc::Sender<AgentMessage>,
+    deltas: Deltas,
+    /// Of the last update on this stream.
+    nonce: u64,
+}
+
+impl<'a> Session<'a> {
+    /// Runs until the stream ends or `until`.
+    pub async fn run(
+        channel: Channel,
+        config: &'a Config,
+        ports: &'a mut Ports,
+        heard: &'a mut bool,
+        until: Instant,
+    ) -> Result<Ending, ClientError> {
+        let (outgoing, queue) = mpsc::channel(OUTGOING);
+        let hello = hello(config, ports);
+        let deltas = Deltas::after_hello(hello.facts.clone().unwrap_or_default());
+        let mut session = Session { config, ports, heard, outgoing, deltas, nonce: 0 };
+        session.send(Out::Hello(hello)).await?;
+        session.ports.verdicts.mark_changed();
+        session.ports.telemetry.mark_changed();
+        let mut client = DistributionClient::new(channel).max_decoding_message_size(LARGEST_MESSAGE);
+        let stream = client.sync(ReceiverStream::new(queue)).await.map_err(ClientError::Stream)?;
+        session.follow(stream.into_inner(), until).await
+    }
+
+    async fn follow(
+        &mut self,
+        mut incoming: tonic::Streaming<ServerMessage>,
+        until: Instant,
+    ) -> Result<Ending, ClientError> {
+        let mut report = ticks(self.config.pace.report);
+        let mut heartbeat = ticks(self.config.pace.heartbeat);
+        loop {
+            tokio::select! {
+                message = incoming.message() => {
+                    let message = message.map_err(ClientError::Stream)?.ok_or(ClientError::Closed)?;
+                    *self.heard = true;
+                    match message.kind {
+                        Some(In::Update(update)) => self.update(update).await?,
+                        Some(In::GoAway(go_away)) => return Ok(Ending::GoAway(go_away)),
+                        Some(In::Heartbeat(_)) | None => {}
+                    }
+                }
+                changed = self.ports.verdicts.changed() => {
+                    changed.map_err(|_| ClientError::Ended)?;
+                    self.verdicts().await?;
+                }
+                _ = report.tick() => self.report().await?,
+                _ = heartbeat.tick() => self.send(Out::Heartbeat(v1::Heartbeat { at: now_ms() })).await?,
+                () = tokio::time::sleep_until(until) => return Ok(Ending::Renew),
+            }
+        }
+    }
+
+    async fn update(&mut self, update: v1::Update) -> Result<(), ClientError> {
+        self.nonce = update.nonce;
+        let verified = verify(&update, &self.ports.held.borrow());
+        match verified {
+            Ok(update) => self.ports.updates.send(update).await.map_err(|_| ClientError::Ended),
+            Err(refusal) => {
+                tracing::warn!(reason = refusal.reason(), "update refused: {refusal}");
+                self.send(Out::Verdicts(refusal.verdicts(&update))).await
+            }
+        }
+    }
+
+    async fn verdicts(&mut self) -> Result<(), ClientError> {
+        let mut verdicts = self.ports.verdicts.borrow_and_update().clone();
+        if verdicts.resources.is_empty() {
+            return Ok(());
+        }
+        // News about what another stream sent is no answer on this one.
+        if verdicts.nonce != self.nonce {
+            verdicts.nonce = 0;
+        }
+        self.send(Out::Verdicts(verdicts)).await
+    }
+
+    async fn report(&mut self) -> Result<(), ClientError> {
+        if !self.ports.telemetry.has_changed().map_err(|_| ClientError::Ended)? {
+            return Ok(());
+        }
+        let report = self.deltas.report(&self.ports.telemetry.borrow_and_update());
+        match report {
+            Some(report) => self.send(Out::Report(report)).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn send(&self, kind: Out) -> Result<(), ClientError> {
+        self.outgoing.send(AgentMessage { kind: Some(kind) }).await.map_err(|_| ClientError::Closed)
+    }
+}
+
+fn hello(config: &Config, ports: &Ports) -> v1::Hello {
+    let held = ports.held.borrow();
+    v1::Hello {
+        node: config.node.clone(),
+        boot_id: config.boot_id.clone(),
+        version: config.version.clone(),
+        plan_schemas: vec![1],
+        capabilities: Some(config.capabilities.clone()),
+        last_epoch: held.epoch.map(Into::into),
+        fleet_hash: if held.resources.is_empty() { Vec::new() } else { held.fleet_hash().0.to_vec() },
+        labels: config.labels.clone().into_iter().collect(),
+        facts: Some(ports.telemetry.borrow().facts.clone()),
+        cluster_id: held.cluster_id.clone(),
+    }
+}
+
+fn ticks(period: Duration) -> tokio::time::Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
