@@ -1,1 +1,27 @@
+//! The operator's side of the agent protocol: one port, mutual TLS, one stream per agent.
+//!
+//! In: the agreed [`State`](sluice_raft::State), as a `watch`. Out: [`AgentEvent`]s, for index and status.
+//!
+//! # Guarantees
+//! * A stream speaks for the node of its client certificate and for no other.
+//! * One update is in flight per stream. Later states coalesce: when an agent is done, it gets the newest.
+//! * Nothing is queued per agent: a plan's bytes are those of its class in the state, shared by all streams.
+//! * An agent that enforces a later epoch than ours, or one of another store, is not served: see [`AgentEventKind::Ahead`].
+//! * A node that the state does not name keeps what it enforces.
 
+mod enroll;
+mod error;
+mod event;
+mod fence;
+mod limits;
+mod offer;
+mod server;
+mod service;
+mod sessions;
+mod stream;
+
+pub use enroll::{TokenCheck, TokenRefused};
+pub use error::ServeError;
+pub use event::{AgentEvent, AgentEventKind};
+pub use limits::Limits;
+pub use server::Distributor;

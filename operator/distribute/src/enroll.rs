@@ -1,0 +1,81 @@
+//! Token in, certificate out.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sluice_pki::{Authority, NodeName, Peer, Tokens};
+use sluice_proto::v1::enrollment_server::Enrollment;
+use sluice_proto::v1::{EnrollRequest, EnrollResponse};
+use tokio::sync::Semaphore;
+use tonic::{Request, Response, Status};
+
+/// Who a token belongs to: directory mode's own tokens, or the API server's TokenReview.
+#[tonic::async_trait]
+pub trait TokenCheck: Send + Sync + 'static {
+    async fn node_of(&self, token: &str) -> Result<NodeName, TokenRefused>;
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TokenRefused {
+    /// Says why; the agent's log shows it.
+    #[error("{0}")]
+    Denied(String),
+    /// Nobody can tell now; the agent tries again.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+#[tonic::async_trait]
+impl TokenCheck for Tokens {
+    async fn node_of(&self, token: &str) -> Result<NodeName, TokenRefused> {
+        self.check(token).map_err(|error| TokenRefused::Denied(error.to_string()))
+    }
+}
+
+pub struct Enroller {
+    pub authority: Arc<Authority>,
+    pub tokens: Arc<dyn TokenCheck>,
+    pub clock: fn() -> SystemTime,
+    pub admission: Semaphore,
+}
+
+impl Enroller {
+    /// A valid certificate renews itself, so that a reconnecting agent needs no API server.
+    async fn name(&self, request: &Request<EnrollRequest>) -> Result<NodeName, Status> {
+        let token = &request.get_ref().token;
+        if token.is_empty() {
+            return match Peer::of(request) {
+                Ok(Some(Peer::Node(name))) => NodeName::parse(&name).map_err(|error| denied(&error)),
+                _ => Err(denied(&"give a join token, or renew with the node's client certificate")),
+            };
+        }
+        self.tokens.node_of(token).await.map_err(|refused| match refused {
+            TokenRefused::Denied(_) => denied(&refused),
+            TokenRefused::Unavailable(_) => Status::unavailable(refused.to_string()),
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl Enrollment for Enroller {
+    async fn enroll(&self, request: Request<EnrollRequest>) -> Result<Response<EnrollResponse>, Status> {
+        let _permit = self.admission.try_acquire().map_err(|_| Status::resource_exhausted("many nodes join now"))?;
+        let node = self.name(&request).await.inspect_err(|status| {
+            let claimed = sluice_pki::node_claimed_by(&request.get_ref().token).unwrap_or("?");
+            tracing::warn!(claimed, peer = ?request.remote_addr(), reason = status.message(), "enrollment refused");
+        })?;
+        let signed = self.authority.sign_node(&request.get_ref().csr, &node, (self.clock)());
+        let signed = signed.map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let not_after = signed.not_after.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        tracing::info!(%node, peer = ?request.remote_addr(), "certificate issued");
+        Ok(Response::new(EnrollResponse {
+            node: node.to_string(),
+            chain: signed.chain,
+            not_after: i64::try_from(not_after).unwrap_or(i64::MAX),
+        }))
+    }
+}
+
+fn denied(reason: &dyn std::fmt::Display) -> Status {
+    Status::unauthenticated(reason.to_string())
+}

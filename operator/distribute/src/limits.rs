@@ -1,0 +1,49 @@
+use std::time::Duration;
+
+use rand::Rng;
+
+/// What keeps many agents from hurting each other.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Agents that may be between their connect and their first update.
+    pub joining: usize,
+    /// Enrollments at once; each may cost a call to the API server.
+    pub enrolling: usize,
+    /// A stream's first message must come within this.
+    pub hello: Duration,
+    /// An update without a final verdict ends the stream after this.
+    pub verdict: Duration,
+    pub heartbeat: Duration,
+    /// A stream is moved on after this, give or take a fifth, so that load spreads over replicas.
+    pub age: Duration,
+    /// Agents that are sent away come back over this time.
+    pub spread: Duration,
+    /// Streams that have not ended this long after a drain began are cut.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            joining: 256,
+            enrolling: 32,
+            hello: Duration::from_secs(10),
+            verdict: Duration::from_secs(120),
+            heartbeat: Duration::from_secs(5),
+            age: Duration::from_secs(30 * 60),
+            spread: Duration::from_secs(2),
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Limits {
+    pub(crate) fn jittered_age(&self) -> Duration {
+        self.age.mul_f64(rand::rng().random_range(0.8..=1.2))
+    }
+
+    pub(crate) fn retry_after_ms(&self) -> u32 {
+        let spread = u32::try_from(self.spread.as_millis()).unwrap_or(u32::MAX);
+        rand::rng().random_range(0..=spread)
+    }
+}

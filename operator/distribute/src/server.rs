@@ -1,0 +1,79 @@
+//! The port.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use sluice_pki::Authority;
+use sluice_proto::v1::distribution_server::DistributionServer;
+use sluice_proto::v1::enrollment_server::EnrollmentServer;
+use sluice_raft::State;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Server, ServerTlsConfig};
+
+use crate::enroll::Enroller;
+use crate::service::{Service, Shared};
+use crate::sessions::Sessions;
+use crate::{AgentEvent, Limits, ServeError, TokenCheck};
+
+/// Everything that serving agents takes.
+pub struct Distributor {
+    pub state: watch::Receiver<Arc<State>>,
+    /// Of [`sluice_raft::Identity`]: which store the epochs come from.
+    pub cluster_id: String,
+    pub authority: Arc<Authority>,
+    pub tokens: Arc<dyn TokenCheck>,
+    /// Must be read as long as the port is served: streams wait for room in it.
+    pub events: mpsc::Sender<AgentEvent>,
+    pub limits: Limits,
+    pub clock: fn() -> SystemTime,
+}
+
+impl Distributor {
+    /// Serves enrollment, distribution and `others` until `drain` is cancelled; then agents are told to come back over
+    /// [`Limits::spread`], and the port closes once they are gone or [`Limits::drain`] is over.
+    ///
+    /// `tls` comes from [`sluice_pki::server_tls`]; `others` decide on callers themselves, with
+    /// [`sluice_pki::Peer::of`].
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        tls: ServerTlsConfig,
+        others: Routes,
+        drain: CancellationToken,
+    ) -> Result<(), ServeError> {
+        let patience = self.limits.drain;
+        let routes = self.routes(others, &drain);
+        let mut server = Server::builder()
+            .tls_config(tls)
+            .map_err(ServeError::Tls)?
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .http2_keepalive_timeout(Some(KEEPALIVE))
+            .max_concurrent_streams(64);
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let served = server.add_routes(routes).serve_with_incoming_shutdown(incoming, drain.clone().cancelled_owned());
+        tokio::select! {
+            served = served => served.map_err(ServeError::Listener),
+            () = async { drain.cancelled().await; sleep(patience).await } => Ok(()),
+        }
+    }
+
+    fn routes(self, others: Routes, drain: &CancellationToken) -> Routes {
+        let Distributor { state, cluster_id, authority, tokens, events, limits, clock } = self;
+        let admission = Semaphore::new(limits.enrolling);
+        let enroller = Enroller { authority, tokens, clock, admission };
+        let admission = Arc::new(Semaphore::new(limits.joining));
+        let (sessions, drain) = (Sessions::default(), drain.clone());
+        let shared = Shared { state, cluster_id, events, limits, sessions, admission, drain };
+        others
+            .add_service(EnrollmentServer::new(enroller))
+            .add_service(DistributionServer::new(Service(Arc::new(shared))))
+    }
+}
+
+/// A node that lost its power is noticed after twice this.
+const KEEPALIVE: Duration = Duration::from_secs(5);

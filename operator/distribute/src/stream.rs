@@ -1,0 +1,182 @@
+//! One agent's stream, from its Hello to its end.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sluice_proto::v1::agent_message::Kind as Said;
+use sluice_proto::v1::server_message::Kind;
+use sluice_proto::v1::{AgentMessage, GoAway, Heartbeat, Hello, ServerMessage};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tonic::{Status, Streaming};
+
+use crate::offer::Offer;
+use crate::service::Shared;
+use crate::sessions::Session;
+use crate::{AgentEvent, AgentEventKind, fence};
+
+type Outgoing = mpsc::Sender<Result<ServerMessage, Status>>;
+
+/// Why a stream ends.
+enum End {
+    /// The agent hung up.
+    Gone,
+    /// It should come again, perhaps elsewhere.
+    Away(&'static str),
+    Refused(Status),
+}
+
+pub async fn run(shared: Arc<Shared>, node: String, mut incoming: Streaming<AgentMessage>, outgoing: Outgoing) {
+    let end = match serve(&shared, &node, &mut incoming, &outgoing).await {
+        Ok(never) => match never {},
+        Err(end) => end,
+    };
+    let last = match end {
+        End::Gone => return,
+        End::Away(reason) => {
+            tracing::debug!(node, reason, "stream moved on");
+            let retry_after_ms = shared.limits.retry_after_ms();
+            let go_away = GoAway { reason: reason.into(), retry_after_ms, others: Vec::new() };
+            Ok(message(Kind::GoAway(go_away)))
+        }
+        End::Refused(status) => {
+            tracing::warn!(node, reason = status.message(), "stream refused");
+            Err(status)
+        }
+    };
+    // An agent that does not read its last message is cut off by the connection's keepalive.
+    drop(timeout(shared.limits.drain, outgoing.send(last)).await);
+}
+
+enum Never {}
+
+async fn serve(
+    shared: &Shared,
+    node: &str,
+    incoming: &mut Streaming<AgentMessage>,
+    outgoing: &Outgoing,
+) -> Result<Never, End> {
+    let permit = shared.admission.clone().try_acquire_owned();
+    let permit = permit.map_err(|_| End::Away("many agents connect now"))?;
+    let hello = hello(shared, node, incoming).await?;
+    let session = shared.sessions.enter(node);
+    let tell = |kind| tell(shared, node, session.id, kind);
+
+    let ours = shared.state.borrow().epoch;
+    let enforced = hello.last_epoch.map(fence::from_wire);
+    if let Err(fence::Ahead(epoch)) = fence::check(enforced, &hello.cluster_id, ours, &shared.cluster_id) {
+        tell(AgentEventKind::Ahead { epoch, cluster_id: hello.cluster_id.clone() }).await?;
+        return Err(End::Refused(Status::failed_precondition(format!(
+            "the node enforces epoch {epoch} of cluster {:?}, this store is at {ours} of {:?}: its volume was lost or \
+             is an old copy; run `kubectl sluice recover`",
+            hello.cluster_id, shared.cluster_id
+        ))));
+    }
+    let offer = Offer::new(node.to_owned(), shared.cluster_id.clone(), &hello.fleet_hash);
+    tell(AgentEventKind::Connected(Box::new(hello))).await?;
+    let ended = follow(shared, node, &session, offer, permit, incoming, outgoing).await;
+    tell(AgentEventKind::Disconnected).await?;
+    ended
+}
+
+/// The first message, which must be for the certificate's node.
+async fn hello(shared: &Shared, node: &str, incoming: &mut Streaming<AgentMessage>) -> Result<Hello, End> {
+    let first = timeout(shared.limits.hello, incoming.message()).await;
+    let first = first.map_err(|_| End::Refused(Status::deadline_exceeded("no Hello came")))?;
+    let Some(message) = first.map_err(|_| End::Gone)? else { return Err(End::Gone) };
+    let Some(Said::Hello(hello)) = message.kind else {
+        return Err(End::Refused(Status::invalid_argument("the first message must be Hello")));
+    };
+    if hello.node != node {
+        let reason = format!("the certificate is for node {node:?}, the Hello is for {:?}", hello.node);
+        return Err(End::Refused(Status::permission_denied(reason)));
+    }
+    Ok(hello)
+}
+
+async fn follow(
+    shared: &Shared,
+    node: &str,
+    session: &Session,
+    mut offer: Offer,
+    joining: OwnedSemaphorePermit,
+    incoming: &mut Streaming<AgentMessage>,
+    outgoing: &Outgoing,
+) -> Result<Never, End> {
+    let mut joining = Some(joining);
+    let mut state = shared.state.clone();
+    let mut beat = interval_at(Instant::now() + shared.limits.heartbeat, shared.limits.heartbeat);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let age = sleep_until(Instant::now() + shared.limits.jittered_age());
+    tokio::pin!(age);
+    let mut verdict_due = Instant::now();
+    loop {
+        let due = offer.is_due(&state.borrow_and_update());
+        if !due {
+            // Its first update is on its way, or it has to wait for others: room for the next agent.
+            drop(joining.take());
+        }
+        tokio::select! {
+            biased;
+            () = shared.drain.cancelled() => return Err(End::Away("the operator restarts")),
+            () = session.superseded.cancelled() => return Err(End::Away("a newer stream of this node took over")),
+            said = incoming.message() => hear(shared, node, session, &mut offer, said).await?,
+            room = outgoing.reserve(), if due => {
+                let room = room.map_err(|_| End::Gone)?;
+                let update = offer.next(&state.borrow_and_update());
+                if let Some(update) = update {
+                    verdict_due = Instant::now() + shared.limits.verdict;
+                    room.send(Ok(message(Kind::Update(update))));
+                }
+            }
+            changed = state.changed() => changed.map_err(|_| End::Away("the operator ends"))?,
+            () = sleep_until(verdict_due), if offer.waits_for_verdict() => {
+                return Err(End::Away("no verdict on the last update came"));
+            }
+            _ = beat.tick() => {
+                // An agent that is busy with an update needs no sign of life besides.
+                if let Ok(room) = outgoing.try_reserve() {
+                    room.send(Ok(message(Kind::Heartbeat(Heartbeat { at: unix_millis() }))));
+                }
+            }
+            () = &mut age => return Err(End::Away("the stream is old")),
+        }
+    }
+}
+
+async fn hear(
+    shared: &Shared,
+    node: &str,
+    session: &Session,
+    offer: &mut Offer,
+    said: Result<Option<AgentMessage>, Status>,
+) -> Result<(), End> {
+    let Ok(Some(said)) = said else { return Err(End::Gone) };
+    match said.kind {
+        Some(Said::Verdicts(verdicts)) => {
+            offer.hear(&verdicts);
+            tell(shared, node, session.id, AgentEventKind::Verdicts(verdicts)).await
+        }
+        Some(Said::Report(report)) => {
+            tell(shared, node, session.id, AgentEventKind::Report(Box::new(report))).await
+        }
+        Some(Said::Hello(_)) => Err(End::Refused(Status::invalid_argument("a stream has one Hello"))),
+        // A kind of message that is newer than we are is no reason to hang up.
+        Some(Said::Heartbeat(_)) | None => Ok(()),
+    }
+}
+
+/// A slow reader of events slows the streams down instead of growing a queue.
+async fn tell(shared: &Shared, node: &str, session: u64, kind: AgentEventKind) -> Result<(), End> {
+    let event = AgentEvent { node: node.to_owned(), session, kind };
+    shared.events.send(event).await.map_err(|_| End::Away("the operator ends"))
+}
+
+fn message(kind: Kind) -> ServerMessage {
+    ServerMessage { kind: Some(kind) }
+}
+
+fn unix_millis() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}
