@@ -9,7 +9,7 @@ export CLUSTER=${CLUSTER:-sluice-api}
 owner=""
 [ "${1:-}" != --owner ] || owner=$2
 [ "$(id -u)" = 0 ] || die "run as root: it runs in a network namespace of its own"
-"$SRC/binaries.sh" --there || die "the binaries are not built: run ./setup.sh test"
+"$SRC/binaries.sh" --there api || die "the binaries are not built: run ./setup.sh test"
 
 dismantle
 trap 'say "taking down what was started"; dismantle' EXIT

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The control plane's processes, all in the namespace CLUSTER.cp. usage: control-plane.sh start|stop COMPONENT…
 #
-# COMPONENT is etcd, kube-apiserver, kube-controller-manager, kube-scheduler or loopback (the way in from the
-# root namespace). Data and certificates stay on stop, so stop and start again is a restart.
+# COMPONENT is etcd, kube-apiserver, kube-controller-manager, kube-scheduler, dns or loopback (the way in from
+# the root namespace). Data and certificates stay on stop, so stop and start again is a restart.
 set -euo pipefail
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 pki=$STATE/pki
@@ -30,7 +30,7 @@ ready() { in_netns "$CONTROL_PLANE" "$BIN/kubectl" --kubeconfig "$pki/admin.kube
 
 start_kube-apiserver() {
   local from=$EPOCHREALTIME
-  # Port 443 and the aggregator's routing: then in-cluster clients and webhooks work through Services without kube-proxy.
+  # The aggregator's routing: no kube-proxy here, so webhooks are dialled at their pods.
   run kube-apiserver --etcd-servers=http://127.0.0.1:2379 \
     --bind-address=0.0.0.0 --secure-port=443 --advertise-address=$CONTROL_PLANE_IP --enable-aggregator-routing=true \
     --tls-cert-file="$pki/apiserver.crt" --tls-private-key-file="$pki/apiserver.key" --client-ca-file="$pki/ca.crt" \
@@ -61,6 +61,19 @@ start_kube-scheduler() {
   local config=$pki/scheduler.kubeconfig
   run kube-scheduler --kubeconfig="$config" --authentication-kubeconfig="$config" --authorization-kubeconfig="$config" \
     --bind-address=127.0.0.1 --leader-elect=false
+}
+
+start_dns() {
+  cat >"$STATE/Corefile" <<CONF
+. {
+  bind $DNS_IP
+  errors
+  kubernetes cluster.local {
+    kubeconfig $pki/admin.kubeconfig
+  }
+}
+CONF
+  run dns -conf "$STATE/Corefile"
 }
 
 # From a free port on the root namespace's loopback through a socket in the file system into the namespace.

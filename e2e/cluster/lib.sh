@@ -9,11 +9,11 @@
 SRC=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 CLUSTER=${CLUSTER:-sluice}
 CACHE=${SLUICE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sluice}/cluster
-# Keyed by every module's checksums: a changed version is a new folder, never a stale binary.
-BIN=$CACHE/bin-$(cat "$SRC"/modules/*/go.sum | sha256sum | cut -c1-12)
+# Keyed by the checksums of every module: a changed version is a new folder, never a stale binary.
+BIN=$CACHE/bin-$(sha256sum <"$SRC/go.sum" | cut -c1-12)
 IMAGES=$BIN/images
 STATE=$CACHE/state/$CLUSTER
-CONTROL_PLANE=$CLUSTER.cp CONTROL_PLANE_IP=172.30.0.10
+CONTROL_PLANE=$CLUSTER.cp CONTROL_PLANE_IP=172.30.0.10 DNS_IP=10.96.0.10
 export CLUSTER
 
 say() { echo "$*" >&2; }

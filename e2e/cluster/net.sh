@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The network of one cluster, all of it in namespaces of its own. usage: net.sh NODE…
 #
-#   CLUSTER.cp     br0 172.30.0.10/24, where every node's eth0 ends; 10.96.0.1 on lo
+#   CLUSTER.cp     br0 172.30.0.10/24, where every node's eth0 ends; 10.96.0.1 and 10.96.0.10 on lo
 #   CLUSTER.NODE   eth0 172.30.0.11/24 and on; dp0 <-> dp0p, a cable for tests that send frames; pods 10.244.11.0/24 and on
 set -euo pipefail
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
@@ -16,8 +16,9 @@ namespace "$CONTROL_PLANE"
 ip -n "$CONTROL_PLANE" link add br0 type bridge
 ip -n "$CONTROL_PLANE" addr add $CONTROL_PLANE_IP/24 dev br0
 ip -n "$CONTROL_PLANE" link set br0 up
-# The address of the Service "kubernetes" is a local one here, so that pods reach the API server without kube-proxy.
+# The Services "kubernetes" and DNS are here whatever state the nodes' kube-proxy is in.
 ip -n "$CONTROL_PLANE" addr add 10.96.0.1/32 dev lo
+ip -n "$CONTROL_PLANE" addr add $DNS_IP/32 dev lo
 
 last=10
 for node in "$@"; do

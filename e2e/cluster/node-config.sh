@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Configuration of containerd, of the pods' network and of the kubelet. usage: node-config.sh (from node-init.sh)
+# Configuration of containerd, of the pods' network, of the kubelet and of kube-proxy. usage: node-config.sh (from node-init.sh)
 set -euo pipefail
 for plugins in /usr/lib/cni /opt/cni/bin; do [ ! -d $plugins ] || break; done
 mkdir -p /etc/kubernetes/cni
@@ -46,6 +46,7 @@ tlsCertFile: /etc/kubernetes/pki/kubelet-$NODE.crt
 tlsPrivateKeyFile: /etc/kubernetes/pki/kubelet-$NODE.key
 containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
 clusterDomain: cluster.local
+clusterDNS: [$DNS_IP]
 resolvConf: ""
 localStorageCapacityIsolation: false
 enforceNodeAllocatable: [pods]
@@ -58,4 +59,15 @@ syncFrequency: 5s
 shutdownGracePeriod: 0s
 makeIPTablesUtilChains: false
 maxPods: 20
+YAML
+
+# conntrack: its limits belong to the machine, not to a namespace.
+cat >proxy.yaml <<YAML
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+mode: iptables
+clientConnection: {kubeconfig: /etc/kubernetes/pki/proxy.kubeconfig}
+hostnameOverride: $NODE
+clusterCIDR: 10.244.0.0/16
+conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
 YAML

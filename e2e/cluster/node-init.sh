@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# PID 1 of a node, inside its own root: containerd, the images, the kubelet, and all three kept alive.
+# PID 1 of a node, inside its own root: containerd, the images, the kubelet, kube-proxy, and their daemons kept alive.
 #
 # A test that wants containerd or the kubelet to stay dead makes /run/hold-containerd or /run/hold-kubelet
 # and then kills the process in /run/containerd.pid or /run/kubelet.pid.
@@ -27,5 +27,6 @@ for archive in /opt/cluster/images/*.tar /opt/images/*.tar; do
 done
 supervise kubelet --config=/etc/kubernetes/kubelet.yaml --kubeconfig="/etc/kubernetes/pki/node-$NODE.kubeconfig" \
   --hostname-override="$NODE" --node-ip="$address" --v=2 &
+supervise kube-proxy --config=/etc/kubernetes/proxy.yaml &
 # Orphans of pods end up here and are reaped.
 while :; do wait -n || sleep 1; done

@@ -40,4 +40,4 @@ rmdir /.machine
 # The kubelet and containerd expect mounts to travel between this tree and the pods'.
 mount --make-rshared /
 hostname "$node"
-exec env -i PATH=/opt/cluster:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root NODE="$node" /opt/e2e/node-init.sh
+exec env -i PATH=/opt/cluster:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root NODE="$node" DNS_IP=$DNS_IP /opt/e2e/node-init.sh

@@ -11,7 +11,7 @@ node=$2 disk=$STATE/nodes/$2
 start() {
   ! pid1 "$node" >/dev/null || die "node $node is on"
   mkdir -p "$disk/root/etc/kubernetes/pki"
-  cp "$STATE/pki/ca.crt" "$STATE/pki/kubelet-$node".{crt,key} "$STATE/pki/node-$node.kubeconfig" "$disk/root/etc/kubernetes/pki/"
+  cp "$STATE/pki/ca.crt" "$STATE/pki/kubelet-$node".{crt,key} "$STATE/pki/"{"node-$node",proxy}.kubeconfig "$disk/root/etc/kubernetes/pki/"
   make_cgroups "$CLUSTER.$node" >"$disk/cgroups"
   setsid "$SRC/node-enter.sh" "$node" >"$disk/init.log" 2>&1 </dev/null &
   echo $! >"$disk/pid"

@@ -37,9 +37,10 @@ leaf front-proxy-client front-proxy-ca /CN=front-proxy-client clientAuth
 leaf admin ca /O=system:masters/CN=admin clientAuth
 leaf controller-manager ca /CN=system:kube-controller-manager clientAuth
 leaf scheduler ca /CN=system:kube-scheduler clientAuth
+leaf proxy ca /CN=system:kube-proxy clientAuth
 openssl genrsa -out service-accounts.key 2048 2>/dev/null
 openssl rsa -in service-accounts.key -pubout -out service-accounts.pub 2>/dev/null
-for name in admin controller-manager scheduler; do kubeconfig $name $name https://$CONTROL_PLANE_IP; done
+for name in admin controller-manager scheduler proxy; do kubeconfig $name $name https://$CONTROL_PLANE_IP; done
 
 last=10
 for node in "$@"; do

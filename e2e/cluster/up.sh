@@ -26,7 +26,7 @@ mkdir -p "$STATE/images" "$STATE/nodes"
 for tar in ${images[@]+"${images[@]}"}; do cp "$tar" "$STATE/images/"; done
 "$SRC/pki.sh" "$@"
 "$SRC/net.sh" "$@"
-"$SRC/control-plane.sh" start etcd kube-apiserver kube-controller-manager kube-scheduler loopback
+"$SRC/control-plane.sh" start etcd kube-apiserver kube-controller-manager kube-scheduler dns loopback
 for node in "$@"; do "$SRC/node.sh" start "$node"; done
 
 all_ready() { [ "$("$SRC/k" get nodes --no-headers | awk '$2 == "Ready"' | wc -l)" = "$1" ]; }
