@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ pub struct Config {
     pub node: String,
     /// `HOST:PORT`; a host with several addresses stands for as many operators.
     pub operator: String,
+    /// Where the operator was before, for when its name cannot be resolved.
+    pub known: Vec<SocketAddr>,
     /// PEM certificates of the operator's CA; read anew for each connection.
     pub ca: PathBuf,
     /// Shown once for a certificate; read anew each time, since bound tokens rotate.

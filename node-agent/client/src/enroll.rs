@@ -1,4 +1,4 @@
-//! A token for a certificate.
+//! A token, or a certificate that is about to end, for a new certificate.
 
 use pem::Pem;
 use rcgen::{CertificateParams, KeyPair};
@@ -8,12 +8,28 @@ use tonic::transport::Channel;
 
 use crate::{ClientError, Config, Identity, dial};
 
+/// What vouches for this node.
+pub(crate) enum Proof {
+    Token(String),
+    /// The channel shows the present certificate.
+    Channel,
+}
+
+impl Proof {
+    pub async fn token(config: &Config) -> Result<Proof, ClientError> {
+        Ok(Proof::Token(dial::read(&config.token).await?.trim().to_owned()))
+    }
+}
+
 /// Makes a new key, which never leaves this node, and has it certified.
 ///
 /// # Errors
 /// [`ClientError::Enroll`] carries the operator's words; [`ClientError::Certificate`] if it certified another node.
-pub(crate) async fn enroll(channel: Channel, config: &Config) -> Result<Identity, ClientError> {
-    let token = dial::read(&config.token).await?.trim().to_owned();
+pub(crate) async fn enroll(channel: Channel, config: &Config, proof: Proof) -> Result<Identity, ClientError> {
+    let token = match proof {
+        Proof::Token(token) => token,
+        Proof::Channel => String::new(),
+    };
     let key = KeyPair::generate().map_err(damaged)?;
     let request =
         CertificateParams::new([config.node.clone()]).and_then(|params| params.serialize_request(&key));

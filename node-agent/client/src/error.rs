@@ -27,7 +27,7 @@ pub enum ClientError {
 impl ClientError {
     /// The operator does not take this certificate: another token exchange may mend it, waiting does not.
     pub(crate) fn is_unauthenticated(&self) -> bool {
-        let ClientError::Stream(status) = self else { return false };
+        let (ClientError::Stream(status) | ClientError::Enroll(status)) = self else { return false };
         status.code() == tonic::Code::Unauthenticated || refused_certificate(status)
     }
 }

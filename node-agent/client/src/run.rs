@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use tonic::transport::Channel;
 
 use crate::backoff::Backoff;
-use crate::enroll::enroll;
+use crate::enroll::{Proof, enroll};
 use crate::session::{Ending, Session};
 use crate::{ClientError, Config, Dialling, Identity, LinkState, Ports, Vault, dial};
 
@@ -27,9 +27,8 @@ const RENEW_AGAIN: Duration = Duration::from_secs(60);
 /// Only [`ClientError::Ended`]; everything else is waited out.
 pub async fn run(config: Config, vault: Arc<dyn Vault>, ports: Ports) -> Result<(), ClientError> {
     let mut backoff = Backoff::new(config.pace.backoff);
-    let identity = vault.load();
-    let mut client =
-        Client { config, vault, ports, identity, known: Vec::new(), others: Vec::new(), renew_at: None };
+    let (identity, known) = (vault.load(), config.known.clone());
+    let mut client = Client { config, vault, ports, identity, known, others: Vec::new(), renew_at: None };
     loop {
         let mut heard = false;
         let ended = client.attempt(&mut heard).await;
@@ -108,7 +107,15 @@ impl Client {
         if valid && now < self.renewal() {
             return Ok(());
         }
-        match self.enroll(endpoints).await {
+        let fresh = match self.identity.as_ref().filter(|_| valid) {
+            // Needs no token and nobody who could judge one.
+            Some(identity) => match self.enroll(endpoints, Some(identity), Proof::Channel).await {
+                Err(error) if error.is_unauthenticated() => self.join(endpoints).await,
+                other => other,
+            },
+            None => self.join(endpoints).await,
+        };
+        match fresh {
             Ok(identity) => {
                 tracing::info!("the operator certified this node");
                 self.vault.save(&identity);
@@ -124,9 +131,18 @@ impl Client {
         Ok(())
     }
 
-    async fn enroll(&self, endpoints: &[SocketAddr]) -> Result<Identity, ClientError> {
-        let (_, channel) = connect(endpoints, &self.config, None).await?;
-        enroll(channel, &self.config).await
+    async fn join(&self, endpoints: &[SocketAddr]) -> Result<Identity, ClientError> {
+        self.enroll(endpoints, None, Proof::token(&self.config).await?).await
+    }
+
+    async fn enroll(
+        &self,
+        endpoints: &[SocketAddr],
+        identity: Option<&Identity>,
+        proof: Proof,
+    ) -> Result<Identity, ClientError> {
+        let (_, channel) = connect(endpoints, &self.config, identity).await?;
+        enroll(channel, &self.config, proof).await
     }
 
     async fn connect(&self, endpoints: &[SocketAddr]) -> Result<(SocketAddr, Channel), ClientError> {

@@ -91,12 +91,12 @@ impl<'a> Session<'a> {
 
     async fn update(&mut self, update: v1::Update) -> Result<(), ClientError> {
         self.nonce = update.nonce;
-        let verified = verify(&update, &self.ports.held.borrow());
-        match verified {
+        let held = self.ports.held.borrow().clone();
+        match verify(&update, &held) {
             Ok(update) => self.ports.updates.send(update).await.map_err(|_| ClientError::Ended),
             Err(refusal) => {
                 tracing::warn!(reason = refusal.reason(), "update refused: {refusal}");
-                self.send(Out::Verdicts(refusal.verdicts(&update))).await
+                self.send(Out::Verdicts(refusal.verdicts(&update, &held))).await
             }
         }
     }

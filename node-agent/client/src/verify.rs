@@ -1,5 +1,7 @@
 //! Whether an update may be taken: whole, unaltered, and not older than what is enforced.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use sluice_plan::{Epoch, Hash};
 use sluice_proto::v1;
@@ -45,11 +47,15 @@ impl Refusal {
         }
     }
 
-    /// The answer to the operator: every resource of the update is rejected, what is enforced stays.
-    pub(crate) fn verdicts(&self, update: &v1::Update) -> v1::Verdicts {
-        let resource = |resource: &v1::Resource| v1::ResourceVerdict {
-            key: resource.key.clone(),
-            hash: resource.hash.clone(),
+    /// The answer to the operator: every resource is rejected, what is enforced stays. An update that sets none is
+    /// about those that are held.
+    pub(crate) fn verdicts(&self, update: &v1::Update, held: &Held) -> v1::Verdicts {
+        let set = update.set.iter().map(|resource| (resource.key.clone(), resource.hash.clone()));
+        let held = held.resources.iter().map(|(key, hash)| (key.clone(), hash.0.to_vec()));
+        let resources: BTreeMap<_, _> = held.chain(set).collect();
+        let resource = |(key, hash)| v1::ResourceVerdict {
+            key,
+            hash,
             stage: v1::VerdictStage::Rejected.into(),
             reason: self.reason().into(),
             detail: self.to_string(),
@@ -58,7 +64,7 @@ impl Refusal {
         v1::Verdicts {
             nonce: update.nonce,
             epoch: update.epoch,
-            resources: update.set.iter().map(resource).collect(),
+            resources: resources.into_iter().map(resource).collect(),
         }
     }
 }
@@ -151,9 +157,11 @@ mod tests {
     fn an_older_epoch_is_refused_and_named() {
         let refusal = verify(&update(at(1, 4)), &held(at(1, 5))).expect_err("older");
         assert_eq!(refusal, Refusal::StaleEpoch { offered: at(1, 4), held: at(1, 5) });
-        let verdicts = refusal.verdicts(&update(at(1, 4)));
-        assert_eq!(verdicts.resources[0].stage(), v1::VerdictStage::Rejected);
-        assert_eq!(verdicts.resources[0].detail, "epoch 1.1.4 is older than 1.1.5, which is enforced");
+        let verdicts = refusal.verdicts(&update(at(1, 4)), &held(at(1, 5)));
+        let keys: Vec<_> = verdicts.resources.iter().map(|resource| resource.key.as_str()).collect();
+        assert_eq!(keys, ["old", "plan"]);
+        assert_eq!(verdicts.resources[1].stage(), v1::VerdictStage::Rejected);
+        assert_eq!(verdicts.resources[1].detail, "epoch 1.1.4 is older than 1.1.5, which is enforced");
     }
 
     #[test]

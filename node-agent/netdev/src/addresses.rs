@@ -8,7 +8,7 @@ use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
 use netlink_packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteType};
 
-use crate::{NetdevError, Netlink};
+use crate::{NetdevError, Netlink, vips};
 
 /// One address on one interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,6 +17,8 @@ pub struct NodeAddr {
     pub address: IpAddr,
     /// Reachable from beyond the link.
     pub global: bool,
+    /// A VIP that Sluice put there.
+    pub vip: bool,
 }
 
 impl Netlink {
@@ -57,6 +59,7 @@ fn node_address(message: &AddressMessage) -> Option<NodeAddr> {
         index: message.header.index,
         address,
         global: message.header.scope == AddressScope::Universe,
+        vip: vips::is_ours(message),
     })
 }
 

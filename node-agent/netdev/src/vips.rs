@@ -61,7 +61,7 @@ fn address(message: &AddressMessage) -> Option<IpAddr> {
     })
 }
 
-fn is_ours(message: &AddressMessage) -> bool {
+pub(crate) fn is_ours(message: &AddressMessage) -> bool {
     message.attributes.contains(&AddressAttribute::Protocol(OURS))
 }
 

@@ -44,6 +44,7 @@ impl Agent {
         let config = Config {
             node: "edge-1".into(),
             operator: operator.address.to_string(),
+            known: Vec::new(),
             ca: dir.join("ca.crt"),
             token: dir.join("token"),
             labels: [("role".to_string(), "edge".to_string())].into(),
