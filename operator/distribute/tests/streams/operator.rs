@@ -1,0 +1,90 @@
+//! A served port with a hand-driven state.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use sluice_distribute::{AgentEvent, AgentEventKind, Distributor, Limits, ServeError};
+use sluice_pki::{Authority, KeyAndCertificate, Tokens, server_tls};
+use sluice_plan::Epoch;
+use sluice_raft::{Bytes, Plan, State};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+pub struct Operator {
+    pub address: SocketAddr,
+    pub authority: Arc<Authority>,
+    pub tokens: Tokens,
+    pub events: mpsc::Receiver<AgentEvent>,
+    pub drain: CancellationToken,
+    pub served: JoinHandle<Result<(), ServeError>>,
+}
+
+pub const CLUSTER: &str = "cluster-a";
+
+impl Operator {
+    pub async fn start(state: watch::Receiver<Arc<State>>, limits: Limits) -> Operator {
+        let (authority, _) = Authority::generate(SystemTime::now()).unwrap();
+        Operator::start_with(Arc::new(authority), state, limits).await
+    }
+
+    pub async fn start_with(
+        authority: Arc<Authority>,
+        state: watch::Receiver<Arc<State>>,
+        limits: Limits,
+    ) -> Operator {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = authority.issue_server(&["localhost".into()], SystemTime::now()).unwrap();
+        let (events, received) = mpsc::channel(64);
+        let tokens = Tokens::new(&[7; 32]);
+        let distributor = Distributor {
+            state,
+            cluster_id: CLUSTER.into(),
+            authority: authority.clone(),
+            tokens: Arc::new(tokens.clone()),
+            events,
+            limits,
+            clock: SystemTime::now,
+        };
+        let drain = CancellationToken::new();
+        let tls = server_tls(&authority, &server);
+        let served = tokio::spawn(distributor.serve(listener, tls, Routes::default(), drain.clone()));
+        Operator { address, authority, tokens, events: received, drain, served }
+    }
+
+    pub fn admin(&self) -> KeyAndCertificate {
+        self.authority.issue_admin("admin", SystemTime::now()).unwrap()
+    }
+
+    pub async fn event(&mut self) -> AgentEvent {
+        timeout(PATIENCE, self.events.recv()).await.expect("an event in time").expect("the port is served")
+    }
+
+    pub async fn stop(self) {
+        self.drain.cancel();
+        timeout(PATIENCE, self.served).await.expect("drained in time").unwrap().unwrap();
+    }
+}
+
+/// A deadline, never a wait: everything that is awaited is an event.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Edge-1 and edge-2 share the class whose plan is `plan`.
+pub fn state(index: u64, plan: &str) -> Arc<State> {
+    let nodes = ["edge-1", "edge-2"].map(|node| (node.to_owned(), "edge".into()));
+    Arc::new(State {
+        epoch: Epoch { incarnation: 1, term: 1, index },
+        classes: Arc::new([("edge".into(), Plan::new(Bytes::copy_from_slice(plan.as_bytes())))].into()),
+        node_class: Arc::new(nodes.into()),
+        ..State::default()
+    })
+}
+
+pub fn is_connected(kind: &AgentEventKind) -> bool {
+    matches!(kind, AgentEventKind::Connected(_))
+}
