@@ -84,7 +84,7 @@ rust() {
 
 bpf_linker() {
   ! bpf-linker --version 2>/dev/null | grep -q "^bpf-linker ${BPF_LINKER%.*}\." || return 0
-  step "bpf-linker $BPF_LINKER (about 90 s)"
+  step "bpf-linker $BPF_LINKER (about a minute)"
   LLVM_PREFIX=/usr/lib/llvm-22 quietly cargo install -q bpf-linker@$BPF_LINKER --locked --no-default-features --features llvm-22
 }
 
