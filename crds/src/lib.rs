@@ -3,7 +3,7 @@
 //!
 //! The crate holds plain types and their schema; it has no client and does no I/O but in `crdgen`, which
 //! writes the generated YAML. Checks that CEL makes on an API server are made for directory mode by
-//! `sluice-policy`; `tests/bad` is the list of objects that both must refuse.
+//! `sluice-admit`; `tests/bad` is the list of objects that both must refuse.
 //!
 //! The types tolerate unknown fields, because an operator must go on reading objects of a newer schema;
 //! [`unknown_fields`] finds them where the author should be told.
