@@ -1,5 +1,41 @@
-//! The agent's side of the data plane: loads a plan into the kernel, runs test packets through it, attaches it.
+//! The agent's side of the data plane: loads a plan into the kernel, runs test packets through it, attaches it, and
+//! proves by reading back what the kernel holds.
+//!
+//! Synchronous, and needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON on Linux 6.1 or later, not CAP_SYS_ADMIN: what it
+//! reaches it reaches by descriptors and pins, never by id.
 
+mod bpf;
+mod counters;
+mod datapath;
+mod error;
+mod host;
+mod image;
+mod link;
 pub mod load;
+mod local;
+mod names;
 pub mod object;
+mod outcome;
+mod program;
+mod query;
+mod readback;
+mod select;
+mod self_test;
+mod shared;
+mod slots;
+mod state;
+mod tables;
 pub mod test_run;
+
+pub use bpf::LinkMode;
+pub use counters::{Counts, Stats};
+pub use datapath::{Datapath, Drift, Staged};
+pub use error::{Error, Result, reason};
+pub use host::check as check_host;
+pub use names::{Names, entry_name};
+pub use outcome::{Applied, Attachment, InterfaceOutcome, PolicyOutcome, Problem};
+pub use query::{Attached, Place, attached};
+pub use readback::{Mismatch, ReadBack};
+pub use select::{LocalInterface, Refusal};
+pub use slots::{SlotKey, SlotTable};
+pub use state::{ProgramIdentity, State};

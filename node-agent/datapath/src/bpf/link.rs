@@ -1,0 +1,81 @@
+//! XDP links: created by interface index (a name may change meanwhile) and swapped only from the program we expect.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+use super::{call, call_for_fd};
+
+const LINK_CREATE: libc::c_int = 28;
+const LINK_UPDATE: libc::c_int = 29;
+const LINK_DETACH: libc::c_int = 34;
+const ATTACH_XDP: u32 = 37;
+/// The update fails with `EPERM` unless the link runs the named old program.
+const REPLACE: u32 = 4;
+
+/// Where an XDP program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkMode {
+    /// In the driver.
+    Native,
+    /// Behind the driver, after the packet buffer was allocated.
+    Generic,
+}
+
+impl LinkMode {
+    /// `XDP_FLAGS_DRV_MODE`, `XDP_FLAGS_SKB_MODE`.
+    fn flags(self) -> u32 {
+        match self {
+            LinkMode::Native => 4,
+            LinkMode::Generic => 2,
+        }
+    }
+}
+
+impl From<LinkMode> for sluice_plan::AttachMode {
+    fn from(mode: LinkMode) -> Self {
+        match mode {
+            LinkMode::Native => sluice_plan::AttachMode::Native,
+            LinkMode::Generic => sluice_plan::AttachMode::Generic,
+        }
+    }
+}
+
+/// `EBUSY` or `EEXIST`: some program is there already; `EOPNOTSUPP`: the driver has no XDP; `ERANGE`: the MTU is too
+/// large for it.
+pub fn link_create(program: BorrowedFd<'_>, ifindex: u32, mode: LinkMode) -> io::Result<OwnedFd> {
+    #[repr(C)]
+    struct Create {
+        program: u32,
+        ifindex: u32,
+        attach_type: u32,
+        flags: u32,
+    }
+    let mut attr =
+        Create { program: program.as_raw_fd() as u32, ifindex, attach_type: ATTACH_XDP, flags: mode.flags() };
+    call_for_fd(LINK_CREATE, &mut attr)
+}
+
+/// Swaps the program in one step, without a packet in between; refused with `EPERM` if the link runs another than
+/// `old`, if that is given.
+pub fn link_update(link: BorrowedFd<'_>, new: BorrowedFd<'_>, old: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    #[repr(C)]
+    struct Update {
+        link: u32,
+        new: u32,
+        flags: u32,
+        old: u32,
+    }
+    let mut attr = Update {
+        link: link.as_raw_fd() as u32,
+        new: new.as_raw_fd() as u32,
+        flags: if old.is_some() { REPLACE } else { 0 },
+        old: old.map_or(0, |old| old.as_raw_fd() as u32),
+    };
+    call(LINK_UPDATE, &mut attr).map(drop)
+}
+
+/// Takes the program off the interface whoever else holds the link.
+pub fn link_detach(link: BorrowedFd<'_>) -> io::Result<()> {
+    let mut fd = link.as_raw_fd() as u32;
+    call(LINK_DETACH, &mut fd).map(drop)
+}

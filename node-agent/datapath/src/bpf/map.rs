@@ -1,0 +1,142 @@
+//! Whole maps as bytes, one element at a time for small changes, and freezing.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use super::{MapInfo, call, map_info};
+
+const UPDATE_ELEM: libc::c_int = 2;
+const DELETE_ELEM: libc::c_int = 3;
+const MAP_FREEZE: libc::c_int = 22;
+const LOOKUP_BATCH: libc::c_int = 24;
+
+#[repr(C)]
+struct ElementAttr {
+    map: u32,
+    padding: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct BatchAttr {
+    in_batch: u64,
+    out_batch: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map: u32,
+    element_flags: u64,
+    flags: u64,
+}
+
+/// Sets one value of a map that is not per CPU.
+pub fn update(map: BorrowedFd<'_>, key: &[u8], value: &[u8]) -> io::Result<()> {
+    let info = map_info(map)?;
+    check_len(key.len(), info.key_size)?;
+    check_len(value.len(), info.value_size)?;
+    element(UPDATE_ELEM, map, key, value.as_ptr() as u64)
+}
+
+/// Sets the values of all CPUs of one element of a per-CPU array to zero.
+pub fn zero_per_cpu(map: BorrowedFd<'_>, index: u32, cpus: usize) -> io::Result<()> {
+    let info = map_info(map)?;
+    check_len(size_of::<u32>(), info.key_size)?;
+    let zero = vec![0u8; (info.value_size as usize).next_multiple_of(8) * cpus];
+    element(UPDATE_ELEM, map, &index.to_ne_bytes(), zero.as_ptr() as u64)
+}
+
+/// Missing keys are `NotFound`.
+pub fn delete(map: BorrowedFd<'_>, key: &[u8]) -> io::Result<()> {
+    check_len(key.len(), map_info(map)?.key_size)?;
+    element(DELETE_ELEM, map, key, 0)
+}
+
+/// From now on nobody in user space can change the map.
+pub fn freeze(map: BorrowedFd<'_>) -> io::Result<()> {
+    let mut fd = map.as_raw_fd() as u32;
+    call(MAP_FREEZE, &mut fd).map(drop)
+}
+
+/// Freezing twice is `EBUSY`, so it is asked before.
+pub fn is_frozen(map: BorrowedFd<'_>) -> io::Result<bool> {
+    let info = std::fs::read_to_string(format!("/proc/thread-self/fdinfo/{}", map.as_raw_fd()))?;
+    Ok(info.lines().any(|line| line.strip_prefix("frozen:").is_some_and(|value| value.trim() == "1")))
+}
+
+/// Every element as (key, value), in the kernel's order; `MapInfo` says how long each is.
+pub fn read_all(map: BorrowedFd<'_>) -> io::Result<(MapInfo, Vec<(Vec<u8>, Vec<u8>)>)> {
+    let info = map_info(map)?;
+    let (keys, values) = read_range(map, &info, 0, info.max_entries, info.value_size as usize)?;
+    let elements = keys
+        .chunks_exact(info.key_size as usize)
+        .zip(values.chunks_exact(info.value_size as usize))
+        .map(|(key, value)| (key.to_vec(), value.to_vec()))
+        .collect();
+    Ok((info, elements))
+}
+
+/// The first `count` elements of a per-CPU array; each value is one `value_size` block (rounded up to 8) per
+/// possible CPU.
+pub fn per_cpu_elements(
+    map: BorrowedFd<'_>,
+    first: u32,
+    count: u32,
+    cpus: usize,
+) -> io::Result<Vec<Vec<u8>>> {
+    let info = map_info(map)?;
+    let stride = (info.value_size as usize).next_multiple_of(8) * cpus;
+    let (_, values) = read_range(map, &info, first, count, stride)?;
+    Ok(values.chunks_exact(stride).map(<[u8]>::to_vec).collect())
+}
+
+/// One batched look-up of `count` elements behind `first` (arrays), or of the whole map (hashes, `first` = 0).
+fn read_range(
+    map: BorrowedFd<'_>,
+    info: &MapInfo,
+    first: u32,
+    count: u32,
+    stride: usize,
+) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    if count == 0 {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let mut keys = vec![0u8; count as usize * info.key_size as usize];
+    let mut values = vec![0u8; count as usize * stride];
+    // Arrays go on behind the given key, hashes keep a bucket number there; both fit 8 bytes or the key.
+    let before = first.wrapping_sub(1).to_ne_bytes();
+    let mut position = vec![0u8; (info.key_size as usize).max(8)];
+    let mut attr = BatchAttr {
+        in_batch: if first == 0 { 0 } else { before.as_ptr() as u64 },
+        out_batch: position.as_mut_ptr() as u64,
+        keys: keys.as_mut_ptr() as u64,
+        values: values.as_mut_ptr() as u64,
+        count,
+        map: map.as_raw_fd() as u32,
+        ..BatchAttr::default()
+    };
+    match call(LOOKUP_BATCH, &mut attr) {
+        // `ENOENT` is the end of the map: what was there has been read.
+        Err(error) if error.raw_os_error() != Some(libc::ENOENT) => return Err(error),
+        _ => {}
+    }
+    keys.truncate(attr.count as usize * info.key_size as usize);
+    values.truncate(attr.count as usize * stride);
+    Ok((keys, values))
+}
+
+/// The kernel reads as many bytes as the map says, whatever the slice holds.
+fn check_len(found: usize, wanted: u32) -> io::Result<()> {
+    if found == wanted as usize {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{found} bytes where the map has {wanted}")))
+}
+
+fn element(command: libc::c_int, map: BorrowedFd<'_>, key: &[u8], value: u64) -> io::Result<()> {
+    let mut attr =
+        ElementAttr { map: map.as_raw_fd() as u32, padding: 0, key: key.as_ptr() as u64, value, flags: 0 };
+    call(command, &mut attr).map(drop)
+}

@@ -1,0 +1,177 @@
+//! The data plane of one node.
+
+mod adopt;
+mod commit;
+mod drift;
+mod member;
+mod stage;
+mod swap;
+
+pub use drift::Drift;
+pub use stage::Staged;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sluice_abi::NextHop;
+use sluice_plan::{ControlEndpoint, Hash, NodePlan};
+
+use crate::counters::{self, Counts, Stats};
+use crate::error::{Context, Result};
+use crate::host;
+use crate::link::{Link, remove_pin};
+use crate::load::SHARED;
+use crate::local::Local;
+use crate::outcome::Applied;
+use crate::program::{self, NEXT_HOPS};
+use crate::select::LocalInterface;
+use crate::shared::Shared;
+use crate::slots::SlotKey;
+use crate::state::State;
+use member::Member;
+
+/// Holds what the kernel runs for us. Dropping it changes nothing there.
+///
+/// # Expected flow
+/// [`Datapath::open`], the setters of what the node knows, then [`Datapath::adopt`] with the plan confirmed last, then
+/// [`Datapath::apply`] for each new plan. After each, the caller persists [`Datapath::state`].
+///
+/// # Guarantees
+/// An error leaves the former plan in force on every interface. A plan is in force on an interface as a whole or not
+/// at all; no packet meets a gap when it is replaced. Another's XDP program is never displaced.
+///
+/// # Assumptions
+/// Called from a thread in the network namespace of the interfaces. One process per bpffs directory.
+pub struct Datapath {
+    root: PathBuf,
+    state: State,
+    local: Local,
+    shared: Shared,
+    /// By interface index.
+    links: BTreeMap<u32, Link>,
+    current: Option<Current>,
+    /// Every program that a link may run: those of the current plan, and those that outlive it somewhere.
+    members: Vec<Arc<Member>>,
+    interfaces: Vec<LocalInterface>,
+    /// Number of the next directory of pins.
+    next_dir: u64,
+}
+
+/// The plan in force.
+struct Current {
+    plan: NodePlan,
+    hash: Hash,
+}
+
+impl Datapath {
+    /// Checks kernel, privileges and bpffs, opens what is pinned below `root` (`/sys/fs/bpf/sluice`), and makes the
+    /// maps that programs share. Changes nothing on any interface.
+    pub fn open(root: PathBuf, state: State) -> Result<Datapath> {
+        host::check(&root)?;
+        for dir in [root.clone(), root.join("links"), root.join("programs")] {
+            fs::create_dir_all(&dir).context(|| format!("making {}", dir.display()))?;
+        }
+        let shared = Shared::open(&root)?;
+        let links =
+            Link::adopt_all(&root.join("links"))?.into_iter().map(|link| (link.ifindex(), link)).collect();
+        let (members, next_dir) = adopt::pinned(&root.join("programs"))?;
+        Ok(Datapath {
+            root,
+            state,
+            local: Local::default(),
+            shared,
+            links,
+            current: None,
+            members,
+            interfaces: Vec::new(),
+            next_dir,
+        })
+    }
+
+    /// Puts a plan in force: [`Datapath::stage`], then [`Datapath::commit`].
+    pub fn apply(&mut self, plan: &NodePlan, interfaces: &[LocalInterface]) -> Result<Applied> {
+        let staged = self.stage(plan, interfaces)?;
+        self.commit(staged)
+    }
+
+    /// Puts the plan in force on interfaces that came, renamed themselves or lost their program, and forgets those
+    /// that went. `None` before the first plan.
+    pub fn interfaces_changed(&mut self, interfaces: &[LocalInterface]) -> Result<Option<Applied>> {
+        let Some(plan) = self.current.as_ref().map(|current| current.plan.clone()) else { return Ok(None) };
+        self.apply(&plan, interfaces).map(Some)
+    }
+
+    /// This node's own addresses that are no VIP. If that makes it a backend of other VIPs, the plan is applied again.
+    pub fn set_node_addresses(&mut self, addresses: BTreeSet<IpAddr>) -> Result<Option<Applied>> {
+        self.local.addresses = addresses;
+        self.local.write_addresses(self.shared.node_addresses.as_fd())?;
+        let interfaces = self.interfaces.clone();
+        self.write_next_hops()?;
+        self.interfaces_changed(&interfaces)
+    }
+
+    /// Remote ends of this node's own control connections (operator, API server); those of the plan are added.
+    pub fn set_control_peers(&mut self, peers: BTreeSet<ControlEndpoint>) -> Result<()> {
+        self.local.peers = peers;
+        let plan = self.current.as_ref().map_or(&[][..], |current| &current.plan.failsafe.control_endpoints);
+        self.local.write_peers(self.shared.peers.as_fd(), plan)
+    }
+
+    /// How this node reaches each backend; those that are not named are unresolved.
+    pub fn set_next_hops(&mut self, next_hops: BTreeMap<IpAddr, NextHop>) -> Result<()> {
+        self.local.next_hops = next_hops;
+        self.write_next_hops()
+    }
+
+    /// The hash of the plan in force.
+    pub fn plan_hash(&self) -> Option<Hash> {
+        self.current.as_ref().map(|current| current.hash)
+    }
+
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    pub fn counters(&self) -> Result<BTreeMap<SlotKey, Counts>> {
+        counters::read_counters(self.shared.counters.as_fd(), &self.state.slots)
+    }
+
+    pub fn stats(&self) -> Result<Stats> {
+        counters::read_stats(self.shared.stats.as_fd())
+    }
+
+    /// Takes our program off every interface and removes every pin: for uninstalling. Returns the interfaces' indices.
+    pub fn detach_all(self) -> Result<Vec<u32>> {
+        let detached = self.links.keys().copied().collect();
+        for link in self.links.into_values() {
+            link.detach()?;
+        }
+        for dir in ["links", "programs"] {
+            program::remove_dir(&self.root.join(dir))?;
+        }
+        for (_, pin) in SHARED {
+            remove_pin(&self.root.join(pin))?;
+        }
+        match fs::remove_dir(&self.root) {
+            // It is a mount point, or holds what is not ours.
+            Err(error)
+                if !matches!(error.raw_os_error(), Some(libc::EBUSY | libc::ENOTEMPTY | libc::EPERM)) =>
+            {
+                Err(error).context(|| format!("removing {}", self.root.display()))
+            }
+            _ => Ok(detached),
+        }
+    }
+
+    fn write_next_hops(&self) -> Result<()> {
+        let Some(current) = &self.current else { return Ok(()) };
+        for member in self.members.iter().filter(|member| member.plan_hash() == Some(current.hash)) {
+            self.local.write_next_hops(member.program.map(NEXT_HOPS), &current.plan)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,189 @@
+//! Putting a staged plan in force: freeze, read back, swap, and go back where a step fails.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use super::member::Member;
+use super::{Current, Datapath, Staged};
+use crate::counters;
+use crate::error::{Context, Result};
+use crate::link::Link;
+use crate::outcome::{Applied, InterfaceOutcome, PolicyOutcome, Problem};
+use crate::program;
+use crate::readback::ReadBack;
+use crate::select::{Selection, missing};
+use crate::slots::SlotKey;
+
+impl Datapath {
+    /// Freezes the tables, reads every element back, and only then swaps each interface by one link update. After an
+    /// error, the former plan runs everywhere.
+    pub fn commit(&mut self, staged: Staged) -> Result<Applied> {
+        let result = self.read_back(&staged).and_then(|read_back| {
+            let outcomes = self.swap_all(&staged)?;
+            Ok((read_back, outcomes))
+        });
+        match result {
+            Ok((read_back, outcomes)) => self.finish(staged, read_back, outcomes),
+            Err(error) => {
+                drop(staged);
+                self.clean_up();
+                Err(error)
+            }
+        }
+    }
+
+    /// Removes what a plan that was not put in force left behind. The error that led here is the one to tell.
+    pub(super) fn clean_up(&self) {
+        if let Err(error) = self.remove_unused_pins() {
+            tracing::warn!(%error, "pins of a refused plan stay until the next one");
+        }
+    }
+
+    /// Frozen tables cannot change after they were read, so what is read here is what will run.
+    fn read_back(&self, staged: &Staged) -> Result<Option<ReadBack>> {
+        let mut read = None;
+        let mut done = BTreeSet::new();
+        for (selection, member) in &staged.selections {
+            if !done.insert(member.program.id()) {
+                continue;
+            }
+            member.program.freeze()?;
+            member.program.ensure_pinned()?;
+            let terms = member.terms.as_ref().expect("a staged program has terms");
+            read = Some(terms.read_back(
+                &member.program,
+                &staged.plan,
+                &self.shared,
+                &selection.interface.name,
+            )?);
+        }
+        Ok(read)
+    }
+
+    fn finish(
+        &mut self,
+        staged: Staged,
+        read_back: Option<ReadBack>,
+        outcomes: Vec<InterfaceOutcome>,
+    ) -> Result<Applied> {
+        let took = staged.begun.elapsed();
+        let policies = policies(&staged, &outcomes);
+        let members: Vec<_> = staged.selections.iter().map(|(_, member)| member.clone()).collect();
+        let keep = staged.keep();
+        if let Some(read_back) = &read_back {
+            self.state.record(read_back.program_tag);
+        }
+        self.current = Some(Current { plan: staged.plan, hash: staged.hash });
+        self.interfaces = staged.interfaces;
+        self.state.slots = staged.slots;
+        self.detach_all_but(&keep)?;
+        self.keep_running(members)?;
+        self.free_slots(&staged.owners)?;
+        self.narrow_peers()?;
+        self.remove_unused_pins()?;
+        Ok(Applied { read_back, interfaces: outcomes, policies, loaded: staged.loaded, took })
+    }
+
+    fn detach_all_but(&mut self, keep: &BTreeSet<u32>) -> Result<()> {
+        let gone: Vec<u32> = self.links.keys().copied().filter(|ifindex| !keep.contains(ifindex)).collect();
+        for link in gone.iter().filter_map(|ifindex| self.links.remove(ifindex)).collect::<Vec<_>>() {
+            link.detach()?;
+        }
+        Ok(())
+    }
+
+    /// Programs of the plan in force, and former ones that an interface still runs because it refused the new.
+    fn keep_running(&mut self, current: Vec<Arc<Member>>) -> Result<()> {
+        let running = self.running()?;
+        let mut kept = current;
+        for member in self.members.drain(..) {
+            let known = kept.iter().any(|other| other.program.id() == member.program.id());
+            if running.contains(&member.program.id()) && !known {
+                kept.push(member);
+            }
+        }
+        kept.sort_by_key(|member| member.program.id());
+        kept.dedup_by_key(|member| member.program.id());
+        self.members = kept;
+        Ok(())
+    }
+
+    /// A slot is free once no program counts in it any more.
+    fn free_slots(&mut self, owners: &BTreeSet<SlotKey>) -> Result<()> {
+        let hash = self.plan_hash();
+        if self.members.iter().any(|member| member.plan_hash() != hash) {
+            return Ok(());
+        }
+        for slot in self.state.slots.retain(owners) {
+            counters::zero(self.shared.counters.as_fd(), slot)?;
+        }
+        Ok(())
+    }
+
+    fn narrow_peers(&self) -> Result<()> {
+        let endpoints =
+            self.current.as_ref().map_or(&[][..], |current| &current.plan.failsafe.control_endpoints);
+        self.local.write_peers(self.shared.peers.as_fd(), endpoints)
+    }
+
+    fn remove_unused_pins(&self) -> Result<()> {
+        let used: BTreeSet<_> = self.members.iter().map(|member| member.program.dir()).collect();
+        let dir = self.root.join("programs");
+        for entry in fs::read_dir(&dir).context(|| format!("listing {}", dir.display()))? {
+            let path = entry.context(|| format!("listing {}", dir.display()))?.path();
+            if !used.contains(path.as_path()) {
+                program::remove_dir(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn running(&self) -> Result<BTreeSet<u32>> {
+        self.links.values().map(Link::program_id).collect()
+    }
+}
+
+impl Staged {
+    /// Interfaces that some policy selects, whether it can be put in force there or not.
+    fn keep(&self) -> BTreeSet<u32> {
+        let selected = self.selections.iter().map(|(selection, _)| selection.interface.ifindex);
+        selected.chain(self.conflicts.iter().map(|conflict| conflict.interface.ifindex)).collect()
+    }
+}
+
+fn policies(staged: &Staged, outcomes: &[InterfaceOutcome]) -> Vec<PolicyOutcome> {
+    let Staged { plan, interfaces, selections, conflicts, .. } = staged;
+    let refused: Vec<_> = conflicts
+        .iter()
+        .map(|conflict| InterfaceOutcome {
+            name: conflict.interface.name.clone(),
+            ifindex: conflict.interface.ifindex,
+            attachment: None,
+            problem: Some(Problem::from(&conflict.error())),
+        })
+        .collect();
+    let met = |selected: &dyn Fn(&Selection) -> bool, wanted: &sluice_plan::Interfaces| {
+        let with_outcome = selections.iter().zip(outcomes);
+        let mut met: Vec<_> = with_outcome
+            .filter(|((selection, _), _)| selected(selection))
+            .map(|(_, outcome)| outcome)
+            .collect();
+        let hit = |refused: &&InterfaceOutcome| {
+            interfaces.iter().any(|i| i.ifindex == refused.ifindex && crate::select::selects(wanted, i))
+        };
+        met.extend(refused.iter().filter(hit));
+        met
+    };
+    let filters = plan.filters.parts.iter().enumerate().map(|(position, part)| {
+        let met = met(&|selection| selection.filters.contains(&position), &part.interfaces);
+        PolicyOutcome::new(&part.policy, &missing(&part.interfaces, interfaces), &met)
+    });
+    let balancers = plan.balancers.parts.iter().enumerate().map(|(position, part)| {
+        let met = met(&|selection| selection.balancers.contains(&position), &part.interfaces);
+        let missing = if part.balances { missing(&part.interfaces, interfaces) } else { Vec::new() };
+        PolicyOutcome::new(&part.policy, &missing, &met)
+    });
+    filters.chain(balancers).collect()
+}

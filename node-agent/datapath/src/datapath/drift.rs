@@ -1,0 +1,46 @@
+//! Noticing what somebody else did to links and pins.
+
+use super::Datapath;
+
+/// Something that is not as the last apply left it; [`Datapath::interfaces_changed`] repairs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drift {
+    /// The interface went, or somebody detached the link.
+    LinkGone {
+        ifindex: u32,
+    },
+    OtherProgram {
+        ifindex: u32,
+        program_id: u32,
+    },
+    /// Without its pin the link ends with this process.
+    LinkUnpinned {
+        ifindex: u32,
+    },
+    /// Without its pins the program could not be adopted after a restart.
+    ProgramUnpinned {
+        program_id: u32,
+    },
+}
+
+impl Datapath {
+    /// Asks every link and looks at every pin: a few system calls for each interface, to be done twice a second.
+    pub fn drift(&self) -> Vec<Drift> {
+        let mut found = Vec::new();
+        for (ifindex, link) in &self.links {
+            let ifindex = *ifindex;
+            let running = link.program_id().ok().filter(|_| !link.is_dead());
+            match running {
+                None => found.push(Drift::LinkGone { ifindex }),
+                Some(program_id) if self.members.iter().all(|member| member.program.id() != program_id) => {
+                    found.push(Drift::OtherProgram { ifindex, program_id });
+                }
+                Some(_) if !link.pin_is_there() => found.push(Drift::LinkUnpinned { ifindex }),
+                Some(_) => {}
+            }
+        }
+        let unpinned = self.members.iter().filter(|member| !member.program.is_pinned());
+        found.extend(unpinned.map(|member| Drift::ProgramUnpinned { program_id: member.program.id() }));
+        found
+    }
+}

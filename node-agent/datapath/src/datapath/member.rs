@@ -1,0 +1,60 @@
+//! A program that we hold, with the terms that it was loaded on.
+
+use std::os::fd::AsFd;
+
+use sluice_abi::Config;
+use sluice_plan::{Hash, NodePlan};
+
+use crate::error::{Error, Result};
+use crate::image::Image;
+use crate::load::{LoadSpec, config_of};
+use crate::program::Program;
+use crate::readback::{self, ReadBack};
+use crate::shared::Shared;
+
+pub struct Member {
+    pub program: Program,
+    /// `None` for one that was found pinned and not verified.
+    pub terms: Option<Terms>,
+}
+
+/// What a program was loaded for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Terms {
+    pub plan: Hash,
+    pub spec: LoadSpec,
+    config: Config,
+    /// As the kernel gave it when the program was loaded.
+    tag: [u8; 8],
+}
+
+impl Terms {
+    pub fn new(plan: &NodePlan, hash: Hash, spec: LoadSpec, tag: [u8; 8]) -> Result<Terms> {
+        let config = config_of(plan, &spec)?;
+        Ok(Terms { plan: hash, spec, config, tag })
+    }
+
+    /// Reads every element of `program` back and compares; [`Error::ReadBackMismatch`] names the first that differs.
+    pub fn read_back(
+        &self,
+        program: &Program,
+        plan: &NodePlan,
+        shared: &Shared,
+        interface: &str,
+    ) -> Result<ReadBack> {
+        let expected = Image::expected(plan, self.config, &self.spec);
+        readback::read_back(program, plan, &expected, self.tag, shared.peers.as_fd())?
+            .map_err(|mismatch| Error::ReadBackMismatch { interface: interface.to_owned(), mismatch })
+    }
+}
+
+impl Member {
+    pub fn plan_hash(&self) -> Option<Hash> {
+        self.terms.as_ref().map(|terms| terms.plan)
+    }
+
+    /// Whether the program can serve an interface that needs `spec` of the plan with this hash.
+    pub fn serves(&self, plan: Hash, spec: &LoadSpec) -> bool {
+        self.terms.as_ref().is_some_and(|terms| terms.plan == plan && terms.spec == *spec)
+    }
+}

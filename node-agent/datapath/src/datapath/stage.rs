@@ -1,0 +1,137 @@
+//! Loading a plan beside the one in force.
+
+use std::collections::BTreeSet;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Instant;
+
+use sluice_plan::{Hash, NodePlan};
+
+use super::member::{Member, Terms};
+use super::{Current, Datapath};
+use crate::counters;
+use crate::error::Result;
+use crate::load::LoadSpec;
+use crate::names::Names;
+use crate::program::{NEXT_HOPS, Program};
+use crate::select::{Conflict, LocalInterface, Selection, Variant, select};
+use crate::self_test;
+use crate::shared::load_replacing_pins;
+use crate::slots::{SlotKey, SlotTable};
+use crate::tables;
+
+/// A plan whose programs are loaded, pinned and self-tested, and run nowhere yet. Not committing it leaves pins behind
+/// that the next commit removes.
+pub struct Staged {
+    pub(super) plan: NodePlan,
+    pub(super) hash: Hash,
+    pub(super) interfaces: Vec<LocalInterface>,
+    /// With the program that each interface gets.
+    pub(super) selections: Vec<(Selection, Arc<Member>)>,
+    pub(super) conflicts: Vec<Conflict>,
+    pub(super) slots: SlotTable,
+    /// Owners of slots under this plan.
+    pub(super) owners: BTreeSet<SlotKey>,
+    pub(super) loaded: usize,
+    pub(super) begun: Instant,
+}
+
+impl Staged {
+    /// Directories with the pins of the programs that the plan gets, tables included.
+    pub fn pins(&self) -> Vec<&std::path::Path> {
+        self.selections.iter().map(|(_, member)| member.program.dir()).collect()
+    }
+}
+
+impl Datapath {
+    /// Loads one program for each set of policies that some interface needs, unless one is there already, and sends
+    /// test packets through it. What is in force stays so.
+    pub fn stage(&mut self, plan: &NodePlan, interfaces: &[LocalInterface]) -> Result<Staged> {
+        self.try_stage(plan, interfaces).inspect_err(|_| self.clean_up())
+    }
+
+    fn try_stage(&mut self, plan: &NodePlan, interfaces: &[LocalInterface]) -> Result<Staged> {
+        let begun = Instant::now();
+        tables::check(plan)?;
+        let hash = plan.hash();
+        let names = Names::of(plan)?;
+        let owners = names.all();
+        let mut slots = self.state.slots.clone();
+        for slot in slots.allocate(&owners)? {
+            counters::zero(self.shared.counters.as_fd(), slot)?;
+        }
+        self.widen_peers(plan)?;
+
+        let mut staged = Staged {
+            plan: plan.clone(),
+            hash,
+            interfaces: interfaces.to_vec(),
+            selections: Vec::new(),
+            conflicts: Vec::new(),
+            slots,
+            owners,
+            loaded: 0,
+            begun,
+        };
+        for selected in select(plan, interfaces, &self.local.decaps(plan)) {
+            match selected {
+                Ok(selection) => {
+                    let spec = self.spec(plan, &names, &staged.slots, &selection.variant);
+                    let member = self.member(&mut staged, spec, &selection.interface.name)?;
+                    staged.selections.push((selection, member));
+                }
+                Err(conflict) => staged.conflicts.push(conflict),
+            }
+        }
+        Ok(staged)
+    }
+
+    fn member(&mut self, staged: &mut Staged, spec: LoadSpec, interface: &str) -> Result<Arc<Member>> {
+        let serves = |member: &&Arc<Member>| member.serves(staged.hash, &spec);
+        let of_this_stage = staged.selections.iter().map(|(_, member)| member);
+        if let Some(member) = self.members.iter().chain(of_this_stage).find(serves) {
+            return Ok(member.clone());
+        }
+        staged.loaded += 1;
+        self.load(&staged.plan, staged.hash, spec, interface).map(Arc::new)
+    }
+
+    fn load(&mut self, plan: &NodePlan, hash: Hash, spec: LoadSpec, interface: &str) -> Result<Member> {
+        let loaded = load_replacing_pins(plan, &spec)?;
+        let dir = self.root.join("programs").join(self.next_dir.to_string());
+        self.next_dir += 1;
+        let program = Program::pin(&loaded, &dir)?;
+        let terms = Terms::new(plan, hash, spec, program.tag())?;
+        self.local.write_next_hops(program.map(NEXT_HOPS), plan)?;
+        self_test::run(&loaded, plan, interface)?;
+        Ok(Member { program, terms: Some(terms) })
+    }
+
+    pub(super) fn spec(
+        &self,
+        plan: &NodePlan,
+        names: &Names,
+        slots: &SlotTable,
+        variant: &Variant,
+    ) -> LoadSpec {
+        // Every owner has a slot: they were allocated from these names.
+        let slots = |keys: &[SlotKey]| keys.iter().filter_map(|key| slots.get(key)).collect();
+        LoadSpec {
+            mask: variant.entries,
+            balancers: variant.balancers,
+            entry_slots: slots(&names.entries),
+            vip_slots: slots(&names.vips),
+            target_slots: slots(&names.targets),
+            decap: if variant.decap { self.local.decap_peers(plan) } else { Vec::new() },
+            pins: Some(self.root.clone()),
+        }
+    }
+
+    /// Peers of the plan in force and of the new one: neither may lose its connections while both run.
+    fn widen_peers(&self, plan: &NodePlan) -> Result<()> {
+        let both = [self.current.as_ref().map(|Current { plan, .. }| plan), Some(plan)];
+        let endpoints: Vec<_> =
+            both.into_iter().flatten().flat_map(|plan| plan.failsafe.control_endpoints.clone()).collect();
+        self.local.write_peers(self.shared.peers.as_fd(), &endpoints)
+    }
+}

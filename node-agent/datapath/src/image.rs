@@ -1,0 +1,222 @@
+//! What one program's kernel memory holds: its constants and every element of its tables. Made once from the plan and
+//! once from what the kernel returns, so that the two can be compared.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::OnceLock;
+
+use object::{Object, ObjectSymbol};
+use sluice_abi::{Config, features};
+use sluice_plan::{BalancerTables, FailsafeEntry, FilterTables, NodePlan};
+
+use crate::bpf;
+use crate::load::LoadSpec;
+use crate::object::OBJECT;
+use crate::program::{Program, RODATA, TABLES};
+use crate::readback::Mismatch;
+use crate::tables::BOUNDS;
+
+/// Features that this node adds to the plan's.
+const NODE_FEATURES: u32 = features::FAILSAFE | features::BALANCER | features::DECAP;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Image {
+    pub config: Config,
+    /// By map: elements in the order of their index or, for hashes, sorted by key; keys of hashes before each value.
+    tables: BTreeMap<&'static str, Table>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Table {
+    bytes: Vec<u8>,
+    /// Bytes of one element.
+    element: usize,
+}
+
+impl Image {
+    /// What the kernel must hold for this plan on these terms.
+    pub fn expected(plan: &NodePlan, config: Config, spec: &LoadSpec) -> Image {
+        let (filters, balancers) = (&plan.filters.tables, &plan.balancers.tables);
+        let mut decap = spec.decap.clone();
+        decap.sort();
+        let mut tables = BTreeMap::new();
+        let mut put = |name, bytes: &[u8]| {
+            let element = element_size(name);
+            tables.insert(name, Table { bytes: at_least_one(name, bytes, element), element });
+        };
+        put("ENTRIES", &filters.entries);
+        put("ROWS", &filters.rows);
+        put("DIRECT", &filters.direct);
+        for (dimension, name) in BOUNDS {
+            put(name, filters.bounds.get(dimension).map_or(&[], Vec::as_slice));
+        }
+        put("SLOTS", bytemuck::cast_slice(&spec.entry_slots));
+        put("VIPS", &balancers.vips);
+        put("RING", &balancers.ring);
+        put("TARGETS", &balancers.targets);
+        put("TARGET_SLOTS", bytemuck::cast_slice(&spec.target_slots));
+        put("VIP_SLOTS", bytemuck::cast_slice(&spec.vip_slots));
+        let decap: Vec<u8> =
+            decap.iter().flat_map(|peer| [bytemuck::bytes_of(peer), &[1]].concat()).collect();
+        put("DECAP", &decap);
+        Image { config, tables }
+    }
+
+    /// Reads every element of every table of a program.
+    pub fn read(program: &Program) -> io::Result<Image> {
+        let mut tables = BTreeMap::new();
+        for name in TABLES {
+            let (_, mut elements) = bpf::read_all(program.map(name))?;
+            let hash = is_hash(name);
+            if hash {
+                elements.sort();
+            }
+            let bytes = elements
+                .into_iter()
+                .flat_map(|(key, value)| if hash { [key, value].concat() } else { value });
+            tables.insert(name, Table { bytes: bytes.collect(), element: element_size(name) });
+        }
+        let (_, rodata) = bpf::read_all(program.map(RODATA))?;
+        let rodata = rodata.into_iter().next().map(|(_, value)| value).unwrap_or_default();
+        let constants = config_offset().and_then(|offset| rodata.get(offset..offset + size_of::<Config>()));
+        let constants = constants.ok_or_else(|| io::Error::other(".rodata is too short for CONFIG"))?;
+        Ok(Image { config: bytemuck::pod_read_unaligned(constants), tables })
+    }
+
+    /// The plan with its tables and constants taken from here; what a kernel cannot hold (names, selections) is taken
+    /// from `parts`, and so is what an interface without filters leaves out.
+    pub fn plan(&self, parts: &NodePlan, peers: impl Fn(&sluice_plan::ControlEndpoint) -> bool) -> NodePlan {
+        let mut plan = parts.clone();
+        plan.filters.tables = self.filter_tables(&parts.filters.tables);
+        let old = &parts.balancers.tables;
+        plan.balancers.tables = BalancerTables {
+            vips: self.bytes("VIPS", &old.vips),
+            ring: self.bytes("RING", &old.ring),
+            targets: self.bytes("TARGETS", &old.targets),
+        };
+        let ports = self.config.failsafe_ports.iter().filter(|port| port.port != 0 || port.protocol != 0);
+        plan.failsafe.ports =
+            ports.map(|port| FailsafeEntry { port: port.port, protocol: port.protocol }).collect();
+        plan.failsafe.packets_per_second = self.config.failsafe_rate;
+        plan.failsafe.burst = self.config.failsafe_burst;
+        plan.failsafe.control_endpoints.retain(peers);
+        plan
+    }
+
+    fn filter_tables(&self, old: &FilterTables) -> FilterTables {
+        let mut bounds = old.bounds.clone();
+        for (dimension, name) in BOUNDS {
+            if let Some(slot) = bounds.get_mut(dimension) {
+                *slot = self.bytes(name, slot);
+            }
+        }
+        let unused = self.config.features & !NODE_FEATURES == 0;
+        let dimensions: &[u8] = bytemuck::cast_slice(&self.config.dimensions);
+        FilterTables {
+            features: if unused { old.features } else { self.config.features & !NODE_FEATURES },
+            words: if old.words == 0 && self.config.words == 1 { 0 } else { self.config.words },
+            dimensions: unless_absent(dimensions, &old.dimensions),
+            entries: self.bytes("ENTRIES", &old.entries),
+            rows: self.bytes("ROWS", &old.rows),
+            direct: self.bytes("DIRECT", &old.direct),
+            bounds,
+        }
+    }
+
+    fn bytes(&self, name: &str, old: &[u8]) -> Vec<u8> {
+        unless_absent(&self.tables[name].bytes, old)
+    }
+
+    /// The first element that is not as expected.
+    pub fn difference(&self, expected: &Image) -> Option<Mismatch> {
+        config_difference(&self.config, &expected.config).or_else(|| {
+            TABLES
+                .into_iter()
+                .find_map(|name| table_difference(name, &self.tables[name], &expected.tables[name]))
+        })
+    }
+}
+
+/// The kernel has no array without elements: an empty table is one zeroed element there.
+fn at_least_one(name: &str, bytes: &[u8], element: usize) -> Vec<u8> {
+    if bytes.is_empty() && !is_hash(name) { vec![0; element] } else { bytes.to_vec() }
+}
+
+fn unless_absent(found: &[u8], old: &[u8]) -> Vec<u8> {
+    if old.is_empty() && found.iter().all(|byte| *byte == 0) { Vec::new() } else { found.to_vec() }
+}
+
+fn is_hash(name: &str) -> bool {
+    matches!(name, "VIPS" | "DECAP")
+}
+
+fn element_size(name: &str) -> usize {
+    match name {
+        "ENTRIES" => size_of::<sluice_abi::Entry>(),
+        "ROWS" => size_of::<sluice_abi::Row>(),
+        "SRC6" | "DST6" => size_of::<sluice_abi::Bound128>(),
+        "SRC4" | "DST4" | "SPORT" | "DPORT" | "ICMP" => size_of::<sluice_abi::Bound32>(),
+        "TARGETS" => size_of::<sluice_abi::Target>(),
+        "VIPS" => size_of::<sluice_abi::VipKey>() + size_of::<sluice_abi::Vip>(),
+        "DECAP" => size_of::<sluice_abi::DecapPeer>() + 1,
+        _ => size_of::<u32>(),
+    }
+}
+
+fn table_difference(name: &'static str, found: &Table, expected: &Table) -> Option<Mismatch> {
+    let elements = |table: &Table| table.bytes.len() / table.element;
+    let differing = found
+        .bytes
+        .chunks(found.element)
+        .zip(expected.bytes.chunks(expected.element))
+        .enumerate()
+        .find(|(_, (found, expected))| found != expected);
+    if let Some((index, (found, expected))) = differing {
+        return Some(Mismatch::Element {
+            table: name,
+            index,
+            found: hex::encode(found),
+            expected: hex::encode(expected),
+        });
+    }
+    let (found, expected) = (elements(found), elements(expected));
+    (found != expected).then_some(Mismatch::Length { table: name, found, expected })
+}
+
+fn config_difference(found: &Config, expected: &Config) -> Option<Mismatch> {
+    // Without `..`, so that a new constant cannot be forgotten here.
+    let Config {
+        features,
+        words,
+        dimensions,
+        mask,
+        balancers,
+        failsafe_ports,
+        failsafe_rate,
+        failsafe_burst,
+        staged_counters,
+        reserved: _,
+    } = expected;
+    let same = [
+        ("features", found.features == *features),
+        ("words", found.words == *words),
+        ("dimensions", found.dimensions == *dimensions),
+        ("mask", found.mask == *mask),
+        ("balancers", found.balancers == *balancers),
+        ("failsafe_ports", found.failsafe_ports == *failsafe_ports),
+        ("failsafe_rate", found.failsafe_rate == *failsafe_rate),
+        ("failsafe_burst", found.failsafe_burst == *failsafe_burst),
+        ("staged_counters", found.staged_counters == *staged_counters),
+    ];
+    same.into_iter().find(|(_, same)| !same).map(|(field, _)| Mismatch::Constant { field })
+}
+
+/// Where `CONFIG` lies in `.rodata`.
+fn config_offset() -> Option<usize> {
+    static OFFSET: OnceLock<Option<usize>> = OnceLock::new();
+    *OFFSET.get_or_init(|| {
+        let file = object::File::parse(OBJECT).ok()?;
+        let symbol = file.symbols().find(|symbol| symbol.name() == Ok("CONFIG"))?;
+        usize::try_from(symbol.address()).ok()
+    })
+}

@@ -1,0 +1,213 @@
+//! A frame that satisfies an entry, found by looking for a value of each dimension whose row has the entry's bit.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use sluice_abi::{dimension, kind};
+
+use super::classify::{Tables, bit};
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const UDP_LITE: u8 = 136;
+const SCTP: u8 = 132;
+const DCCP: u8 = 33;
+const ICMP: u8 = 1;
+const ICMPV6: u8 = 58;
+/// In IPv6 these are headers on the way to the protocol.
+const EXTENSIONS: [u8; 8] = [0, 43, 44, 51, 60, 135, 139, 140];
+const SYN: u8 = 2;
+
+/// A whole, sound packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet {
+    pub source: IpAddr,
+    pub destination: IpAddr,
+    pub protocol: u8,
+    /// Source and destination port.
+    pub ports: Option<(u16, u16)>,
+    pub flags: Option<u8>,
+    /// `type << 8 | code`, plus 0x1_0000 for ICMPv6.
+    pub icmp: Option<u32>,
+}
+
+/// `None` for entries that want a fragment, a malformed packet, or what no packet has.
+pub fn packet_for(tables: &Tables, entry: usize) -> Option<Packet> {
+    let families = [(kind::FAMILY_V4, true), (kind::FAMILY_V6, false)];
+    families.into_iter().find_map(|(family, v4)| {
+        let kind = dimension::DIRECT_KIND + kind::of(family, kind::WHOLE, false);
+        if tables.uses(dimension::KIND) && !bit(&tables.direct_row(kind), entry) {
+            return None;
+        }
+        let (source, destination) = if v4 {
+            (dimension::SOURCE_V4, dimension::DESTINATION_V4)
+        } else {
+            (dimension::SOURCE_V6, dimension::DESTINATION_V6)
+        };
+        let source = address(tables, entry, source, v4, 1)?;
+        let destination = address(tables, entry, destination, v4, 2)?;
+        protocols(v4).find_map(|protocol| with_protocol(tables, entry, source, destination, protocol))
+    })
+}
+
+/// An ARP request, which nothing may cut.
+pub fn arp() -> Vec<u8> {
+    let mut frame = vec![0xff; 6];
+    frame.extend([2, 0, 0, 0, 0, 2, 0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1]);
+    frame.resize(60, 0);
+    frame
+}
+
+/// Those with layer-4 fields first: they can satisfy most rules.
+fn protocols(v4: bool) -> impl Iterator<Item = u8> {
+    let first = [TCP, UDP, if v4 { ICMP } else { ICMPV6 }, UDP_LITE, SCTP, DCCP];
+    let others = (0..=u8::MAX).filter(move |protocol| !first.contains(protocol));
+    first.into_iter().chain(others).filter(move |protocol| v4 || !EXTENSIONS.contains(protocol))
+}
+
+fn with_protocol(
+    tables: &Tables,
+    entry: usize,
+    source: IpAddr,
+    destination: IpAddr,
+    protocol: u8,
+) -> Option<Packet> {
+    let row = tables.direct_row(dimension::DIRECT_PROTOCOL + u32::from(protocol));
+    if tables.uses(dimension::PROTOCOL) && !bit(&row, entry) {
+        return None;
+    }
+    let ports = if matches!(protocol, TCP | UDP | UDP_LITE | SCTP | DCCP) {
+        let source = interval(tables, entry, dimension::SOURCE_PORT, 40_000, 0..0x1_0000)?;
+        let destination = interval(tables, entry, dimension::DESTINATION_PORT, 40_001, 0..0x1_0000)?;
+        Some((u16::try_from(source).ok()?, u16::try_from(destination).ok()?))
+    } else {
+        absent(tables, entry, dimension::SOURCE_PORT)?;
+        absent(tables, entry, dimension::DESTINATION_PORT)?;
+        None
+    };
+    let flags = if protocol == TCP {
+        Some(tcp_flags(tables, entry)?)
+    } else {
+        absent(tables, entry, dimension::TCP_FLAGS)?;
+        None
+    };
+    let icmp = match (protocol, source) {
+        (ICMP, IpAddr::V4(_)) => Some(interval(tables, entry, dimension::ICMP, 8 << 8, 0..0x1_0000)?),
+        // An echo request: neighbour discovery would be failsafe's.
+        (ICMPV6, IpAddr::V6(_)) => {
+            Some(interval(tables, entry, dimension::ICMP, 0x1_8000, 0x1_0000..0x2_0000)?)
+        }
+        _ => {
+            absent(tables, entry, dimension::ICMP)?;
+            None
+        }
+    };
+    Some(Packet { source, destination, protocol, ports, flags, icmp })
+}
+
+fn address(tables: &Tables, entry: usize, dimension: usize, v4: bool, host: u8) -> Option<IpAddr> {
+    let default = if v4 {
+        IpAddr::V4(Ipv4Addr::new(192, 0, 2, host))
+    } else {
+        IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(host)))
+    };
+    if !tables.uses(dimension) {
+        return Some(default);
+    }
+    if v4 {
+        let found = tables.intervals(dimension).into_iter().find(|(_, row)| bit(row, entry))?;
+        return Some(IpAddr::V4(found.0.into()));
+    }
+    let found = tables.intervals_v6(dimension).into_iter().find(|(_, row)| bit(row, entry))?;
+    Some(IpAddr::V6(found.0.into()))
+}
+
+/// The start of an interval in `range` with the entry's bit, or the range's own start if it lies in one.
+fn interval(
+    tables: &Tables,
+    entry: usize,
+    dimension: usize,
+    default: u32,
+    range: std::ops::Range<u32>,
+) -> Option<u32> {
+    if !tables.uses(dimension) {
+        return Some(default);
+    }
+    let intervals = tables.intervals(dimension);
+    let ends = intervals.iter().skip(1).map(|(start, _)| *start).chain([u32::MAX]);
+    let with_bit = intervals.iter().zip(ends).filter(|((_, row), _)| bit(row, entry));
+    let inside = with_bit.map(|((start, _), end)| (*start).max(range.start)..end.min(range.end));
+    inside.filter(|found| !found.is_empty()).map(|found| found.start).next()
+}
+
+fn tcp_flags(tables: &Tables, entry: usize) -> Option<u8> {
+    if !tables.uses(dimension::TCP_FLAGS) {
+        return Some(SYN);
+    }
+    let hits = |flags: &u8| bit(&tables.direct_row(dimension::DIRECT_TCP_FLAGS + u32::from(*flags)), entry);
+    (0..=u8::MAX).find(hits)
+}
+
+fn absent(tables: &Tables, entry: usize, dimension: usize) -> Option<()> {
+    (!tables.uses(dimension) || bit(&tables.absent(dimension), entry)).then_some(())
+}
+
+impl Packet {
+    pub fn frame(&self) -> Vec<u8> {
+        let payload = self.layer4();
+        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
+        match (self.source, self.destination) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                let length = (20 + payload.len()) as u16;
+                frame.extend([0x08, 0x00, 0x45, 0]);
+                frame.extend(length.to_be_bytes());
+                frame.extend([0, 0, 0x40, 0, 64, self.protocol, 0, 0]);
+                frame.extend(source.octets());
+                frame.extend(destination.octets());
+            }
+            (source, destination) => {
+                frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
+                frame.extend((payload.len() as u16).to_be_bytes());
+                frame.extend([self.protocol, 64]);
+                frame.extend(crate::local::address_bytes(source));
+                frame.extend(crate::local::address_bytes(destination));
+            }
+        }
+        frame.extend(payload);
+        frame
+    }
+
+    fn layer4(&self) -> Vec<u8> {
+        let mut header = Vec::new();
+        if let Some((source, destination)) = self.ports {
+            header.extend(source.to_be_bytes());
+            header.extend(destination.to_be_bytes());
+        }
+        match self.protocol {
+            TCP => header.extend([
+                0,
+                0,
+                0,
+                1,
+                0,
+                0,
+                0,
+                0,
+                0x50,
+                self.flags.unwrap_or(SYN),
+                0xff,
+                0xff,
+                0,
+                0,
+                0,
+                0,
+            ]),
+            UDP | UDP_LITE => header.extend([0, 8, 0, 0]),
+            SCTP | DCCP => header.extend([0; 8]),
+            _ => {}
+        }
+        if let Some(value) = self.icmp {
+            header.extend([(value >> 8) as u8, value as u8, 0, 0, 0, 0, 0, 0]);
+        }
+        header
+    }
+}

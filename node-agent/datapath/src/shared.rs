@@ -1,0 +1,53 @@
+//! Maps that outlive every program, pinned below the root: counters, statistics, what the node knows of itself.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use sluice_plan::NodePlan;
+
+use crate::bpf::{self, Kind};
+use crate::error::{Context, Error, Result};
+use crate::link::remove_pin;
+use crate::load::{LoadError, LoadSpec, Loaded, SHARED, load};
+
+#[derive(Debug)]
+pub struct Shared {
+    pub counters: OwnedFd,
+    pub stats: OwnedFd,
+    pub node_addresses: OwnedFd,
+    pub peers: OwnedFd,
+}
+
+impl Shared {
+    /// Opens the pins; where some are missing or of another version, a program for an empty plan makes them.
+    pub fn open(root: &Path) -> Result<Shared> {
+        let empty = NodePlan::default();
+        let spec = LoadSpec { pins: Some(root.to_owned()), ..LoadSpec::default() };
+        load_replacing_pins(&empty, &spec)?;
+        let open = |map: &str| {
+            let pin = SHARED.iter().find(|(name, _)| *name == map).map_or(map, |(_, pin)| pin);
+            let path = root.join(pin);
+            bpf::get(&path, Kind::Map).context(|| format!("opening the pin {}", path.display()))
+        };
+        Ok(Shared {
+            counters: open("COUNTERS")?,
+            stats: open("STATS")?,
+            node_addresses: open("NODE_ADDRS")?,
+            peers: open("PEERS")?,
+        })
+    }
+}
+
+/// Loads a program; a shared map of another shape, which only another version can have made, is made anew.
+pub fn load_replacing_pins(plan: &NodePlan, spec: &LoadSpec) -> Result<Loaded> {
+    for _ in SHARED {
+        match load(plan, spec) {
+            Err(LoadError::Pin { path, field, found, expected }) => {
+                tracing::warn!(pin = %path.display(), field, found, expected, "making a shared map of another version anew");
+                remove_pin(&path)?;
+            }
+            result => return result.map_err(Error::from),
+        }
+    }
+    load(plan, spec).map_err(Error::from)
+}

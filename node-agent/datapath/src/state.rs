@@ -1,0 +1,37 @@
+//! What must survive a restart of the agent for the kernel's side to be trusted again.
+
+use serde::{Deserialize, Serialize};
+use sluice_plan::Hash;
+
+use crate::object::OBJECT;
+use crate::slots::SlotTable;
+
+/// Plain data; the caller persists it after each apply, together with the plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    pub slots: SlotTable,
+    pub program: Option<ProgramIdentity>,
+}
+
+/// The program that was loaded last, as the verifier took it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramIdentity {
+    /// Hash of the object file that it came from.
+    pub object: Hash,
+    pub tag: [u8; 8],
+}
+
+impl State {
+    /// The tag that a pinned program of this very build must have; `None` if none was recorded, or by another build.
+    pub(crate) fn trusted_tag(&self) -> Option<[u8; 8]> {
+        self.program.filter(|program| program.object == object_hash()).map(|program| program.tag)
+    }
+
+    pub(crate) fn record(&mut self, tag: [u8; 8]) {
+        self.program = Some(ProgramIdentity { object: object_hash(), tag });
+    }
+}
+
+fn object_hash() -> Hash {
+    Hash::of(OBJECT)
+}

@@ -1,0 +1,129 @@
+//! The plan's table bytes as elements, and whether they are sound: an agent loads nothing that it has not checked.
+
+use bytemuck::Pod;
+use sluice_abi::{
+    BALANCER_WORDS, Bound32, Bound128, Dimension, Entry, MAX_BALANCERS, MAX_ENTRIES, NO_TARGET, Row, Target,
+    Vip, VipKey, WORDS, dimension,
+};
+use sluice_plan::NodePlan;
+
+use crate::error::{Error, Result};
+
+/// The bytes of a table as its elements, whatever their alignment.
+pub fn elements<T: Pod>(table: &'static str, bytes: &[u8]) -> Result<Vec<T>> {
+    if !bytes.len().is_multiple_of(size_of::<T>()) {
+        let detail = format!("{} bytes are no whole number of elements of {}", bytes.len(), size_of::<T>());
+        return Err(Error::InvalidPlan { table, detail });
+    }
+    Ok(bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned).collect())
+}
+
+/// Names of the searched tables by dimension index, as the kernel program calls its maps.
+pub const BOUNDS: [(usize, &str); 7] = [
+    (dimension::SOURCE_V4, "SRC4"),
+    (dimension::DESTINATION_V4, "DST4"),
+    (dimension::SOURCE_V6, "SRC6"),
+    (dimension::DESTINATION_V6, "DST6"),
+    (dimension::SOURCE_PORT, "SPORT"),
+    (dimension::DESTINATION_PORT, "DPORT"),
+    (dimension::ICMP, "ICMP"),
+];
+
+pub fn is_v6(dimension: usize) -> bool {
+    matches!(dimension, dimension::SOURCE_V6 | dimension::DESTINATION_V6)
+}
+
+/// Every index in the tables points into them.
+pub fn check(plan: &NodePlan) -> Result<()> {
+    let entries = check_entries(plan)?;
+    check_rows(plan, entries)?;
+    check_balancers(plan)
+}
+
+fn check_entries(plan: &NodePlan) -> Result<usize> {
+    let entries: Vec<Entry> = elements("entries", &plan.filters.tables.entries)?;
+    ensure(entries.len() <= MAX_ENTRIES, "entries", || format!("{} where {MAX_ENTRIES} fit", entries.len()))?;
+    for (at, entry) in entries.iter().enumerate() {
+        let next = usize::from(entry.next_filter);
+        ensure(next > at && next <= entries.len(), "entries", || {
+            format!("entry {at} goes on at {next} of {}", entries.len())
+        })?;
+    }
+    for part in &plan.filters.parts {
+        ensure(part.first <= part.end && usize::from(part.end) <= entries.len(), "entries", || {
+            format!("filter {} has {}..{} of {}", part.policy.name, part.first, part.end, entries.len())
+        })?;
+    }
+    Ok(entries.len())
+}
+
+fn check_rows(plan: &NodePlan, entries: usize) -> Result<()> {
+    let tables = &plan.filters.tables;
+    let rows = elements::<Row>("rows", &tables.rows)?.len();
+    let words = tables.words as usize;
+    ensure(words <= WORDS && words * 64 >= entries, "words", || format!("{words} for {entries} entries"))?;
+    let dimensions: Vec<Dimension> = elements("dimensions", &tables.dimensions)?;
+    ensure(dimensions.len() == dimension::COUNT || dimensions.is_empty(), "dimensions", || {
+        format!("{} where there are {}", dimensions.len(), dimension::COUNT)
+    })?;
+    let in_rows =
+        |table, mut used: Box<dyn Iterator<Item = u32>>| match used.find(|row| *row as usize >= rows) {
+            Some(row) => Err(Error::InvalidPlan { table, detail: format!("row {row} of {rows}") }),
+            None => Ok(()),
+        };
+    let direct: Vec<u32> = elements("direct", &tables.direct)?;
+    in_rows("direct", Box::new(direct.into_iter()))?;
+    for (index, table) in BOUNDS {
+        let bytes = tables.bounds.get(index).map_or(&[][..], Vec::as_slice);
+        let used: Box<dyn Iterator<Item = u32>> = if is_v6(index) {
+            Box::new(elements::<Bound128>(table, bytes)?.into_iter().map(|bound| bound.row))
+        } else {
+            Box::new(elements::<Bound32>(table, bytes)?.into_iter().map(|bound| bound.row))
+        };
+        in_rows(table, used)?;
+    }
+    Ok(())
+}
+
+fn check_balancers(plan: &NodePlan) -> Result<()> {
+    let balancers = &plan.balancers;
+    ensure(balancers.parts.len() <= MAX_BALANCERS, "balancers", || {
+        format!("{} where {MAX_BALANCERS} fit", balancers.parts.len())
+    })?;
+    let ring: Vec<u32> = elements("ring", &balancers.tables.ring)?;
+    let targets = elements::<Target>("targets", &balancers.tables.targets)?.len();
+    let named: usize = balancers.parts.iter().map(|part| part.targets.len()).sum();
+    ensure(targets == named, "targets", || format!("{targets} where the balancers name {named}"))?;
+    let sound = |slot: &u32| *slot == NO_TARGET || (*slot as usize) < targets;
+    ensure(ring.iter().all(sound), "ring", || format!("a slot points behind the {targets} targets"))?;
+    let slots: usize = balancers.parts.iter().map(|part| part.vips.len()).sum();
+    for (key, vip) in vips(plan)? {
+        let end = u64::from(vip.ring) + u64::from(vip.mask) + 1;
+        let fits = end <= ring.len() as u64
+            && (u64::from(vip.mask) + 1).is_power_of_two()
+            && (vip.slot as usize) < slots
+            && (vip.balancer as usize) < balancers.parts.len();
+        ensure(fits, "vips", || format!("{key:?} has {vip:?} with a ring of {}", ring.len()))?;
+    }
+    Ok(())
+}
+
+/// The VIP table's elements.
+pub fn vips(plan: &NodePlan) -> Result<Vec<(VipKey, Vip)>> {
+    #[repr(C)]
+    #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+    struct Element(VipKey, Vip);
+    let all: Vec<Element> = elements("vips", &plan.balancers.tables.vips)?;
+    Ok(all.into_iter().map(|Element(key, vip)| (key, vip)).collect())
+}
+
+/// Bit `index` set in a mask of words.
+pub fn set_bit(mask: &mut [u64], index: usize) {
+    mask[index / 64] |= 1 << (index % 64);
+}
+
+const _: () = assert!(MAX_BALANCERS == BALANCER_WORDS * 64);
+
+fn ensure(sound: bool, table: &'static str, detail: impl FnOnce() -> String) -> Result<()> {
+    if sound { Ok(()) } else { Err(Error::InvalidPlan { table, detail: detail() }) }
+}
