@@ -1,1 +1,32 @@
-fn main() {}
+//! The agent's binary.
+
+use clap::Parser;
+use sluice_agent::args::{Cli, Command};
+use tokio_util::sync::CancellationToken;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    sluice_agent::start_logs();
+    match cli.command {
+        Some(Command::Detach(args)) => sluice_agent::detach(args).await,
+        None => {
+            let stop = CancellationToken::new();
+            stop_on_signal(stop.clone())?;
+            sluice_agent::run(cli.run.try_into()?, stop).await
+        }
+    }
+}
+
+fn stop_on_signal(stop: CancellationToken) -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stop.cancel();
+    });
+    Ok(())
+}

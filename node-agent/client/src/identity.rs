@@ -42,6 +42,11 @@ impl Identity {
         Ok((at(validity.not_before.timestamp()), at(validity.not_after.timestamp())))
     }
 
+    /// End of the certificate's validity; `None` if it does not parse.
+    pub fn not_after(&self) -> Option<SystemTime> {
+        self.validity().ok().map(|(_, end)| end)
+    }
+
     pub(crate) fn is_valid(&self, now: SystemTime) -> bool {
         self.validity().is_ok_and(|(_, end)| now < end)
     }

@@ -25,8 +25,6 @@ pub struct Hop {
     pub destination_mac: [u8; 6],
     /// Of the route, or of the interface where the route has none.
     pub mtu: u32,
-    /// The neighbour was confirmed lately; otherwise the address may have moved and is asked again.
-    pub fresh: bool,
 }
 
 /// Why there is no hop.
@@ -59,6 +57,12 @@ struct Route {
     mtu: Option<u32>,
 }
 
+struct Neighbour {
+    mac: Option<[u8; 6]>,
+    /// Missing, failed, or long not confirmed.
+    ask: bool,
+}
+
 impl Netlink {
     /// Looks the backend up and asks the neighbour where its address is missing or stale, so that calling this again
     /// every few seconds keeps a quiet neighbour known.
@@ -71,13 +75,12 @@ impl Netlink {
             return Ok(Err(Unresolved::NoLinkLayer));
         };
         let neighbour = self.neighbour(route.index, route.gateway).await?;
-        let fresh = neighbour.is_some_and(|(_, fresh)| fresh);
-        if !fresh {
+        if neighbour.ask {
             self.ask(route.index, route.gateway).await?;
         }
-        let Some((destination_mac, _)) = neighbour else { return Ok(Err(Unresolved::Asked)) };
+        let Some(destination_mac) = neighbour.mac else { return Ok(Err(Unresolved::Asked)) };
         let mtu = route.mtu.unwrap_or(link_mtu).min(link_mtu);
-        Ok(Ok(Hop { index: route.index, source: route.source, source_mac, destination_mac, mtu, fresh }))
+        Ok(Ok(Hop { index: route.index, source: route.source, source_mac, destination_mac, mtu }))
     }
 
     async fn route_to(&self, backend: IpAddr) -> Result<Result<Route, Unresolved>, NetdevError> {
@@ -108,8 +111,7 @@ impl Netlink {
         Ok(mac.filter(|mac| *mac != [0; 6]).map(|mac| (mac, mtu)))
     }
 
-    /// The neighbour's address, and whether it is confirmed.
-    async fn neighbour(&self, index: u32, address: IpAddr) -> Result<Option<([u8; 6], bool)>, NetdevError> {
+    async fn neighbour(&self, index: u32, address: IpAddr) -> Result<Neighbour, NetdevError> {
         let mut request = self.route.neighbours().get().set_address_family(family(address));
         request.message_mut().header.ifindex = index;
         let mut answers = Box::pin(request.execute());
@@ -118,7 +120,7 @@ impl Netlink {
                 return Ok(link_address(&message));
             }
         }
-        Ok(None)
+        Ok(Neighbour { mac: None, ask: true })
     }
 
     /// `NTF_USE`: resolve as if a packet were waiting for it. Sends nothing that the kernel would not.
@@ -177,17 +179,19 @@ fn destination(message: &NeighbourMessage) -> Option<IpAddr> {
     })
 }
 
-fn link_address(message: &NeighbourMessage) -> Option<([u8; 6], bool)> {
-    use NeighbourState::{Delay, Noarp, Permanent, Probe, Reachable, Stale};
-    let state = message.header.state;
-    if !matches!(state, Reachable | Stale | Delay | Probe | Permanent | Noarp) {
-        return None;
-    }
+fn link_address(message: &NeighbourMessage) -> Neighbour {
+    use NeighbourState::{Delay, Incomplete, Noarp, Permanent, Probe, Reachable, Stale};
     let mac = message.attributes.iter().find_map(|attribute| match attribute {
         NeighbourAttribute::LinkLayerAddress(bytes) => <[u8; 6]>::try_from(bytes.as_slice()).ok(),
         _ => None,
-    })?;
-    Some((mac, matches!(state, Reachable | Permanent | Noarp)))
+    });
+    let state = message.header.state;
+    // Being asked already is as good as asked: each question makes an event, and events lead here.
+    let ask = !matches!(state, Reachable | Delay | Probe | Permanent | Noarp | Incomplete);
+    Neighbour {
+        mac: mac.filter(|_| matches!(state, Reachable | Stale | Delay | Probe | Permanent | Noarp)),
+        ask,
+    }
 }
 
 fn family(address: IpAddr) -> AddressFamily {

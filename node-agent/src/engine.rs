@@ -1,0 +1,159 @@
+//! The agent's main loop: one thing after another, so that nothing here needs a lock.
+
+mod apply;
+mod changes;
+mod outlets;
+mod standing;
+
+pub use outlets::{Inlets, Outlets};
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use sluice_client::Dialling;
+use sluice_netdev::{Facts, Netlink};
+use sluice_store::Store;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::boot::{Booted, endpoints};
+use crate::kernel::Kernel;
+use crate::records::OPERATORS;
+use crate::{facts, local, samples};
+use standing::Standing;
+
+/// Loss counters of cards move without an event.
+const FACTS_EVERY: Duration = Duration::from_secs(5);
+/// What is in force is read back and repaired even if nobody says that it changed.
+const VERIFY_EVERY: Duration = Duration::from_secs(30);
+
+pub struct Engine {
+    kernel: Kernel,
+    store: Arc<Store>,
+    netlink: Netlink,
+    facts: Facts,
+    standing: Standing,
+    operators: Vec<SocketAddr>,
+    /// As the data plane was told last.
+    addresses: BTreeSet<IpAddr>,
+    outlets: Outlets,
+}
+
+impl Engine {
+    pub fn new(booted: Booted, outlets: Outlets) -> Engine {
+        let Booted { kernel, store, netlink, facts, operators, confirmed } = booted;
+        let standing = Standing::at_boot(confirmed);
+        let addresses = local::addresses(&facts, &standing.plan);
+        let engine = Engine { kernel, store, netlink, facts, standing, operators, addresses, outlets };
+        engine.outlets.plan.send_replace(engine.standing.plan.clone());
+        engine.publish();
+        engine
+    }
+
+    /// Until `stop`; what is in force then stays in force.
+    ///
+    /// # Errors
+    /// When the data plane's thread or the watch on the interfaces ended: the process must start anew.
+    pub async fn run(mut self, mut inlets: Inlets, stop: CancellationToken) -> anyhow::Result<()> {
+        self.serve_vips().await;
+        let mut sample = ticks(inlets.report_interval);
+        let mut refresh = ticks(FACTS_EVERY);
+        let mut verify = ticks(VERIFY_EVERY);
+        verify.reset();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                Some(dialling) = inlets.dialling.recv() => self.let_in(dialling).await?,
+                Some(update) = inlets.updates.recv() => self.update(update).await?,
+                changes = inlets.changes.recv() => {
+                    self.changed(changes.context("the watch on the interfaces ended")?).await?;
+                }
+                Ok(()) = inlets.health.changed() => self.health(&inlets.health.borrow_and_update()),
+                _ = sample.tick() => self.sample().await?,
+                _ = refresh.tick() => self.refresh().await,
+                _ = verify.tick() => self.verify().await?,
+            }
+        }
+    }
+
+    /// The operator's answers get in before it is dialled; those of a connection that still stands stay let in.
+    async fn let_in(&mut self, dialling: Dialling) -> anyhow::Result<()> {
+        if self.operators != dialling.endpoints {
+            self.operators.clone_from(&dialling.endpoints);
+            if let Err(error) = self.store.put(OPERATORS, &self.operators) {
+                tracing::warn!(%error, "the operator's addresses could not be kept");
+            }
+        }
+        let peers = endpoints(&self.operators);
+        if let Err(error) = self.kernel.call(move |datapath| datapath.set_control_peers(peers)).await? {
+            tracing::error!(%error, "the operator's answers may be dropped by a policy");
+        }
+        // Nobody waits any more if the client gave up.
+        _ = dialling.allowed.send(());
+        Ok(())
+    }
+
+    async fn sample(&self) -> anyhow::Result<()> {
+        let (counters, stats) = self.kernel.call(|datapath| (datapath.counters(), datapath.stats())).await?;
+        match (counters, stats) {
+            (Ok(counters), Ok(stats)) => self.outlets.telemetry.send_modify(|telemetry| {
+                telemetry.counters = samples::counters(&counters);
+                telemetry.stats = samples::stats(&stats);
+            }),
+            (Err(error), _) | (_, Err(error)) => tracing::warn!(%error, "counters could not be read"),
+        }
+        Ok(())
+    }
+
+    fn health(&self, found: &[sluice_health::Health]) {
+        self.outlets.telemetry.send_modify(|telemetry| telemetry.backends = samples::backends(found));
+    }
+
+    /// Reads the node's facts anew; the former ones stay where that fails.
+    async fn refresh(&mut self) {
+        match self.netlink.facts().await {
+            Ok(facts) => self.facts = facts,
+            Err(error) => tracing::debug!(%error, "facts could not be read"),
+        }
+        self.publish_facts();
+    }
+
+    fn publish_facts(&self) {
+        let ours = facts::ours(self.standing.applied());
+        let now = facts::node_facts(&self.facts, &ours);
+        self.outlets.telemetry.send_if_modified(|telemetry| {
+            let changed = telemetry.facts != now;
+            telemetry.facts = now;
+            changed
+        });
+    }
+
+    fn publish(&self) {
+        self.outlets.held.send_replace(self.standing.held());
+        self.outlets.verdicts.send_replace(self.standing.verdicts());
+        self.publish_facts();
+    }
+
+    /// VIPs of which this node is a backend are its own addresses while the plan says so.
+    async fn serve_vips(&self) {
+        let wanted = local::served_vips(&self.standing.plan, &self.addresses);
+        if !wanted.is_empty()
+            && let Err(error) = sluice_netdev::ignore_arp_for_vips()
+        {
+            tracing::warn!(%error, "this node may answer ARP for VIPs that belong to the balancers");
+        }
+        if let Err(error) = self.netlink.set_vips(&wanted).await {
+            tracing::warn!(%error, "VIPs on the loopback could not be set: tunnelled packets for them are not served");
+        }
+    }
+}
+
+fn ticks(period: Duration) -> tokio::time::Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}

@@ -1,0 +1,140 @@
+//! One update: decode, put in force, keep, answer.
+
+use std::sync::Arc;
+
+use sluice_client::Update;
+use sluice_datapath::{Applied, Datapath, LocalInterface, Problem};
+use sluice_plan::{Epoch, Hash, NodePlan};
+use sluice_store::{FORMER_PLAN, PLAN, Store, StoredPlan};
+
+use super::Engine;
+use crate::local;
+use crate::records::{CLUSTER, DATAPATH};
+use crate::verdicts::PLAN as PLAN_KEY;
+
+impl Engine {
+    pub(super) async fn update(&mut self, update: Update) -> anyhow::Result<()> {
+        self.standing.nonce = update.nonce;
+        let Update { epoch, cluster_id, set, removed, .. } = update;
+        let unknown = set.iter().map(|(key, ..)| key).find(|key| *key != PLAN_KEY);
+        let offered = set.iter().find(|(key, ..)| key == PLAN_KEY);
+        if let Some(unknown) = unknown {
+            let detail = format!("resource `{unknown}` is of a later version of Sluice: update the agent");
+            self.refuse(epoch, Hash::default(), problem("UnknownResource", detail));
+        } else if let Some((_, hash, bytes)) = offered {
+            match sluice_plan::decode::<NodePlan>(bytes) {
+                Ok(plan) => self.offered(epoch, cluster_id, *hash, plan).await?,
+                Err(error) => self.refuse(epoch, *hash, problem("InvalidPlan", error.to_string())),
+            }
+        } else if removed.iter().any(|key| key == PLAN_KEY) {
+            let plan = NodePlan::default();
+            self.offered(epoch, cluster_id, plan.hash(), plan).await?;
+        } else {
+            self.standing.forget_refusal();
+            self.confirm_again(epoch, cluster_id).await?;
+        }
+        self.publish();
+        Ok(())
+    }
+
+    async fn offered(
+        &mut self,
+        epoch: Epoch,
+        cluster: String,
+        hash: Hash,
+        plan: NodePlan,
+    ) -> anyhow::Result<()> {
+        self.tell_addresses(&plan).await?;
+        let plan = Arc::new(plan);
+        let order = Order {
+            epoch,
+            cluster: cluster.clone(),
+            plan: plan.clone(),
+            interfaces: local::interfaces(&self.facts, &plan),
+            former: self.standing.epoch.map(|epoch| (epoch, self.standing.plan.clone())),
+            store: self.store.clone(),
+        };
+        match self.kernel.call(move |datapath| order.run(datapath)).await? {
+            Ok(applied) => {
+                let (took_ms, loaded) = (applied.took.as_millis() as u64, applied.loaded);
+                tracing::info!(%epoch, %hash, took_ms, loaded, "plan in force");
+                self.standing.confirm(cluster, epoch, hash, plan.clone(), applied);
+                self.outlets.plan.send_replace(plan);
+                self.serve_vips().await;
+            }
+            Err(problem) => {
+                // The former plan stays, and with it its view of the node's addresses.
+                let former = self.standing.plan.clone();
+                self.tell_addresses(&former).await?;
+                self.refuse(epoch, hash, problem);
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, epoch: Epoch, hash: Hash, problem: Problem) {
+        tracing::error!(%epoch, %hash, reason = problem.reason, "plan rejected: {}", problem.detail);
+        self.standing.refuse(epoch, hash, problem);
+    }
+
+    /// The same plan under a new number: proven again, and the number kept.
+    async fn confirm_again(&mut self, epoch: Epoch, cluster: String) -> anyhow::Result<()> {
+        let Some(hash) = self.standing.hash() else { return Ok(()) };
+        self.look_again().await?;
+        let Some(applied) = self.standing.applied().cloned() else { return Ok(()) };
+        let plan = self.standing.plan.clone();
+        if (self.standing.epoch, &self.standing.cluster) != (Some(epoch), &cluster) {
+            let stored = StoredPlan::new(epoch, &plan);
+            let kept = self.store.update(|update| {
+                update.put(&PLAN, &stored)?;
+                update.put(&CLUSTER, &cluster)
+            });
+            if let Err(error) = kept {
+                self.refuse(epoch, hash, problem("StateNotKept", error.to_string()));
+                return Ok(());
+            }
+        }
+        self.standing.confirm(cluster, epoch, hash, plan, applied);
+        Ok(())
+    }
+}
+
+/// All that the data plane's thread needs to put a plan in force and keep it.
+struct Order {
+    epoch: Epoch,
+    cluster: String,
+    plan: Arc<NodePlan>,
+    interfaces: Vec<LocalInterface>,
+    former: Option<(Epoch, Arc<NodePlan>)>,
+    store: Arc<Store>,
+}
+
+impl Order {
+    /// In force and on disk, or neither: a plan that would be forgotten by a restart is not confirmed.
+    fn run(&self, datapath: &mut Datapath) -> Result<Applied, Problem> {
+        let applied = datapath.apply(&self.plan, &self.interfaces).map_err(|error| Problem::from(&error))?;
+        let Err(error) = self.keep(datapath) else { return Ok(applied) };
+        let former = self.former.as_ref().map(|(_, plan)| plan.clone()).unwrap_or_default();
+        if let Err(error) = datapath.apply(&former, &self.interfaces) {
+            tracing::error!(%error, "the former plan could not be put back");
+        }
+        Err(problem("StateNotKept", error.to_string()))
+    }
+
+    fn keep(&self, datapath: &Datapath) -> sluice_store::Result<()> {
+        let stored = StoredPlan::new(self.epoch, &self.plan);
+        let former = self.former.as_ref().map(|(epoch, plan)| StoredPlan::new(*epoch, plan));
+        self.store.update(|update| {
+            update.put(&PLAN, &stored)?;
+            if let Some(former) = &former {
+                update.put(&FORMER_PLAN, former)?;
+            }
+            update.put(&DATAPATH, datapath.state())?;
+            update.put(&CLUSTER, &self.cluster)
+        })
+    }
+}
+
+fn problem(reason: &str, detail: String) -> Problem {
+    Problem { reason: reason.into(), detail }
+}

@@ -1,0 +1,31 @@
+//! The channels between the engine and the rest of the agent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluice_client::{Dialling, Held, Telemetry, Update};
+use sluice_health::Health;
+use sluice_netdev::Changes;
+use sluice_plan::NodePlan;
+use sluice_proto::v1;
+use tokio::sync::{mpsc, watch};
+
+/// What the engine hears.
+pub struct Inlets {
+    pub updates: mpsc::Receiver<Update>,
+    pub dialling: mpsc::Receiver<Dialling>,
+    pub changes: mpsc::Receiver<Changes>,
+    pub health: watch::Receiver<Vec<Health>>,
+    pub report_interval: Duration,
+}
+
+/// What it tells.
+pub struct Outlets {
+    pub held: watch::Sender<Held>,
+    pub verdicts: watch::Sender<v1::Verdicts>,
+    pub telemetry: watch::Sender<Telemetry>,
+    /// In force now.
+    pub plan: watch::Sender<Arc<NodePlan>>,
+    /// Marked when routes, neighbours or links changed.
+    pub paths: watch::Sender<()>,
+}

@@ -1,0 +1,169 @@
+//! Where this node stands: what it enforces, and what it had to refuse.
+
+use std::sync::Arc;
+
+use sluice_client::Held;
+use sluice_datapath::{Applied, Problem};
+use sluice_plan::{Epoch, Hash, NodePlan};
+use sluice_proto::v1;
+
+use crate::boot::Confirmed;
+use crate::verdicts::{self, PLAN};
+
+#[derive(Default)]
+pub struct Standing {
+    pub cluster: String,
+    /// Of the confirmed plan; `None` on a node that never had one.
+    pub epoch: Option<Epoch>,
+    hash: Option<Hash>,
+    /// The confirmed plan, or an empty one.
+    pub plan: Arc<NodePlan>,
+    outcome: Option<Result<Applied, Problem>>,
+    refused: Option<Refused>,
+    /// Of the last update.
+    pub nonce: u64,
+}
+
+/// A plan that was offered after the confirmed one and is not in force.
+struct Refused {
+    epoch: Epoch,
+    hash: Hash,
+    problem: Problem,
+}
+
+impl Standing {
+    pub fn at_boot(confirmed: Option<Confirmed>) -> Standing {
+        let Some(Confirmed { cluster, epoch, hash, plan, outcome }) = confirmed else {
+            return Standing::default();
+        };
+        Standing {
+            cluster,
+            epoch: Some(epoch),
+            hash: Some(hash),
+            plan,
+            outcome: Some(outcome),
+            ..Standing::default()
+        }
+    }
+
+    /// A plan is confirmed and in force.
+    pub fn confirm(
+        &mut self,
+        cluster: String,
+        epoch: Epoch,
+        hash: Hash,
+        plan: Arc<NodePlan>,
+        applied: Applied,
+    ) {
+        let nonce = self.nonce;
+        let (epoch, hash, outcome) = (Some(epoch), Some(hash), Some(Ok(applied)));
+        *self = Standing { cluster, epoch, hash, plan, outcome, refused: None, nonce };
+    }
+
+    /// The confirmed plan was looked at again.
+    pub fn look(&mut self, outcome: Result<Applied, Problem>) {
+        self.outcome = Some(outcome);
+    }
+
+    pub fn refuse(&mut self, epoch: Epoch, hash: Hash, problem: Problem) {
+        self.refused = Some(Refused { epoch, hash, problem });
+    }
+
+    /// The operator wants what is enforced.
+    pub fn forget_refusal(&mut self) {
+        self.refused = None;
+    }
+
+    pub fn hash(&self) -> Option<Hash> {
+        self.hash
+    }
+
+    pub fn applied(&self) -> Option<&Applied> {
+        self.outcome.as_ref()?.as_ref().ok()
+    }
+
+    /// A plan that is not in force is not held, so that the operator sends it again.
+    pub fn held(&self) -> Held {
+        let enforced = self.hash.filter(|_| self.applied().is_some());
+        Held {
+            cluster_id: self.cluster.clone(),
+            epoch: self.epoch,
+            resources: enforced.map(|hash| (PLAN.to_owned(), hash)).into_iter().collect(),
+        }
+    }
+
+    pub fn verdicts(&self) -> v1::Verdicts {
+        if let Some(Refused { epoch, hash, problem }) = &self.refused {
+            return verdicts::rejected(self.nonce, *epoch, *hash, problem);
+        }
+        let (Some(epoch), Some(hash), Some(outcome)) = (self.epoch, self.hash, &self.outcome) else {
+            return v1::Verdicts::default();
+        };
+        match outcome {
+            Ok(applied) => verdicts::programmed(self.nonce, epoch, hash, applied),
+            Err(problem) => verdicts::rejected(self.nonce, epoch, hash, problem),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sluice_proto::v1::VerdictStage;
+
+    use super::*;
+
+    fn epoch(index: u64) -> Epoch {
+        Epoch { incarnation: 1, term: 1, index }
+    }
+
+    fn applied() -> Applied {
+        Applied { read_back: None, interfaces: vec![], policies: vec![], loaded: 0, took: Duration::ZERO }
+    }
+
+    fn problem() -> Problem {
+        Problem { reason: "VerifierRefused".into(), detail: "no".into() }
+    }
+
+    fn confirmed() -> Standing {
+        let mut standing = Standing { nonce: 3, ..Standing::default() };
+        standing.confirm("store".into(), epoch(5), Hash([5; 32]), Arc::default(), applied());
+        standing
+    }
+
+    fn stage(standing: &Standing) -> (VerdictStage, Vec<u8>, Option<Epoch>) {
+        let verdicts = standing.verdicts();
+        let resource = &verdicts.resources[0];
+        (resource.stage(), resource.hash.clone(), verdicts.epoch.map(Epoch::from))
+    }
+
+    #[test]
+    fn a_new_node_has_nothing_to_say() {
+        let standing = Standing::default();
+        assert_eq!((standing.held(), standing.verdicts()), (Held::default(), v1::Verdicts::default()));
+    }
+
+    #[test]
+    fn a_refused_plan_leaves_the_confirmed_one_held() {
+        let mut standing = confirmed();
+        standing.refuse(epoch(6), Hash([6; 32]), problem());
+        assert_eq!(stage(&standing), (VerdictStage::Rejected, vec![6; 32], Some(epoch(6))));
+        assert_eq!(standing.held().epoch, Some(epoch(5)));
+        assert_eq!(standing.held().resources[PLAN], Hash([5; 32]));
+        // An interface that comes and goes meanwhile must not hide the refusal.
+        standing.look(Ok(applied()));
+        assert_eq!(stage(&standing).0, VerdictStage::Rejected);
+        standing.forget_refusal();
+        assert_eq!(stage(&standing), (VerdictStage::Programmed, vec![5; 32], Some(epoch(5))));
+    }
+
+    #[test]
+    fn a_plan_that_the_kernel_lost_is_not_held() {
+        let mut standing = confirmed();
+        standing.look(Err(problem()));
+        assert_eq!(stage(&standing), (VerdictStage::Rejected, vec![5; 32], Some(epoch(5))));
+        assert!(standing.held().resources.is_empty());
+        assert_eq!(standing.held().epoch, Some(epoch(5)), "and yet nothing older is taken");
+    }
+}

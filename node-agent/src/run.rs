@@ -1,0 +1,146 @@
+//! Puts the parts together.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use sluice_client::{Held, LinkState, Pace, Ports, Telemetry};
+use sluice_health::Health;
+use sluice_netdev::{Changes, Netlink, watch as watch_interfaces};
+use sluice_proto::v1;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::boot::{Booted, boot};
+use crate::engine::{Engine, Inlets, Outlets};
+use crate::http::{self, View};
+use crate::vault::StoreVault;
+use crate::{Config, backends, capabilities, hops};
+
+/// The agent, from its start until `stop` or until it cannot go on.
+///
+/// # Expected flow
+/// Open the store, put the confirmed plan in force, then dial and follow operator, interfaces and backends.
+///
+/// # Guarantees
+/// When it returns, for whatever reason, everything that was in force still is.
+///
+/// # Errors
+/// What must be mended first (privileges, bpffs, a damaged store, a port in use), and the loss of a vital part.
+pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+    let listener = listen(config.metrics).await?;
+    let (booted, thread) = boot(&config).await?;
+    let ended = follow(config, booted, listener, stop).await;
+    // The last callers are gone; what the data plane was doing is brought to its end.
+    tokio::task::spawn_blocking(move || thread.join())
+        .await?
+        .ok()
+        .context("the data plane's thread panicked")?;
+    ended
+}
+
+async fn follow(
+    config: Config,
+    booted: Booted,
+    listener: Option<TcpListener>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let (_, changes) = watch_interfaces().await.context("watching this node's interfaces")?;
+    let wired = wire(&config, changes);
+    let (plan, paths) = (wired.outlets.plan.subscribe(), wired.outlets.paths.subscribe());
+    let client = client_config(&config, &booted);
+    let vault = Arc::new(StoreVault(booted.store.clone()));
+    let (wanted, checks) = watch::channel(BTreeSet::new());
+
+    let mut parts = JoinSet::<anyhow::Result<()>>::new();
+    if let Some(listener) = listener {
+        let (view, stop) = (wired.view, stop.clone());
+        parts.spawn(async move { http::serve(listener, view, stop).await.context("serving metrics") });
+    }
+    parts.spawn(hops::keep(booted.kernel.clone(), Netlink::open()?, plan.clone(), paths));
+    parts.spawn(async move {
+        backends::follow(plan, wanted).await;
+        Ok(())
+    });
+    parts.spawn(async move {
+        sluice_health::watch(checks, wired.health).await;
+        Ok(())
+    });
+    // After the engine, which has put into the channels what Hello must tell.
+    let engine = Engine::new(booted, wired.outlets);
+    parts.spawn(async move { Ok(sluice_client::run(client, vault, wired.ports).await?) });
+    let ended = tokio::select! {
+        ended = engine.run(wired.inlets, stop.clone()) => ended,
+        Some(part) = parts.join_next() => part.context("a part of the agent panicked").flatten(),
+    };
+    parts.shutdown().await;
+    tracing::info!("the agent ends; what is in force stays in force");
+    ended
+}
+
+struct Wired {
+    outlets: Outlets,
+    inlets: Inlets,
+    ports: Ports,
+    view: View,
+    health: watch::Sender<Vec<Health>>,
+}
+
+fn wire(config: &Config, changes: mpsc::Receiver<Changes>) -> Wired {
+    let (held, held_port) = watch::channel(Held::default());
+    let (verdicts, verdicts_port) = watch::channel(v1::Verdicts::default());
+    let (telemetry, telemetry_port) = watch::channel(Telemetry::default());
+    let (plan, plan_port) = watch::channel(Arc::default());
+    let (paths, _) = watch::channel(());
+    // One: while the engine is busy with an update, the stream waits.
+    let (updates_port, updates) = mpsc::channel(1);
+    let (dialling_port, dialling) = mpsc::channel(1);
+    let (link, link_port) = watch::channel(LinkState::default());
+    let (health, found) = watch::channel(Vec::new());
+    Wired {
+        outlets: Outlets { held, verdicts, telemetry, plan, paths },
+        inlets: Inlets { updates, dialling, changes, health: found, report_interval: config.report_interval },
+        view: View {
+            telemetry: telemetry_port.clone(),
+            plan: plan_port,
+            held: held_port.clone(),
+            verdicts: verdicts_port.clone(),
+            link: link_port,
+        },
+        ports: Ports {
+            held: held_port,
+            verdicts: verdicts_port,
+            telemetry: telemetry_port,
+            updates: updates_port,
+            dialling: dialling_port,
+            link,
+        },
+        health,
+    }
+}
+
+fn client_config(config: &Config, booted: &Booted) -> sluice_client::Config {
+    sluice_client::Config {
+        node: config.node.clone(),
+        operator: config.operator.clone(),
+        known: booted.operators.clone(),
+        ca: config.ca.clone(),
+        token: config.token.clone(),
+        labels: config.labels.clone(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        boot_id: capabilities::boot_id(),
+        capabilities: capabilities::of_kernel(&booted.facts),
+        pace: Pace { report: config.report_interval, ..Pace::default() },
+    }
+}
+
+async fn listen(address: Option<SocketAddr>) -> anyhow::Result<Option<TcpListener>> {
+    let Some(address) = address else { return Ok(None) };
+    let listener = TcpListener::bind(address).await;
+    listener
+        .map(Some)
+        .with_context(|| format!("listening on {address} (give another address with --metrics)"))
+}

@@ -1,0 +1,138 @@
+//! What came of a plan, in the protocol's words.
+
+use sluice_datapath::{Applied, InterfaceOutcome, PolicyOutcome, Problem};
+use sluice_plan::{Epoch, Hash};
+use sluice_proto::v1::{self, VerdictStage};
+
+/// The protocol's name of a node's plan.
+pub const PLAN: &str = "plan";
+
+/// The plan is in force: with the hash that the kernel's bytes have, and what each policy met.
+pub fn programmed(nonce: u64, epoch: Epoch, plan: Hash, applied: &Applied) -> v1::Verdicts {
+    // Where the plan selects no interface nothing is loaded that could be read.
+    let hash = applied.read_back.map_or(plan, |read| read.plan_hash);
+    let policies = applied.policies.iter().map(|outcome| policy(outcome, &applied.interfaces)).collect();
+    let resource = v1::ResourceVerdict {
+        key: PLAN.into(),
+        hash: hash.0.to_vec(),
+        stage: VerdictStage::Programmed.into(),
+        reason: String::new(),
+        detail: String::new(),
+        policies,
+    };
+    v1::Verdicts { nonce, epoch: Some(epoch.into()), resources: vec![resource] }
+}
+
+/// The plan with this hash is not in force as a whole, and what was before stays.
+pub fn rejected(nonce: u64, epoch: Epoch, plan: Hash, problem: &Problem) -> v1::Verdicts {
+    let resource = v1::ResourceVerdict {
+        key: PLAN.into(),
+        hash: plan.0.to_vec(),
+        stage: VerdictStage::Rejected.into(),
+        reason: problem.reason.clone(),
+        detail: problem.detail.clone(),
+        policies: Vec::new(),
+    };
+    v1::Verdicts { nonce, epoch: Some(epoch.into()), resources: vec![resource] }
+}
+
+/// A policy is programmed only where nothing is in its way on any interface that it selects.
+fn policy(outcome: &PolicyOutcome, interfaces: &[InterfaceOutcome]) -> v1::PolicyVerdict {
+    let (first, stage) = match outcome.problems.first() {
+        Some(first) => (Some(first), VerdictStage::Rejected),
+        None => (outcome.notes.first(), VerdictStage::Programmed),
+    };
+    let said = if outcome.problems.is_empty() { &outcome.notes } else { &outcome.problems };
+    let details: Vec<_> = said.iter().map(|problem| problem.detail.as_str()).collect();
+    let mine = interfaces.iter().filter(|interface| outcome.interfaces.contains(&interface.name));
+    v1::PolicyVerdict {
+        uid: outcome.policy.uid.clone(),
+        generation: outcome.policy.generation,
+        stage: stage.into(),
+        reason: first.map(|first| first.reason.clone()).unwrap_or_default(),
+        detail: details.join("; "),
+        interfaces: mine.map(interface).collect(),
+    }
+}
+
+fn interface(outcome: &InterfaceOutcome) -> v1::InterfaceState {
+    let attachment = outcome.attachment.as_ref();
+    v1::InterfaceState {
+        name: outcome.name.clone(),
+        mode: attachment.map(|attachment| crate::facts::mode(attachment.mode).to_owned()).unwrap_or_default(),
+        reason: attachment.and_then(|attachment| attachment.fallback.clone()).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sluice_datapath::{Attachment, LinkMode, ReadBack};
+    use sluice_plan::PolicyRef;
+
+    use super::*;
+
+    fn problem(reason: &str) -> Problem {
+        Problem { reason: reason.into(), detail: format!("{reason} here") }
+    }
+
+    fn applied(problems: Vec<Problem>, notes: Vec<Problem>) -> Applied {
+        let attachment =
+            Attachment { program_id: 7, mode: LinkMode::Generic, fallback: Some("no native".into()) };
+        Applied {
+            read_back: Some(ReadBack { plan_hash: Hash([2; 32]), program_tag: [0; 8] }),
+            interfaces: vec![InterfaceOutcome {
+                name: "eth0".into(),
+                ifindex: 2,
+                attachment: Some(attachment),
+                problem: None,
+            }],
+            policies: vec![PolicyOutcome {
+                policy: PolicyRef { uid: "u".into(), generation: 4, ..PolicyRef::default() },
+                interfaces: vec!["eth0".into()],
+                problems,
+                notes,
+            }],
+            loaded: 1,
+            took: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn programmed_names_the_hash_of_the_kernels_bytes() {
+        let verdicts = programmed(
+            5,
+            Epoch::default(),
+            Hash([1; 32]),
+            &applied(vec![], vec![problem("GenericFallback")]),
+        );
+        let resource = &verdicts.resources[0];
+        assert_eq!((verdicts.nonce, resource.stage()), (5, VerdictStage::Programmed));
+        assert_eq!(resource.hash, [2; 32]);
+        let policy = &resource.policies[0];
+        assert_eq!((policy.stage(), policy.reason.as_str()), (VerdictStage::Programmed, "GenericFallback"));
+        assert_eq!((policy.uid.as_str(), policy.generation), ("u", 4));
+        assert_eq!(
+            (policy.interfaces[0].name.as_str(), policy.interfaces[0].mode.as_str()),
+            ("eth0", "generic")
+        );
+    }
+
+    #[test]
+    fn one_interface_in_the_way_rejects_the_policy_and_not_the_plan() {
+        let problems = vec![problem("ForeignProgram"), problem("InterfaceMissing")];
+        let verdicts = programmed(5, Epoch::default(), Hash([1; 32]), &applied(problems, vec![]));
+        assert_eq!(verdicts.resources[0].stage(), VerdictStage::Programmed);
+        let policy = &verdicts.resources[0].policies[0];
+        assert_eq!((policy.stage(), policy.reason.as_str()), (VerdictStage::Rejected, "ForeignProgram"));
+        assert_eq!(policy.detail, "ForeignProgram here; InterfaceMissing here");
+    }
+
+    #[test]
+    fn a_plan_without_interfaces_has_its_own_hash() {
+        let empty = Applied { read_back: None, ..applied(vec![], vec![]) };
+        let verdicts = programmed(0, Epoch::default(), Hash([1; 32]), &empty);
+        assert_eq!(verdicts.resources[0].hash, [1; 32]);
+    }
+}
