@@ -47,6 +47,11 @@ impl Deltas {
         })
     }
 
+    /// Whether a backend came up or went down.
+    pub fn is_urgent(&self, telemetry: &Telemetry) -> bool {
+        self.backends != telemetry.backends
+    }
+
     fn counter(&mut self, sample: &v1::CounterSample) -> Option<v1::CounterSample> {
         let key = (sample.policy_uid.clone(), sample.name.clone(), sample.verdict.clone());
         let former = self.counters.insert(key, (sample.packets, sample.bytes));

@@ -37,6 +37,8 @@ pub(crate) struct Session<'a> {
     deltas: Deltas,
     /// Of the last update on this stream.
     nonce: u64,
+    /// There is telemetry that was not reported.
+    pending: bool,
 }
 
 impl<'a> Session<'a> {
@@ -51,7 +53,7 @@ impl<'a> Session<'a> {
         let (outgoing, queue) = mpsc::channel(OUTGOING);
         let hello = hello(config, ports);
         let deltas = Deltas::after_hello(hello.facts.clone().unwrap_or_default());
-        let mut session = Session { config, ports, heard, outgoing, deltas, nonce: 0 };
+        let mut session = Session { config, ports, heard, outgoing, deltas, nonce: 0, pending: false };
         session.send(Out::Hello(hello)).await?;
         session.ports.verdicts.mark_changed();
         session.ports.telemetry.mark_changed();
@@ -82,7 +84,16 @@ impl<'a> Session<'a> {
                     changed.map_err(|_| ClientError::Ended)?;
                     self.verdicts().await?;
                 }
-                _ = report.tick() => self.report().await?,
+                changed = self.ports.telemetry.changed() => {
+                    changed.map_err(|_| ClientError::Ended)?;
+                    self.pending = true;
+                    // Clients of a backend that is down wait for the operator to hear of it.
+                    let urgent = self.deltas.is_urgent(&self.ports.telemetry.borrow_and_update());
+                    if urgent {
+                        self.report().await?;
+                    }
+                }
+                _ = report.tick(), if self.pending => self.report().await?,
                 _ = heartbeat.tick() => self.send(Out::Heartbeat(v1::Heartbeat { at: now_ms() })).await?,
                 () = tokio::time::sleep_until(until) => return Ok(Ending::Renew),
             }
@@ -114,9 +125,7 @@ impl<'a> Session<'a> {
     }
 
     async fn report(&mut self) -> Result<(), ClientError> {
-        if !self.ports.telemetry.has_changed().map_err(|_| ClientError::Ended)? {
-            return Ok(());
-        }
+        self.pending = false;
         let report = self.deltas.report(&self.ports.telemetry.borrow_and_update());
         match report {
             Some(report) => self.send(Out::Report(report)).await,

@@ -41,6 +41,14 @@ impl Vault for Memory {
 
 impl Agent {
     pub fn start(dir: &Path, operator: &Operator, held: Held, vault: Arc<Memory>) -> Agent {
+        Agent::launch(dir, operator, held, vault, Duration::from_millis(20))
+    }
+
+    pub fn with_reports_every(report: Duration, dir: &Path, operator: &Operator) -> Agent {
+        Agent::launch(dir, operator, Held::default(), Arc::default(), report)
+    }
+
+    fn launch(dir: &Path, operator: &Operator, held: Held, vault: Arc<Memory>, report: Duration) -> Agent {
         let config = Config {
             node: "edge-1".into(),
             operator: operator.address.to_string(),
@@ -52,7 +60,7 @@ impl Agent {
             boot_id: "boot".into(),
             capabilities: v1::Capabilities { kernel: "6.18".into(), ..Default::default() },
             pace: Pace {
-                report: Duration::from_millis(20),
+                report,
                 heartbeat: Duration::from_millis(50),
                 backoff: (Duration::from_millis(10), Duration::from_millis(100)),
                 ..Pace::default()

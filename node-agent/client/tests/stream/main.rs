@@ -4,6 +4,7 @@ mod agent;
 mod operator;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use agent::{Agent, Memory};
 use bytes::Bytes;
@@ -188,6 +189,19 @@ async fn reports_carry_what_changed() {
             report.counters.iter().map(|sample| (sample.packets, sample.packets_delta)).collect::<Vec<_>>();
         assert_eq!(found, [(packets, delta)]);
     }
+}
+
+#[tokio::test]
+async fn a_backend_that_goes_down_is_told_at_once() {
+    let dir = TempDir::new().expect("a directory");
+    let mut operator = Operator::start(dir.path()).await;
+    let agent = Agent::with_reports_every(Duration::from_secs(3600), dir.path(), &operator);
+    let mut conversation = operator.conversation().await;
+    conversation.next(hello).await;
+    let down =
+        v1::BackendHealth { policy_uid: "u".into(), address: "192.0.2.7".into(), ..Default::default() };
+    agent.telemetry.send_replace(Telemetry { backends: vec![down.clone()], ..Telemetry::default() });
+    assert_eq!(conversation.next(report).await.backends, [down]);
 }
 
 fn counted(packets: u64) -> Telemetry {
