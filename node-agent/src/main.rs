@@ -1,13 +1,25 @@
 //! The agent's binary.
 
+use std::process::ExitCode;
+
 use clap::Parser;
 use sluice_agent::args::{Cli, Command};
 use tokio_util::sync::CancellationToken;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let cli = Cli::parse();
     sluice_agent::start_logs();
+    match execute(cli).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn execute(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Some(Command::Detach(args)) => sluice_agent::detach(args).await,
         None => {
