@@ -12,7 +12,7 @@ pub fn mix(value: u64) -> u64 {
 
 pub fn address(seed: u64, address: IpAddr) -> u64 {
     let bits = match address {
-        IpAddr::V4(v4) => u128::from(v4.to_ipv6_mapped().to_bits()),
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
         IpAddr::V6(v6) => v6.to_bits(),
     };
     mix(mix(seed ^ (bits >> 64) as u64) ^ bits as u64)

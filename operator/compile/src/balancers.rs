@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use sluice_abi::{Address, MAX_SLOTS, NO_TARGET, Target, Vip as VipEntry, VipKey};
+use sluice_abi::{Address, MAX_BALANCERS, MAX_SLOTS, NO_TARGET, Target, Vip as VipEntry, VipKey};
 use sluice_balance::{Ring, Vip};
 use sluice_plan::{BalancerPart, BalancerTables, HealthCheck, TargetRef, VipRef};
 use sluice_policy::{Backend, Balancer, ObjectRef};
@@ -27,6 +27,10 @@ pub fn balancers(
     let mut tables = Tables::default();
     let mut parts = Vec::new();
     for (position, input) in (0..).zip(ordered) {
+        if parts.len() == MAX_BALANCERS {
+            let (object, limit) = (Box::new(input.balancer.object.clone()), MAX_BALANCERS);
+            return Err(CompileError::TooManyBalancers { object, total: limit + 1, limit });
+        }
         parts.push(tables.add(position, input));
         tables.check(&input.balancer.object, entries)?;
     }
@@ -100,12 +104,12 @@ impl Tables {
     fn check(&self, object: &ObjectRef, entries: usize) -> Result<(), CompileError> {
         let counters = entries + self.vip_count as usize + self.targets.len();
         if counters > MAX_SLOTS as usize {
-            let (object, limit) = (object.clone(), MAX_SLOTS as usize);
+            let (object, limit) = (Box::new(object.clone()), MAX_SLOTS as usize);
             return Err(CompileError::TooManyCounters { object, total: counters, limit });
         }
         let slots = self.ring.len();
         if slots > MAX_RING_SLOTS {
-            let object = object.clone();
+            let object = Box::new(object.clone());
             return Err(CompileError::TooManyRingSlots { object, total: slots, limit: MAX_RING_SLOTS });
         }
         Ok(())

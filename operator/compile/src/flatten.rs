@@ -54,7 +54,7 @@ pub fn flatten<'a>(filters: &[&'a Filter]) -> Result<Flat<'a>, CompileError> {
 }
 
 fn check(flat: &Flat, object: &ObjectRef, audit_rules: usize) -> Result<(), CompileError> {
-    let object = || object.clone();
+    let object = || Box::new(object.clone());
     let filters = flat.parts.len() + 1;
     if filters > MAX_FILTERS {
         return Err(CompileError::TooManyFilters { object: object(), total: filters, limit: MAX_FILTERS });

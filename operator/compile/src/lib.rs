@@ -1,9 +1,9 @@
 //! Policies to tables: what a class of nodes has to enforce becomes one [`sluice_plan::NodePlan`].
 //!
-//! Pure and deterministic: equal input gives equal bytes on every replica. The walk of a filter:
-//! [`flatten`] (filters to one ordered list of entries) → per dimension ([`prefixes`], [`ports`], [`icmp`],
-//! [`direct`]) the values that each entry accepts → [`sweep`] (values to elementary intervals, each with its [`rows`]
-//! of entries) → [`encode`] (the bytes of the kernel's maps). What a table element means is in `sluice_abi`.
+//! Pure and deterministic: equal input gives equal bytes on every replica. The walk of a filter: `flatten` (filters to
+//! one ordered list of entries) → per dimension (`addresses`, `ports`, `icmp`, `direct`) the values that each entry
+//! accepts → `sweep` (values to elementary intervals, each with its `rows` of entries) → `encode` (the bytes of the
+//! kernel's maps). What a table element means is in `sluice_abi`.
 
 mod addresses;
 mod balancers;

@@ -1,7 +1,10 @@
 //! Compiled tables against the policy itself, without a kernel: a plain reading of the tables classifies packets as the
 //! program does, and a direct evaluation of the rules says what should come out.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod judge;
+mod limits;
 mod packet;
 mod policies;
 mod probes;
