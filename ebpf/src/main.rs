@@ -1,30 +1,40 @@
 //! The kernel side of Sluice: one XDP program per interface.
 //!
+//! ```text
+//! parse -> open the tunnel, if this node is a backend -> failsafe -> filters -> balancer -> verdict
+//! ```
+//!
+//! Each stage is a function that the verifier checks once and on its own ("global function"), with the parsed packet
+//! as its input: an inlined pipeline would be walked anew for every way through the stages before. What a plan does
+//! not use is removed by constants (`CONFIG`). Needs Linux 6.1.
+//!
 //! For the host this is an empty program, so that `cargo build --workspace` needs no special case.
-#![cfg_attr(target_arch = "bpf", no_std, no_main)]
+#![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
 
+#[cfg(target_arch = "bpf")]
+mod balance;
+#[cfg(target_arch = "bpf")]
+mod classify;
+#[cfg(target_arch = "bpf")]
+mod constants;
+#[cfg(target_arch = "bpf")]
+mod count;
+#[cfg(target_arch = "bpf")]
+mod decap;
+#[cfg(target_arch = "bpf")]
+mod failsafe;
+#[cfg(target_arch = "bpf")]
+mod frame;
 #[cfg(target_arch = "bpf")]
 mod maps;
-
 #[cfg(target_arch = "bpf")]
-mod program {
-    use aya_ebpf::{bindings::xdp_action::XDP_PASS, macros::xdp, programs::XdpContext};
-
-    #[xdp(frags)]
-    pub fn sluice_xdp(_ctx: XdpContext) -> u32 {
-        XDP_PASS
-    }
-
-    #[panic_handler]
-    fn panic(_info: &core::panic::PanicInfo) -> ! {
-        loop {}
-    }
-}
-
+mod packet;
 #[cfg(target_arch = "bpf")]
-#[unsafe(link_section = "license")]
-#[unsafe(no_mangle)]
-static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+mod parse;
+#[cfg(target_arch = "bpf")]
+mod program;
+#[cfg(target_arch = "bpf")]
+mod trace;
 
 #[cfg(not(target_arch = "bpf"))]
 fn main() {}

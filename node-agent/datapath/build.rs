@@ -6,6 +6,15 @@ use std::process::Command;
 
 const TARGET: &str = "bpfel-unknown-none";
 
+const FLAGS: [&str; 4] = [
+    "-Clinker=bpf-linker",
+    "-Clink-arg=--btf",
+    "-Cdebuginfo=2",
+    // Packet fields lie anywhere; without it each byte of them is a load. The kernel takes it on every CPU that
+    // Sluice is built for.
+    "-Ctarget-feature=+allows-misaligned-mem-access",
+];
+
 fn main() {
     let manifest = PathBuf::from(required("CARGO_MANIFEST_DIR"));
     let out = PathBuf::from(required("OUT_DIR"));
@@ -82,10 +91,7 @@ fn build(toolchain: &Toolchain, ebpf: &Path, target_dir: &Path) -> PathBuf {
         .env("RUSTC", &toolchain.rustc)
         // -Zbuild-std is not stable yet, and a stable compiler of known version beats any nightly.
         .env("RUSTC_BOOTSTRAP", "1")
-        .env(
-            "CARGO_ENCODED_RUSTFLAGS",
-            ["-Clinker=bpf-linker", "-Clink-arg=--btf", "-Cdebuginfo=2"].join("\x1f"),
-        )
+        .env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f"))
         .env("CARGO_PROFILE_RELEASE_DEBUG", "2")
         .env("CARGO_PROFILE_RELEASE_LTO", "true")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");

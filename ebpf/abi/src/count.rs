@@ -47,6 +47,8 @@ pub enum Stat {
     NoNextHop = 8,
     /// Encapsulated packets whose outer source is no balancer of the plan.
     DecapRefused = 9,
+    /// Packets to a VIP that had no hop left for the way to the backend.
+    HopLimitExceeded = 10,
 }
 /// Elements of the statistics array; the second half is for test runs.
 pub const STATS: u32 = 16;

@@ -1,0 +1,28 @@
+//! The hash of a flow. The same on every node, so that a flow that moves to another node stays on its backend.
+
+use crate::packet::Packet;
+
+/// Multipliers of MurmurHash3's 64-bit finaliser (Appleby, public domain).
+const FIRST: u64 = 0xff51_afd7_ed55_8ccd;
+const SECOND: u64 = 0xc4ce_b9fe_1a85_ec53;
+
+/// Addresses, ports and protocol; the high half is the better one.
+#[inline(always)]
+pub fn flow(packet: &Packet) -> u64 {
+    let ports =
+        (packet.source_port as u64) << 32 | (packet.destination_port as u64) << 16 | packet.protocol as u64;
+    let mut hash = mix(ports, packet.source[1]);
+    hash = mix(hash, packet.source[0]);
+    hash = mix(hash, packet.destination[1]);
+    hash = mix(hash, packet.destination[0]);
+    hash ^= hash >> 33;
+    hash = hash.wrapping_mul(SECOND);
+    hash ^ hash >> 33
+}
+
+/// Adds a word: every bit of it changes about half of the bits of the high half.
+#[inline(always)]
+pub fn mix(hash: u64, word: u64) -> u64 {
+    let mixed = (hash ^ word).wrapping_mul(FIRST);
+    mixed ^ mixed >> 32
+}

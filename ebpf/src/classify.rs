@@ -1,0 +1,123 @@
+//! First match over the flattened entries of all filters: one row of bits per dimension, their AND, the lowest bit.
+
+mod continuing;
+mod rows;
+mod search;
+
+use sluice_abi::{Counted, Entry, EntryAction, entry_flags, features};
+
+use crate::constants::{enabled, mask, words};
+use crate::count::count;
+use crate::maps::{ENTRIES, SLOTS};
+use crate::packet::Packet;
+use rows::Rows;
+
+pub use search::opaque;
+
+const PASS: u64 = 1;
+const DROP: u64 = 2;
+const NOBODY: u64 = u16::MAX as u64;
+
+/// Returns verdict, deciding entry and first audited entry; see [`drops`], [`decided_by`], [`audited`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn classify(packet: *mut Packet) -> u64 {
+    // SAFETY: the caller's packet, or null in the verifier's eyes.
+    let Some(packet) = (unsafe { packet.as_ref() }) else { return nothing() };
+    // Older kernels verify this function whether it is called or not.
+    if !enabled(features::ENTRIES) {
+        return nothing();
+    }
+    let Some(rows) = Rows::of(packet) else { return nothing() };
+    if enabled(features::CONTINUING) {
+        return continuing::decide(packet, rows);
+    }
+    match first(&rows) {
+        Some(index) => decide(packet, index),
+        None => nothing(),
+    }
+}
+
+#[inline(always)]
+pub fn drops(decision: u64) -> bool {
+    decision & 0xffff == DROP
+}
+
+/// Entry that decided, or `u16::MAX`.
+#[inline(always)]
+pub fn decided_by(decision: u64) -> u16 {
+    (decision >> 16) as u16
+}
+
+/// First audited entry that would have dropped, or `u16::MAX`.
+#[inline(always)]
+pub fn audited(decision: u64) -> u16 {
+    (decision >> 32) as u16
+}
+
+#[inline(always)]
+fn nothing() -> u64 {
+    NOBODY << 16 | NOBODY << 32
+}
+
+#[inline(always)]
+fn decision(verdict: u64, entry: u32, audited: u64) -> u64 {
+    verdict | (entry as u64) << 16 | audited << 32
+}
+
+/// The first entry that all rows have.
+#[inline(always)]
+fn first(rows: &Rows) -> Option<u32> {
+    let words = words();
+    let mut word = 0;
+    while word < words {
+        let bits = rows.and(word, mask(word));
+        if bits != 0 {
+            return Some(word * 64 + lowest(bits));
+        }
+        word += 1;
+    }
+    None
+}
+
+/// Where no entry continues, the first match decides.
+#[inline(always)]
+fn decide(packet: &Packet, index: u32) -> u64 {
+    let Some(entry) = ENTRIES.get(index) else { return nothing() };
+    let (verdict, counted) = match effective(packet, entry) {
+        EntryAction::Drop => (DROP, Counted::Drop),
+        _ => (PASS, Counted::Pass),
+    };
+    count_entry(packet, index, counted);
+    decision(verdict, index, NOBODY)
+}
+
+#[inline(always)]
+fn effective(packet: &Packet, entry: &Entry) -> EntryAction {
+    if entry.action == EntryAction::Drop as u8
+        || (entry.flags & entry_flags::DROP_LATER != 0 && packet.is_later())
+    {
+        EntryAction::Drop
+    } else if entry.action == EntryAction::Pass as u8 {
+        EntryAction::Pass
+    } else {
+        EntryAction::Next
+    }
+}
+
+#[inline(always)]
+fn count_entry(packet: &Packet, index: u32, counted: Counted) {
+    if let Some(slot) = SLOTS.get(index) {
+        count(packet, *slot, counted);
+    }
+}
+
+/// Index of the lowest set bit, without a branch: the number of ones below it.
+#[inline(always)]
+fn lowest(bits: u64) -> u32 {
+    let below = !bits & bits.wrapping_sub(1);
+    let pairs = below - (below >> 1 & 0x5555_5555_5555_5555);
+    let nibbles = (pairs & 0x3333_3333_3333_3333) + (pairs >> 2 & 0x3333_3333_3333_3333);
+    let bytes = (nibbles + (nibbles >> 4)) & 0x0f0f_0f0f_0f0f_0f0f;
+    (bytes.wrapping_mul(0x0101_0101_0101_0101) >> 56) as u32 & 63
+}

@@ -1,0 +1,106 @@
+//! The row of each dimension that the plan uses.
+
+use sluice_abi::{ABSENT, Row, dimension, dimension::*, features, kind};
+
+use super::search::{search32, search128};
+use crate::constants::{dimension as constants, enabled};
+use crate::maps::{DIRECT, DPORT, DST4, DST6, ICMP as ICMP_BOUNDS, ROWS, SPORT, SRC4, SRC6};
+use crate::packet::{Packet, SPECIAL};
+
+/// Dimensions that one packet is looked up in: an address has one family.
+const MOST: usize = dimension::COUNT - 2;
+
+#[repr(C)]
+pub struct Rows {
+    rows: [*const Row; MOST],
+    used: usize,
+}
+
+impl Rows {
+    /// `None` if a table points nowhere.
+    #[inline(always)]
+    pub fn of(packet: &Packet) -> Option<Rows> {
+        let mut rows = Rows { rows: [core::ptr::null(); MOST], used: 0 };
+        if used::<KIND>() {
+            let kind = (packet.family * 5 + packet.fragment) * 2 + packet.malformed;
+            rows.add(*DIRECT.get(DIRECT_KIND + kind)?)?;
+        }
+        if used::<PROTOCOL>() {
+            rows.add(*DIRECT.get(DIRECT_PROTOCOL + packet.protocol)?)?;
+        }
+        if used::<SOURCE_V4>() {
+            rows.add(match packet.family {
+                kind::FAMILY_V4 => search32::<SOURCE_V4>(&SRC4, packet.source[1] as u32)?,
+                kind::FAMILY_V6 => search128::<SOURCE_V6>(&SRC6, packet.source)?,
+                _ => special::<SOURCE_V4>(ABSENT),
+            })?;
+        }
+        if used::<DESTINATION_V4>() {
+            rows.add(match packet.family {
+                kind::FAMILY_V4 => search32::<DESTINATION_V4>(&DST4, packet.destination[1] as u32)?,
+                kind::FAMILY_V6 => search128::<DESTINATION_V6>(&DST6, packet.destination)?,
+                _ => special::<DESTINATION_V4>(ABSENT),
+            })?;
+        }
+        if used::<SOURCE_PORT>() {
+            rows.add(match packet.source_port {
+                field if field & SPECIAL != 0 => special::<SOURCE_PORT>(field & 1),
+                port => search32::<SOURCE_PORT>(&SPORT, port)?,
+            })?;
+        }
+        if used::<DESTINATION_PORT>() {
+            rows.add(match packet.destination_port {
+                field if field & SPECIAL != 0 => special::<DESTINATION_PORT>(field & 1),
+                port => search32::<DESTINATION_PORT>(&DPORT, port)?,
+            })?;
+        }
+        if used::<TCP_FLAGS>() {
+            rows.add(match packet.tcp_flags {
+                field if field & SPECIAL != 0 => special::<TCP_FLAGS>(field & 1),
+                flags => *DIRECT.get(DIRECT_TCP_FLAGS + flags)?,
+            })?;
+        }
+        if used::<ICMP>() {
+            rows.add(match packet.icmp {
+                field if field & SPECIAL != 0 => special::<ICMP>(field & 1),
+                icmp => search32::<ICMP>(&ICMP_BOUNDS, icmp)?,
+            })?;
+        }
+        Some(rows)
+    }
+
+    #[inline(always)]
+    fn add(&mut self, index: u32) -> Option<()> {
+        let row = ROWS.get(index)?;
+        // SAFETY: at most `MOST` dimensions are looked up.
+        unsafe { *(&raw mut self.rows).cast::<*const Row>().add(self.used) = row };
+        self.used += 1;
+        Some(())
+    }
+
+    /// The AND of one word of all rows and of `bits`. `word` is below `WORDS`.
+    #[inline(always)]
+    pub fn and(&self, word: u32, bits: u64) -> u64 {
+        let mut bits = bits;
+        let mut index = 0;
+        while index < self.used {
+            // SAFETY: the first `used` rows are set, and the word is within the row.
+            bits &= unsafe {
+                let row = *(&raw const self.rows).cast::<*const Row>().add(index);
+                *row.cast::<u64>().add(word as usize)
+            };
+            index += 1;
+        }
+        bits
+    }
+}
+
+#[inline(always)]
+fn used<const DIMENSION: usize>() -> bool {
+    enabled(features::dimension(DIMENSION))
+}
+
+#[inline(always)]
+fn special<const DIMENSION: usize>(offset: u32) -> u32 {
+    constants::<DIMENSION>().special + offset
+}

@@ -1,0 +1,62 @@
+//! Binary search of the interval that a value lies in.
+//!
+//! Without branches on the data: the verifier would follow both sides of each of them, 2^17 ways for the largest
+//! table, and the processor would guess every second one wrong. The number of steps is a constant of the plan.
+
+use core::arch::asm;
+
+use aya_ebpf::btf_maps::Array;
+use sluice_abi::{Bound32, Bound128};
+
+use crate::constants::dimension;
+
+/// The row of the last interval that starts at or below `value`.
+#[inline(always)]
+pub fn search32<const DIMENSION: usize>(table: &Array<Bound32, 1>, value: u32) -> Option<u32> {
+    let mut low = 0;
+    let mut length = dimension::<DIMENSION>().intervals;
+    while length > 1 {
+        let half = length >> 1;
+        let bound = table.get(low + half)?;
+        low += half & starts_at_or_below(bound.start as u64, value as u64);
+        length -= half;
+    }
+    Some(table.get(low)?.row)
+}
+
+/// As [`search32`], for the halves of an IPv6 address.
+#[inline(always)]
+pub fn search128<const DIMENSION: usize>(table: &Array<Bound128, 1>, [high, low]: [u64; 2]) -> Option<u32> {
+    let mut first = 0;
+    let mut length = dimension::<DIMENSION>().intervals;
+    while length > 1 {
+        let half = length >> 1;
+        let bound = table.get(first + half)?;
+        let below = borrow(low, bound.low, 0);
+        first += half & (borrow(high, bound.high, below) as u32).wrapping_sub(1);
+        length -= half;
+    }
+    Some(table.get(first)?.row)
+}
+
+/// All ones if so, else zero; both are below 2^63.
+#[inline(always)]
+fn starts_at_or_below(start: u64, value: u64) -> u32 {
+    ((opaque(value.wrapping_sub(start)) >> 63) as u32).wrapping_sub(1)
+}
+
+/// 1 if `one - other - carried` is below zero (Hacker's Delight, 2-13).
+#[inline(always)]
+fn borrow(one: u64, other: u64, carried: u64) -> u64 {
+    let difference = opaque(one.wrapping_sub(other).wrapping_sub(carried));
+    ((!one & other) | ((!one | other) & difference)) >> 63
+}
+
+/// Hides where a number comes from, or the compiler makes the arithmetic a branch again.
+#[inline(always)]
+pub fn opaque(number: u64) -> u64 {
+    let mut number = number;
+    // SAFETY: no instruction.
+    unsafe { asm!("/* {0} */", inout(reg) number, options(pure, nomem, nostack, preserves_flags)) };
+    number
+}

@@ -1,0 +1,83 @@
+//! Access to the constants that the loader sets. Each read is volatile, or the compiler would fold the placeholder in;
+//! to the verifier the values are known, so it removes the code behind a test that fails.
+
+use core::ptr::read_volatile;
+
+use sluice_abi::{BALANCER_WORDS, Config, Dimension, FailsafePort, MAX_FAILSAFE_PORTS, WORDS, dimension};
+
+use crate::maps::CONFIG;
+
+/// Where the constants lie, hidden from the compiler.
+#[inline(always)]
+fn config() -> *const Config {
+    (&raw const CONFIG).cast()
+}
+
+#[inline(always)]
+pub fn enabled(feature: u32) -> bool {
+    // SAFETY: `CONFIG` holds a `Config`.
+    (unsafe { read_volatile(&raw const (*config()).features) }) & feature != 0
+}
+
+#[inline(always)]
+pub fn words() -> u32 {
+    // SAFETY: as above.
+    unsafe { read_volatile(&raw const (*config()).words) }
+}
+
+#[inline(always)]
+pub fn dimension<const INDEX: usize>() -> Dimension {
+    const { assert!(INDEX < dimension::COUNT) };
+    // SAFETY: the index is within the array.
+    unsafe { read_volatile((&raw const (*config()).dimensions).cast::<Dimension>().add(INDEX)) }
+}
+
+/// Entries of this interface; all zero behind the last word.
+#[inline(always)]
+pub fn mask(word: u32) -> u64 {
+    if word as usize >= WORDS {
+        return 0;
+    }
+    // SAFETY: the index is within the array.
+    unsafe { read_volatile((&raw const (*config()).mask).cast::<u64>().add(word as usize)) }
+}
+
+/// Whether a balancer of the plan balances on this interface.
+#[inline(always)]
+pub fn balances(balancer: u32) -> bool {
+    let word = balancer as usize / 64;
+    if word >= BALANCER_WORDS {
+        return false;
+    }
+    // SAFETY: the index is within the array.
+    let bits = unsafe { read_volatile((&raw const (*config()).balancers).cast::<u64>().add(word)) };
+    bits >> (balancer % 64) & 1 != 0
+}
+
+#[inline(always)]
+pub fn failsafe_port(index: usize) -> FailsafePort {
+    if index >= MAX_FAILSAFE_PORTS {
+        return FailsafePort { port: 0, protocol: 0, reserved: 0 };
+    }
+    // SAFETY: the index is within the array.
+    unsafe { read_volatile((&raw const (*config()).failsafe_ports).cast::<FailsafePort>().add(index)) }
+}
+
+/// Packets per second and burst.
+#[inline(always)]
+pub fn failsafe_rate() -> (u32, u32) {
+    // SAFETY: `CONFIG` holds a `Config`.
+    unsafe {
+        (
+            read_volatile(&raw const (*config()).failsafe_rate),
+            read_volatile(&raw const (*config()).failsafe_burst),
+        )
+    }
+}
+
+/// First counter of test runs.
+#[inline(always)]
+pub fn staged_counters() -> u32 {
+    // SAFETY: `CONFIG` holds a `Config`.
+    unsafe { read_volatile(&raw const (*config()).staged_counters) }
+}

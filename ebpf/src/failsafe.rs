@@ -1,0 +1,154 @@
+//! Traffic that no rule can cut: what keeps the network and the node's management alive.
+
+mod rate;
+
+use aya_ebpf::bindings::xdp_md;
+use sluice_abi::{ControlPeer, MAX_FAILSAFE_PORTS, NodeAddress, Stat, features, kind};
+
+use crate::constants::{enabled, failsafe_port};
+use crate::count::count_stat;
+use crate::frame::Frame;
+use crate::maps::{NODE_ADDRS, PEERS};
+use crate::packet::{Packet, SPECIAL, address, ether_type, protocol};
+
+const ACK: u32 = 0x10;
+const BFD: u32 = 3784;
+/// `01:80:c2:00:00:0x`, the bridge group addresses, without their last four bits.
+const BRIDGES: u64 = 0x0180_c200_0000;
+
+/// Whether the packet passes at once.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn failsafe(context: *mut xdp_md, packet: *mut Packet) -> u32 {
+    // SAFETY: the caller's packet, or null in the verifier's eyes.
+    let Some(packet) = (unsafe { packet.as_ref() }) else { return 0 };
+    // Older kernels verify this function whether it is called or not.
+    if !enabled(features::FAILSAFE) || packet.malformed != 0 || packet.is_later() {
+        return 0;
+    }
+    let passes = match packet.ether_type {
+        ether_type::ARP | ether_type::SLOW | ether_type::LLDP => true,
+        ether_type::IPV4 | ether_type::IPV6 => is_kept(packet),
+        length if length < ether_type::FIRST => is_to_bridges(Frame::new(context)),
+        _ => false,
+    };
+    passes as u32
+}
+
+#[inline(always)]
+fn is_to_bridges(frame: Frame) -> bool {
+    let destination = frame.read::<u64>(0).map_or(0, |bytes| u64::from_be(bytes) >> 16);
+    destination & !0xf == BRIDGES
+}
+
+#[inline(always)]
+fn is_kept(packet: &Packet) -> bool {
+    match packet.protocol {
+        protocol::TCP | protocol::UDP if packet.destination_port & SPECIAL != 0 => false,
+        protocol::TCP => is_for_node(packet),
+        protocol::UDP => is_dhcp(packet) || is_bfd(packet) || is_for_node(packet),
+        protocol::ICMPV6 => is_neighbour_discovery(packet),
+        protocol::IGMP => packet.family == kind::FAMILY_V4 && packet.hop_limit == 1,
+        protocol::VRRP => packet.hop_limit == 255,
+        protocol::OSPF => packet.hop_limit == 1 && is_to_ospf_routers(packet),
+        _ => false,
+    }
+}
+
+/// Neighbour and router discovery come from the link itself (hop limit 255, RFC 4861); so does multicast listener
+/// discovery (hop limit 1, RFC 3810).
+#[inline(always)]
+fn is_neighbour_discovery(packet: &Packet) -> bool {
+    if packet.icmp & SPECIAL != 0 {
+        return false;
+    }
+    match packet.icmp >> 8 & 0xff {
+        133..=137 => packet.hop_limit == 255,
+        130..=132 | 143 => packet.hop_limit == 1,
+        _ => false,
+    }
+}
+
+#[inline(always)]
+fn is_dhcp(packet: &Packet) -> bool {
+    let (server, client) = if packet.family == kind::FAMILY_V4 { (67, 68) } else { (547, 546) };
+    let ports = (packet.source_port, packet.destination_port);
+    ports == (server, client) || ports == (client, server)
+}
+
+#[inline(always)]
+fn is_bfd(packet: &Packet) -> bool {
+    packet.destination_port == BFD && packet.hop_limit == 255
+}
+
+/// 224.0.0.5, 224.0.0.6, ff02::5, ff02::6.
+#[inline(always)]
+fn is_to_ospf_routers(packet: &Packet) -> bool {
+    let [high, low] = packet.destination;
+    let group = match high {
+        0 => low.wrapping_sub(0xffff_e000_0000),
+        0xff02_0000_0000_0000 => low,
+        _ => 0,
+    };
+    group == 5 || group == 6
+}
+
+/// To an address of this node that is no VIP: replies to its own control connections, and the ports that stay
+/// reachable.
+#[inline(always)]
+fn is_for_node(packet: &Packet) -> bool {
+    let kept = is_kept_port(packet);
+    let reply = packet.protocol == protocol::TCP && packet.tcp_flags & ACK != 0;
+    if (!kept && !reply) || !is_to_node(packet) {
+        return false;
+    }
+    if reply && is_from_peer(packet) {
+        return true;
+    }
+    if !kept {
+        return false;
+    }
+    let within = rate::take(packet);
+    if !within {
+        count_stat(packet, Stat::FailsafeLimited);
+    }
+    within
+}
+
+/// Without branches: eight ports would be up to 2^8 ways to the verifier.
+#[inline(always)]
+fn is_kept_port(packet: &Packet) -> bool {
+    let wanted = packet.destination_port | packet.protocol << 16;
+    let mut differs = u32::MAX as u64;
+    for index in 0..MAX_FAILSAFE_PORTS {
+        let port = failsafe_port(index);
+        if port.port == 0 {
+            break;
+        }
+        let difference = (port.port as u32 | (port.protocol as u32) << 16) ^ wanted;
+        differs = smaller(differs, difference as u64);
+    }
+    differs == 0
+}
+
+/// The smaller of two numbers below 2^32.
+#[inline(always)]
+fn smaller(one: u64, other: u64) -> u64 {
+    let difference = crate::classify::opaque(one.wrapping_sub(other));
+    other.wrapping_add(difference & (difference as i64 >> 63) as u64)
+}
+
+#[inline(always)]
+fn is_to_node(packet: &Packet) -> bool {
+    let key = NodeAddress { address: address(packet.destination) };
+    // SAFETY: the value is not looked at.
+    unsafe { NODE_ADDRS.get(&key) }.is_some()
+}
+
+#[inline(always)]
+fn is_from_peer(packet: &Packet) -> bool {
+    let key =
+        ControlPeer { address: address(packet.source), port: packet.source_port as u16, reserved: [0; 2] };
+    // SAFETY: the value is not looked at.
+    unsafe { PEERS.get(&key) }.is_some()
+}

@@ -1,0 +1,127 @@
+//! What the parser leaves for the other stages.
+
+use aya_ebpf::bindings::xdp_md;
+use sluice_abi::{ABSENT, Address, LATER};
+
+/// Set in a field that has no value; the low bits are then the offset of its special row.
+pub const SPECIAL: u32 = 1 << 31;
+/// The packet has no such field.
+pub const FIELD_ABSENT: u32 = SPECIAL | ABSENT;
+/// The field is in the first fragment, and this is a later one.
+pub const FIELD_LATER: u32 = SPECIAL | LATER;
+/// Protocol of a packet whose upper layer cannot be known.
+pub const UNKNOWN_PROTOCOL: u32 = 256;
+
+pub mod ether_type {
+    pub const IPV4: u32 = 0x0800;
+    pub const ARP: u32 = 0x0806;
+    pub const IPV6: u32 = 0x86dd;
+    pub const SLOW: u32 = 0x8809;
+    pub const LLDP: u32 = 0x88cc;
+    /// Below it, the field is a length (IEEE 802.3).
+    pub const FIRST: u32 = 0x0600;
+}
+
+/// IANA, Assigned Internet Protocol Numbers.
+pub mod protocol {
+    pub const ICMP: u32 = 1;
+    pub const IGMP: u32 = 2;
+    pub const IPIP: u32 = 4;
+    pub const TCP: u32 = 6;
+    pub const UDP: u32 = 17;
+    pub const DCCP: u32 = 33;
+    pub const IPV6: u32 = 41;
+    pub const ICMPV6: u32 = 58;
+    pub const OSPF: u32 = 89;
+    pub const VRRP: u32 = 112;
+    pub const SCTP: u32 = 132;
+    pub const UDP_LITE: u32 = 136;
+}
+
+/// Without padding: older kernels refuse to pass uninitialised bytes to a function.
+#[repr(C)]
+pub struct Packet {
+    /// High and low half in host order; IPv4 as `::ffff:a.b.c.d`.
+    pub source: [u64; 2],
+    pub destination: [u64; 2],
+    /// Frame length.
+    pub length: u32,
+    /// Behind the VLAN tags; 0 where the frame ends before it.
+    pub ether_type: u32,
+    /// One of `kind::FAMILY_*`.
+    pub family: u32,
+    /// One of `kind::WHOLE` to `kind::LATER_TINY`.
+    pub fragment: u32,
+    pub malformed: u32,
+    /// TTL or hop limit.
+    pub hop_limit: u32,
+    /// Upper-layer protocol or [`UNKNOWN_PROTOCOL`].
+    pub protocol: u32,
+    /// A value, [`FIELD_ABSENT`] or [`FIELD_LATER`]; so are the next three.
+    pub source_port: u32,
+    pub destination_port: u32,
+    pub tcp_flags: u32,
+    /// `type << 8 | code`, plus 0x1_0000 for ICMPv6.
+    pub icmp: u32,
+    /// Offset of the IP header.
+    pub network: u32,
+    /// Offset of what the IP header carries, 0 if it cannot be read.
+    pub transport: u32,
+    /// Where the IP packet ends.
+    pub end: u32,
+    pub ingress: u32,
+    /// A test run: counts apart, leaves a trace.
+    pub staged: u32,
+    /// It came out of a tunnel.
+    pub decapsulated: u32,
+    pub reserved: u32,
+}
+
+impl Packet {
+    #[inline(always)]
+    pub fn new(context: *mut xdp_md) -> Packet {
+        // SAFETY: the context is the one that the kernel gave.
+        let ingress = unsafe { (*context).ingress_ifindex };
+        Packet {
+            source: [0; 2],
+            destination: [0; 2],
+            length: 0,
+            ether_type: 0,
+            family: 0,
+            fragment: 0,
+            malformed: 0,
+            hop_limit: 0,
+            protocol: UNKNOWN_PROTOCOL,
+            source_port: FIELD_ABSENT,
+            destination_port: FIELD_ABSENT,
+            tcp_flags: FIELD_ABSENT,
+            icmp: FIELD_ABSENT,
+            network: 0,
+            transport: 0,
+            end: 0,
+            ingress,
+            // Interface 1 is the loopback, which nothing is ever attached to.
+            staged: (ingress == 1) as u32,
+            decapsulated: 0,
+            reserved: 0,
+        }
+    }
+
+    #[inline(always)]
+    pub fn is_later(&self) -> bool {
+        self.fragment >= sluice_abi::kind::LATER
+    }
+}
+
+/// An address in the form of the maps' keys.
+#[inline(always)]
+pub fn address([high, low]: [u64; 2]) -> Address {
+    // SAFETY: 16 plain bytes both.
+    unsafe { core::mem::transmute([high.to_be(), low.to_be()]) }
+}
+
+/// An IPv4 address (host order) as halves of its IPv6-mapped form.
+#[inline(always)]
+pub fn mapped(address: u32) -> [u64; 2] {
+    [0, 0xffff_0000_0000 | address as u64]
+}

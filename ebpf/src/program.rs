@@ -1,0 +1,78 @@
+//! The entry program: calls the stages in order and leaves a trace of test runs.
+
+use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
+use aya_ebpf::bindings::xdp_md;
+use aya_ebpf::macros::xdp;
+use aya_ebpf::programs::XdpContext;
+use sluice_abi::{Stage, Stat, features};
+
+use crate::balance::{self, balance};
+use crate::classify::{self, classify};
+use crate::constants::enabled;
+use crate::count::count_stat;
+use crate::decap::decapsulate;
+use crate::failsafe::failsafe;
+use crate::packet::Packet;
+use crate::parse::parse;
+use crate::trace::Outcome;
+
+#[xdp(frags)]
+pub fn sluice_xdp(context: XdpContext) -> u32 {
+    let context = context.ctx;
+    let mut packet = Packet::new(context);
+    read(context, &mut packet);
+    let outcome = judge(context, &mut packet);
+    if packet.staged != 0 {
+        outcome.trace(&packet);
+    }
+    outcome.verdict
+}
+
+#[inline(always)]
+fn read(context: *mut xdp_md, packet: &mut Packet) {
+    parse(context, packet);
+    if enabled(features::DECAP) && decapsulate(context, packet) != 0 {
+        *packet = Packet::new(context);
+        packet.decapsulated = 1;
+        parse(context, packet);
+    }
+    count_stat(packet, Stat::Packets);
+    if packet.malformed != 0 {
+        count_stat(packet, Stat::Malformed);
+    }
+}
+
+#[inline(always)]
+fn judge(context: *mut xdp_md, packet: &mut Packet) -> Outcome {
+    if enabled(features::FAILSAFE) && failsafe(context, packet) != 0 {
+        count_stat(packet, Stat::FailsafePassed);
+        return Outcome::of(XDP_PASS, Stage::Failsafe);
+    }
+    let mut outcome = Outcome::of(XDP_PASS, Stage::None);
+    if enabled(features::ENTRIES) {
+        let decision = classify(packet);
+        outcome = outcome.by_filters(decision);
+        if classify::drops(decision) {
+            outcome.verdict = XDP_DROP;
+            return outcome;
+        }
+    }
+    // What came out of a tunnel has been balanced already.
+    if enabled(features::BALANCER) && packet.decapsulated == 0 {
+        let choice = balance(context, packet);
+        if balance::is_for_vip(choice) {
+            outcome = outcome.by_balancer(choice);
+        }
+    }
+    outcome
+}
+
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo) -> ! {
+    // Never linked: the verifier refuses a program that could get here.
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,51 @@
+//! What came of a packet, and its trace for test runs.
+
+use sluice_abi::{NO_TARGET, Stage, Trace};
+
+use crate::maps::TRACE;
+use crate::packet::Packet;
+use crate::{balance, classify};
+
+pub struct Outcome {
+    pub verdict: u32,
+    stage: Stage,
+    entry: u16,
+    audited: u16,
+    target: u32,
+}
+
+impl Outcome {
+    #[inline(always)]
+    pub fn of(verdict: u32, stage: Stage) -> Outcome {
+        Outcome { verdict, stage, entry: u16::MAX, audited: u16::MAX, target: NO_TARGET }
+    }
+
+    #[inline(always)]
+    pub fn by_filters(self, decision: u64) -> Outcome {
+        let entry = classify::decided_by(decision);
+        let stage = if entry == u16::MAX { self.stage } else { Stage::Filter };
+        Outcome { entry, audited: classify::audited(decision), stage, ..self }
+    }
+
+    #[inline(always)]
+    pub fn by_balancer(self, choice: u64) -> Outcome {
+        let (verdict, target) = (balance::verdict(choice), balance::target(choice));
+        Outcome { verdict, target, stage: Stage::Balancer, ..self }
+    }
+
+    #[inline(always)]
+    pub fn trace(&self, packet: &Packet) {
+        let Some(trace) = TRACE.get_ptr_mut(0) else { return };
+        // SAFETY: the one element of the map; test runs of one load are not run at the same time.
+        unsafe {
+            *trace = Trace {
+                stage: self.stage as u8,
+                malformed: packet.malformed as u8,
+                entry: self.entry,
+                audited: self.audited,
+                reserved: 0,
+                target: self.target,
+            }
+        };
+    }
+}
