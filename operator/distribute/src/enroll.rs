@@ -59,7 +59,8 @@ impl Enroller {
 #[tonic::async_trait]
 impl Enrollment for Enroller {
     async fn enroll(&self, request: Request<EnrollRequest>) -> Result<Response<EnrollResponse>, Status> {
-        let _permit = self.admission.try_acquire().map_err(|_| Status::resource_exhausted("many nodes join now"))?;
+        let _permit =
+            self.admission.try_acquire().map_err(|_| Status::resource_exhausted("many nodes join now"))?;
         let node = self.name(&request).await.inspect_err(|status| {
             let claimed = sluice_pki::node_claimed_by(&request.get_ref().token).unwrap_or("?");
             tracing::warn!(claimed, peer = ?request.remote_addr(), reason = status.message(), "enrollment refused");

@@ -19,6 +19,9 @@ pub enum AgentEventKind {
     Report(Box<Report>),
     /// Refused: it enforces what this store never agreed on. The volume was lost or replaced by an older copy; after
     /// a look at why, `recover` with the highest incarnation seen here moves our epochs above it.
-    Ahead { epoch: Epoch, cluster_id: String },
+    Ahead {
+        epoch: Epoch,
+        cluster_id: String,
+    },
     Disconnected,
 }

@@ -9,7 +9,12 @@ pub struct Ahead(pub Epoch);
 
 /// Within one incarnation only epochs of one store can be compared; a new incarnation is above all earlier ones,
 /// whichever store they come from.
-pub fn check(enforced: Option<Epoch>, enforced_of: &str, ours: Epoch, our_cluster: &str) -> Result<(), Ahead> {
+pub fn check(
+    enforced: Option<Epoch>,
+    enforced_of: &str,
+    ours: Epoch,
+    our_cluster: &str,
+) -> Result<(), Ahead> {
     let Some(epoch) = enforced else { return Ok(()) };
     let same_store = enforced_of.is_empty() || enforced_of == our_cluster;
     let follows = epoch.incarnation < ours.incarnation || (same_store && epoch <= ours);

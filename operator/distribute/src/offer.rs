@@ -50,7 +50,8 @@ impl Offer {
         }
         let (_, plan) = state.plan_of(&self.node)?;
         let fleet = fleet_hash([(PLAN, plan.hash)]);
-        let resource = || Resource { key: PLAN.into(), hash: plan.hash.0.to_vec(), bytes: plan.bytes.clone() };
+        let resource =
+            || Resource { key: PLAN.into(), hash: plan.hash.0.to_vec(), bytes: plan.bytes.clone() };
         self.nonce += 1;
         self.sent = Some(state.epoch);
         self.in_flight = Some(InFlight { nonce: self.nonce, plan: plan.hash, fleet });
@@ -75,7 +76,9 @@ impl Offer {
                 self.enforced = (hash == Some(current.plan)).then_some(current.fleet);
             }
             Some((VerdictStage::Rejected | VerdictStage::RolledBack, _)) => {}
-            Some((VerdictStage::Accepted | VerdictStage::Unspecified, _)) | None => self.in_flight = Some(current),
+            Some((VerdictStage::Accepted | VerdictStage::Unspecified, _)) | None => {
+                self.in_flight = Some(current)
+            }
         }
     }
 }

@@ -55,7 +55,8 @@ impl Distributor {
             .http2_keepalive_timeout(Some(KEEPALIVE))
             .max_concurrent_streams(64);
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let served = server.add_routes(routes).serve_with_incoming_shutdown(incoming, drain.clone().cancelled_owned());
+        let served =
+            server.add_routes(routes).serve_with_incoming_shutdown(incoming, drain.clone().cancelled_owned());
         tokio::select! {
             served = served => served.map_err(ServeError::Listener),
             () = async { drain.cancelled().await; sleep(patience).await } => Ok(()),

@@ -31,13 +31,20 @@ pub struct Service(pub Arc<Shared>);
 impl Distribution for Service {
     type SyncStream = ReceiverStream<Result<ServerMessage, Status>>;
 
-    async fn sync(&self, request: Request<Streaming<AgentMessage>>) -> Result<Response<Self::SyncStream>, Status> {
+    async fn sync(
+        &self,
+        request: Request<Streaming<AgentMessage>>,
+    ) -> Result<Response<Self::SyncStream>, Status> {
         let node = match Peer::of(&request) {
             Ok(Some(Peer::Node(node))) => node,
             Ok(Some(Peer::Admin(name))) => {
-                return Err(Status::permission_denied(format!("{name:?} is an administrator, streams are for nodes")));
+                return Err(Status::permission_denied(format!(
+                    "{name:?} is an administrator, streams are for nodes"
+                )));
             }
-            Ok(None) => return Err(Status::unauthenticated("no client certificate: enroll with a join token first")),
+            Ok(None) => {
+                return Err(Status::unauthenticated("no client certificate: enroll with a join token first"));
+            }
             Err(error) => return Err(Status::unauthenticated(error.to_string())),
         };
         // One: whoever reads slowly holds up itself, and only the newest state is made into a message.

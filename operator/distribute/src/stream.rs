@@ -26,7 +26,12 @@ enum End {
     Refused(Status),
 }
 
-pub async fn run(shared: Arc<Shared>, node: String, mut incoming: Streaming<AgentMessage>, outgoing: Outgoing) {
+pub async fn run(
+    shared: Arc<Shared>,
+    node: String,
+    mut incoming: Streaming<AgentMessage>,
+    outgoing: Outgoing,
+) {
     let end = match serve(&shared, &node, &mut incoming, &outgoing).await {
         Ok(never) => match never {},
         Err(end) => end,
@@ -68,8 +73,8 @@ async fn serve(
         tell(AgentEventKind::Ahead { epoch, cluster_id: hello.cluster_id.clone() }).await?;
         return Err(End::Refused(Status::failed_precondition(format!(
             "the node enforces epoch {epoch} of cluster {:?}, this store is at {ours} of {:?}: its volume was lost or \
-             is an old copy; run `kubectl sluice recover`",
-            hello.cluster_id, shared.cluster_id
+             is an old copy; run `sluice-operator recover --seen-incarnation {}`",
+            hello.cluster_id, shared.cluster_id, epoch.incarnation
         ))));
     }
     let offer = Offer::new(node.to_owned(), shared.cluster_id.clone(), &hello.fleet_hash);

@@ -1,4 +1,5 @@
 //! The port with real clients over mutual TLS.
+#![allow(clippy::unwrap_used, reason = "a helper's panic is the test's failure")]
 
 #[path = "streams/agent.rs"]
 mod agent;
@@ -42,7 +43,8 @@ async fn two_agents_get_each_state_once() {
         told.push((event.node, matches!(event.kind, AgentEventKind::Verdicts(_))));
     }
     for node in ["edge-1", "edge-2"] {
-        let of_node: Vec<bool> = told.iter().filter(|(name, _)| name == node).map(|(_, verdict)| *verdict).collect();
+        let of_node: Vec<bool> =
+            told.iter().filter(|(name, _)| name == node).map(|(_, verdict)| *verdict).collect();
         assert_eq!(of_node, [false, true, true], "{node}: connected, then a verdict per update");
     }
     operator.stop().await;
@@ -88,7 +90,10 @@ async fn a_stream_speaks_for_the_node_of_its_certificate_only() {
     let mut other = Stream::open(&operator, Some(&identity), hello("edge-2")).await.unwrap();
     let refused = other.refusal().await;
     assert_eq!(refused.code(), Code::PermissionDenied);
-    assert!(refused.message().contains("\"edge-1\"") && refused.message().contains("\"edge-2\""), "{refused}");
+    assert!(
+        refused.message().contains("\"edge-1\"") && refused.message().contains("\"edge-2\""),
+        "{refused}"
+    );
 
     let none = Stream::open(&operator, None, hello("edge-1")).await.err().unwrap();
     assert_eq!(none.code(), Code::Unauthenticated);
@@ -147,7 +152,11 @@ async fn a_node_that_the_state_does_not_name_waits_and_keeps_what_it_has() {
     push.send_replace(unnamed(3));
     push.send_replace(state(4, "two"));
     let update = agent.update().await;
-    assert_eq!((brief(&update).as_str(), update.removed.len()), ("4 two", 0), "absence is no order to detach");
+    assert_eq!(
+        (brief(&update).as_str(), update.removed.len()),
+        ("4 two", 0),
+        "absence is no order to detach"
+    );
     operator.stop().await;
 }
 

@@ -72,7 +72,12 @@ impl Authority {
     }
 
     /// Signs the key of a DER request for `node`; everything else in the request is ignored.
-    pub fn sign_node(&self, request: &[u8], node: &NodeName, now: SystemTime) -> Result<NodeCertificate, PkiError> {
+    pub fn sign_node(
+        &self,
+        request: &[u8],
+        node: &NodeName,
+        now: SystemTime,
+    ) -> Result<NodeCertificate, PkiError> {
         let request = CertificateSigningRequestParams::from_der(&request.into()).map_err(refused)?;
         let params = client(now, Self::NODE_VALIDITY, node.as_str(), Peer::NODE);
         let leaf = params.signed_by(&request.public_key, &self.issuer).map_err(refused)?;
@@ -102,7 +107,9 @@ impl Authority {
     /// Whether a PEM certificate is this authority's and good for at least `margin` more.
     pub(crate) fn vouches_for(&self, certificate: &str, now: SystemTime, margin: Duration) -> bool {
         let Ok((_, pem)) = x509_parser::pem::parse_x509_pem(certificate.as_bytes()) else { return false };
-        let (Ok(leaf), Ok((_, own))) = (pem.parse_x509(), X509Certificate::from_der(&self.der)) else { return false };
+        let (Ok(leaf), Ok((_, own))) = (pem.parse_x509(), X509Certificate::from_der(&self.der)) else {
+            return false;
+        };
         let until = SystemTime::UNIX_EPOCH + seconds(leaf.validity().not_after.timestamp());
         leaf.verify_signature(Some(own.public_key())).is_ok() && now + margin < until
     }

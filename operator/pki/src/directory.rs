@@ -50,7 +50,9 @@ fn authority(dir: &Path, now: SystemTime) -> Result<Authority, PkiError> {
     match (files::read(&cert_path)?, files::read(&key_path)?) {
         (Some(certificate), Some(key)) => Authority::from_pem(&certificate, &key)
             .map_err(|error| PkiError::Damaged { path: cert_path, reason: error.to_string() }),
-        (Some(_), None) => Err(PkiError::Damaged { path: key_path, reason: "ca.crt is there, its key is not".into() }),
+        (Some(_), None) => {
+            Err(PkiError::Damaged { path: key_path, reason: "ca.crt is there, its key is not".into() })
+        }
         (None, _) => {
             let (authority, pair) = Authority::generate(now)?;
             files::write(&key_path, pair.key.as_bytes(), 0o600)?;
@@ -64,10 +66,9 @@ fn tokens(dir: &Path) -> Result<Tokens, PkiError> {
     let path = dir.join("token.key");
     if let Some(text) = files::read(&path)? {
         let key = hex::decode(text.trim()).ok().and_then(|key| key.try_into().ok());
-        return key.map(|key| Tokens::new(&key)).ok_or_else(|| PkiError::Damaged {
-            path,
-            reason: "not 64 hex digits".into(),
-        });
+        return key
+            .map(|key| Tokens::new(&key))
+            .ok_or_else(|| PkiError::Damaged { path, reason: "not 64 hex digits".into() });
     }
     let key: [u8; 32] = rand::random();
     files::write(&path, hex::encode(key).as_bytes(), 0o600)?;

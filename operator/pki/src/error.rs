@@ -4,9 +4,13 @@ use std::path::PathBuf;
 pub enum PkiError {
     #[error("{path}: {source}")]
     Io { path: PathBuf, source: std::io::Error },
-    #[error("{path}: {reason}; restore the file, or remove the whole pki directory to make a new authority (every agent must then join again)")]
+    #[error(
+        "{path}: {reason}; restore the file, or remove the whole pki directory to make a new authority (every agent must then join again)"
+    )]
     Damaged { path: PathBuf, reason: String },
-    #[error("node name {found:?}: write lower-case letters, digits, '-' and '.', at most 253, as in a DNS name")]
+    #[error(
+        "node name {found:?}: write lower-case letters, digits, '-' and '.', at most 253, as in a DNS name"
+    )]
     NodeName { found: String },
     #[error("server name {found:?} is neither a DNS name nor an IP address")]
     ServerName { found: String },
@@ -18,6 +22,8 @@ pub enum PkiError {
     KeyMismatch,
     #[error("the certificate has no identity of this fleet: {0}")]
     Peer(String),
-    #[error("the join token is not one of this operator's; print the node's with `sluice-operator token NODE`")]
+    #[error(
+        "the join token is not one of this operator's; print the node's with `sluice-operator token NODE`"
+    )]
     Token,
 }

@@ -42,7 +42,22 @@ mod tests {
             assert!(NodeName::parse(good).is_ok(), "{good}");
         }
         let long = "a".repeat(64);
-        for odd in ["", ".", "a.", ".a", "-a", "a-", "A", "a b", "a/b", "a\n", "a,O=sluice:admin", "ä", "a..b", &long] {
+        for odd in [
+            "",
+            ".",
+            "a.",
+            ".a",
+            "-a",
+            "a-",
+            "A",
+            "a b",
+            "a/b",
+            "a\n",
+            "a,O=sluice:admin",
+            "ä",
+            "a..b",
+            &long,
+        ] {
             assert!(matches!(NodeName::parse(odd), Err(PkiError::NodeName { .. })), "{odd:?}");
         }
     }

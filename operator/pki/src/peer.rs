@@ -27,14 +27,18 @@ impl Peer {
 
     pub fn from_der(certificate: &[u8]) -> Result<Peer, PkiError> {
         let unreadable = |reason: &str| PkiError::Peer(reason.to_owned());
-        let (_, leaf) = X509Certificate::from_der(certificate).map_err(|error| unreadable(&error.to_string()))?;
+        let (_, leaf) =
+            X509Certificate::from_der(certificate).map_err(|error| unreadable(&error.to_string()))?;
         let subject = leaf.subject();
-        let one = |mut values: Box<dyn Iterator<Item = &x509_parser::x509::AttributeTypeAndValue<'_>> + '_>| {
-            let value = values.next().and_then(|value| value.as_str().ok()).map(str::to_owned);
-            value.filter(|_| values.next().is_none())
-        };
-        let name = one(Box::new(subject.iter_common_name())).ok_or_else(|| unreadable("no single common name"))?;
-        let role = one(Box::new(subject.iter_organization())).ok_or_else(|| unreadable("no single organization"))?;
+        let one =
+            |mut values: Box<dyn Iterator<Item = &x509_parser::x509::AttributeTypeAndValue<'_>> + '_>| {
+                let value = values.next().and_then(|value| value.as_str().ok()).map(str::to_owned);
+                value.filter(|_| values.next().is_none())
+            };
+        let name =
+            one(Box::new(subject.iter_common_name())).ok_or_else(|| unreadable("no single common name"))?;
+        let role =
+            one(Box::new(subject.iter_organization())).ok_or_else(|| unreadable("no single organization"))?;
         match role.as_str() {
             Peer::NODE => Ok(Peer::Node(name)),
             Peer::ADMIN => Ok(Peer::Admin(name)),

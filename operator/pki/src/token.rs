@@ -58,7 +58,9 @@ mod tests {
         assert_eq!(tokens.check(&format!(" {token}\n")).unwrap(), node, "read from a file");
         let (_, tag) = token.rsplit_once('.').unwrap();
         let flipped = format!("edge.eu-1.{}{}", if tag.starts_with('0') { '1' } else { '0' }, &tag[1..]);
-        for forged in ["", "edge.eu-1", "edge.eu-1.", &format!("edge.eu-2.{tag}"), &token[..token.len() - 2], &flipped] {
+        for forged in
+            ["", "edge.eu-1", "edge.eu-1.", &format!("edge.eu-2.{tag}"), &token[..token.len() - 2], &flipped]
+        {
             assert!(matches!(tokens.check(forged), Err(PkiError::Token)), "{forged}");
         }
         assert!(Tokens::new(&[8; 32]).check(&token).is_err(), "another operator's key");

@@ -1,4 +1,5 @@
 //! The authority on a real directory.
+#![allow(clippy::unwrap_used, reason = "a helper's panic is the test's failure")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -21,10 +21,17 @@ pub enum Command {
         rings: Bytes,
     },
     /// Sets a value that has no epoch: health of backends, generations of directory-mode objects.
-    PutBlob { key: String, bytes: Bytes },
-    RemoveBlob { key: String },
+    PutBlob {
+        key: String,
+        bytes: Bytes,
+    },
+    RemoveBlob {
+        key: String,
+    },
     /// Moves every later epoch above those of a store that was lost.
-    Recover { seen_incarnation: u64 },
+    Recover {
+        seen_incarnation: u64,
+    },
 }
 
 impl Command {

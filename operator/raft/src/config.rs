@@ -1,9 +1,9 @@
 //! Types and timing that openraft runs with.
 
 use bytes::Bytes;
-use openraft::{BasicNode, Config, ConfigError, SnapshotPolicy};
+use openraft::{BasicNode, Config, SnapshotPolicy};
 
-use crate::{Applied, Command};
+use crate::{Applied, Command, OpenError};
 
 openraft::declare_raft_types!(
     pub TypeConfig:
@@ -26,7 +26,7 @@ pub type StorageError = openraft::StorageError<u64>;
 pub const LOG_BYTES: usize = 16 << 20;
 
 /// openraft's own defaults suit one room; these tolerate a busy disk and a slow link.
-pub fn config(cluster_id: &str) -> Result<Config, ConfigError> {
+pub fn config(cluster_id: &str) -> Result<Config, OpenError> {
     Config {
         cluster_name: cluster_id.to_owned(),
         heartbeat_interval: 400,
@@ -39,4 +39,5 @@ pub fn config(cluster_id: &str) -> Result<Config, ConfigError> {
         ..Config::default()
     }
     .validate()
+    .map_err(|error| OpenError::Start(error.to_string()))
 }

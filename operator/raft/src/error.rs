@@ -7,17 +7,19 @@ pub enum OpenError {
     Io { path: PathBuf, source: std::io::Error },
     #[error("{path}: in use by another operator; stop that one or give this one its own directory")]
     InUse { path: PathBuf },
-    #[error("{path}: cannot be read as a store: {reason}; restore it from a backup, or move it away and run `recover`")]
+    #[error(
+        "{path}: cannot be read as a store: {reason}; restore it from a backup, or move it away and run `recover`"
+    )]
     Damaged { path: PathBuf, reason: String },
     #[error(
         "{dir}: identity.json of cluster {cluster_id} is there, its log is not; \
          restore raft.redb from a backup, or run `recover`, which numbers a new store above the lost one"
     )]
     LogLost { dir: PathBuf, cluster_id: String },
-    #[error("{dir}: identity.json names {found}, the log belongs to {expected}; put back the file that belongs to it")]
+    #[error(
+        "{dir}: identity.json names {found}, the log belongs to {expected}; put back the file that belongs to it"
+    )]
     ForeignIdentity { dir: PathBuf, found: String, expected: String },
-    #[error("{dir}: the store has data, `recover` is for one that lost it; open it as it is")]
-    NotLost { dir: PathBuf },
     #[error("consensus does not start: {0}")]
     Start(String),
 }
@@ -25,7 +27,9 @@ pub enum OpenError {
 /// Why a command is not agreed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProposeError {
-    #[error("the command has {found} bytes, at most {limit} can be agreed at once; select fewer nodes per class or split the policy")]
+    #[error(
+        "the command has {found} bytes, at most {limit} can be agreed at once; select fewer nodes per class or split the policy"
+    )]
     TooLarge { found: usize, limit: usize },
     #[error("no leader within {0:?}; try again")]
     NoLeader(std::time::Duration),

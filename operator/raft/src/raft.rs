@@ -57,8 +57,9 @@ impl Raft {
         if expected.is_none() {
             identity.write(dir)?;
         }
-        let config = config(&identity.cluster_id).map_err(|error| OpenError::Start(error.to_string()))?;
-        let raft = openraft::Raft::new(identity.node_id, Arc::new(config), NoPeers, log.clone(), machine).await;
+        let config = config(&identity.cluster_id)?;
+        let raft =
+            openraft::Raft::new(identity.node_id, Arc::new(config), NoPeers, log.clone(), machine).await;
         let raft = raft.map_err(|error| OpenError::Start(error.to_string()))?;
         initialize(&raft, identity.node_id).await?;
         tokio::spawn(tell_when_failed(raft.metrics(), options.on_fatal));
@@ -80,7 +81,9 @@ impl Raft {
                     self.cut_a_large_log().await;
                     return Ok(response.data);
                 }
-                Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => self.leader(deadline).await?,
+                Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => {
+                    self.leader(deadline).await?
+                }
                 Err(error) => return Err(ProposeError::Stopped(error.to_string())),
             }
         }
@@ -112,7 +115,9 @@ impl Raft {
         }
         let stop = self.inner.stop.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         if let Some(stop) = stop {
-            tokio::task::spawn_blocking(|| stop.stop()).await.expect("the writer's end is awaited without a panic");
+            tokio::task::spawn_blocking(|| stop.stop())
+                .await
+                .expect("the writer's end is awaited without a panic");
         }
     }
 
@@ -162,7 +167,8 @@ async fn initialize(raft: &openraft::Raft<TypeConfig>, node_id: u64) -> Result<(
 /// With more than one voter a restarted leader is one only once a quorum has answered it.
 fn leads(metrics: &RaftMetrics<u64, BasicNode>) -> bool {
     let lone = metrics.membership_config.membership().voter_ids().count() == 1;
-    metrics.state == ServerState::Leader && (lone || metrics.millis_since_quorum_ack.is_some_and(|ms| ms < LEASE_MS))
+    metrics.state == ServerState::Leader
+        && (lone || metrics.millis_since_quorum_ack.is_some_and(|ms| ms < LEASE_MS))
 }
 
 async fn tell_when_failed(
@@ -185,7 +191,10 @@ fn size(command: &Command) -> usize {
         Command::PutPlans { classes, node_class, policies, rings } => {
             classes.iter().map(|(key, bytes)| key.0.len() + bytes.len()).sum::<usize>()
                 + node_class.iter().map(|(node, class)| node.len() + class.0.len()).sum::<usize>()
-                + policies.iter().map(|policy| 256 + policy.nodes.iter().map(String::len).sum::<usize>()).sum::<usize>()
+                + policies
+                    .iter()
+                    .map(|policy| 256 + policy.nodes.iter().map(String::len).sum::<usize>())
+                    .sum::<usize>()
                 + rings.len()
         }
         Command::PutBlob { key, bytes } => key.len() + bytes.len(),

@@ -14,21 +14,21 @@ pub enum RecoverError {
 }
 
 impl Raft {
-    /// Makes a new store in DIR whose epochs are above all of `seen_incarnation`, the highest that agents report.
+    /// Opens DIR with epochs above all of `seen_incarnation`, the highest that agents report.
     ///
-    /// Refused where a store is: a running operator raises its own with [`Raft::raise`].
+    /// Where the log is gone, a new store is made; where one is (a fresh one that was started on an empty volume, or an
+    /// old copy), its plans stay and only their number moves. A running operator raises its own with [`Raft::raise`].
     pub async fn recover(dir: &Path, seen_incarnation: u64, options: Options) -> Result<Raft, RecoverError> {
-        if dir.join(store::FILE).exists() {
-            return Err(OpenError::NotLost { dir: dir.to_owned() }.into());
+        if !dir.join(store::FILE).exists() {
+            // Never under the old name: a voter that forgot its votes must not come back as itself.
+            Identity::remove(dir)?;
         }
-        // Never under the old name: a voter that forgot its votes must not come back as itself.
-        Identity::remove(dir)?;
         let raft = Raft::open(dir, options).await?;
         raft.raise(seen_incarnation).await?;
         Ok(raft)
     }
 
-    /// Moves a fresh store's epochs above those of the lost one that agents still enforce.
+    /// Moves every epoch, the current one included, above those of `seen_incarnation`. Never lowers one.
     pub async fn raise(&self, seen_incarnation: u64) -> Result<Applied, ProposeError> {
         self.propose(Command::Recover { seen_incarnation }).await
     }

@@ -40,7 +40,8 @@ impl State {
         let mut next = self.clone();
         match command {
             Command::PutPlans { classes, node_class, policies, rings } => {
-                next.classes = Arc::new(classes.into_iter().map(|(key, bytes)| (key, Plan::new(bytes))).collect());
+                next.classes =
+                    Arc::new(classes.into_iter().map(|(key, bytes)| (key, Plan::new(bytes))).collect());
                 next.node_class = Arc::new(node_class);
                 next.policies = Arc::new(policies);
                 next.rings = rings;

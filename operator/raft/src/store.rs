@@ -41,7 +41,9 @@ pub fn open(dir: &Path, expected: Option<&Identity>) -> Result<Store, OpenError>
     let damaged = |reason: String| OpenError::Damaged { path: path.clone(), reason };
     let db = Database::builder().set_cache_size(CACHE_BYTES).create(&path).map_err(|error| match error {
         DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { path: path.clone() },
-        DatabaseError::Storage(redb::StorageError::Io(source)) if source.kind() != io::ErrorKind::InvalidData => {
+        DatabaseError::Storage(redb::StorageError::Io(source))
+            if source.kind() != io::ErrorKind::InvalidData =>
+        {
             OpenError::Io { path: path.clone(), source }
         }
         other => damaged(other.to_string()),

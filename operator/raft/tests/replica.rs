@@ -1,4 +1,5 @@
 //! A replica on a real directory.
+#![allow(clippy::unwrap_used, reason = "a helper's panic is the test's failure")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -37,7 +38,11 @@ async fn epochs_grow_with_the_plans_and_only_with_them() {
     raft.shutdown().await;
 
     let raft = open(dir.path()).await;
-    assert_eq!(raft.propose(plans(&[("a", "two")])).await.unwrap().epoch, second, "compiled anew after a restart");
+    assert_eq!(
+        raft.propose(plans(&[("a", "two")])).await.unwrap().epoch,
+        second,
+        "compiled anew after a restart"
+    );
     assert!(raft.is_leader());
     raft.shutdown().await;
 }
@@ -70,15 +75,33 @@ async fn a_lost_log_is_noticed_and_recovered_above_what_was_seen() {
     std::fs::remove_file(dir.path().join("raft.redb")).unwrap();
 
     let refused = Raft::open(dir.path(), options()).await.map(|_| ()).unwrap_err();
-    assert!(matches!(&refused, OpenError::LogLost { cluster_id, .. } if *cluster_id == old.cluster_id), "{refused}");
+    assert!(
+        matches!(&refused, OpenError::LogLost { cluster_id, .. } if *cluster_id == old.cluster_id),
+        "{refused}"
+    );
     let raft = Raft::recover(dir.path(), lost.incarnation, options()).await.unwrap();
     assert_ne!(raft.identity().cluster_id, old.cluster_id);
     let epoch = raft.propose(plans(&[("a", "one")])).await.unwrap().epoch;
     assert_eq!(epoch.incarnation, lost.incarnation + 1);
     assert!(epoch > lost);
     raft.shutdown().await;
-    let refused = Raft::recover(dir.path(), 7, options()).await.map(|_| ()).unwrap_err();
-    assert!(refused.to_string().contains("has data"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fresh_store_that_was_started_on_an_empty_volume_is_raised_in_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let raft = open(dir.path()).await;
+    raft.propose(plans(&[("a", "one")])).await.unwrap();
+    let identity = raft.identity().clone();
+    raft.shutdown().await;
+    for (seen, incarnation) in [(7, 8), (3, 9)] {
+        let raft = Raft::recover(dir.path(), seen, options()).await.unwrap();
+        let state = raft.state().borrow().clone();
+        assert_eq!(state.epoch.incarnation, incarnation, "never lowered");
+        assert_eq!(state.plan_of("node-a").unwrap().1.bytes, "one", "the plans stay");
+        assert_eq!(*raft.identity(), identity);
+        raft.shutdown().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -145,8 +168,14 @@ fn options() -> Options {
 /// One node per class, `node-CLASS`.
 fn plans(classes: &[(&str, &str)]) -> Command {
     Command::PutPlans {
-        classes: classes.iter().map(|(key, plan)| ((*key).into(), Bytes::copy_from_slice(plan.as_bytes()))).collect(),
-        node_class: classes.iter().map(|(key, _)| (format!("node-{key}"), (*key).into())).collect::<BTreeMap<_, _>>(),
+        classes: classes
+            .iter()
+            .map(|(key, plan)| ((*key).into(), Bytes::copy_from_slice(plan.as_bytes())))
+            .collect(),
+        node_class: classes
+            .iter()
+            .map(|(key, _)| (format!("node-{key}"), (*key).into()))
+            .collect::<BTreeMap<_, _>>(),
         policies: Vec::new(),
         rings: Bytes::new(),
     }

@@ -8,8 +8,8 @@ use sluice_proto::v1::distribution_client::DistributionClient;
 use sluice_proto::v1::enrollment_client::EnrollmentClient;
 use sluice_proto::v1::server_message::Kind;
 use sluice_proto::v1::{
-    self, AgentMessage, EnrollRequest, EnrollResponse, Hello, ResourceVerdict, ServerMessage, Update, VerdictStage,
-    Verdicts,
+    self, AgentMessage, EnrollRequest, EnrollResponse, Hello, ResourceVerdict, ServerMessage, Update,
+    VerdictStage, Verdicts,
 };
 use tokio::sync::mpsc;
 use tokio::time::timeout;

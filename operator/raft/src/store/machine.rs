@@ -108,7 +108,11 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         Ok(Box::default())
     }
 
-    async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: Box<Bytes>) -> Result<(), StorageError> {
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        snapshot: Box<Bytes>,
+    ) -> Result<(), StorageError> {
         let failed = |error: &dyn std::fmt::Display| {
             StorageIOError::write_snapshot(Some(meta.signature()), &std::io::Error::other(error.to_string()))
         };
@@ -142,7 +146,8 @@ pub struct SnapshotBuilder {
 impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
     async fn build_snapshot(&mut self) -> Result<Snapshot<TypeConfig>, StorageError> {
         let Machine { applied, membership, state } = self.machine.clone();
-        let position = applied.map_or_else(|| "empty".to_owned(), |at| format!("{}-{}", at.leader_id.term, at.index));
+        let position =
+            applied.map_or_else(|| "empty".to_owned(), |at| format!("{}-{}", at.leader_id.term, at.index));
         let meta = SnapshotMeta { last_log_id: applied, last_membership: membership, snapshot_id: position };
         let stored = StoredSnapshot { meta: meta.clone(), bytes: encode(&*state).into() };
         let written = self.writer.write(Op::Snapshot(stored.clone())).await;

@@ -60,7 +60,9 @@ pub fn load(db: &Database, expected: Option<&Identity>) -> Result<Loaded, Error>
         policies: Arc::new(decode_or(get("policies")?, "policies", Vec::new())?),
         rings: get("rings")?.unwrap_or_default().into(),
         classes: Arc::new(
-            strings(&txn.open_table(CLASSES)?)?.map(|(key, bytes)| (ClassKey(key), Plan::new(bytes))).collect(),
+            strings(&txn.open_table(CLASSES)?)?
+                .map(|(key, bytes)| (ClassKey(key), Plan::new(bytes)))
+                .collect(),
         ),
         node_class: Arc::new(nodes(&txn.open_table(NODES)?)?),
         blobs: Arc::new(strings(&txn.open_table(BLOBS)?)?.collect()),
@@ -228,7 +230,9 @@ fn strings(
     Ok(all.into_iter())
 }
 
-fn nodes(table: &impl ReadableTable<&'static str, &'static str>) -> Result<BTreeMap<String, ClassKey>, Error> {
+fn nodes(
+    table: &impl ReadableTable<&'static str, &'static str>,
+) -> Result<BTreeMap<String, ClassKey>, Error> {
     let mut all = BTreeMap::new();
     for item in table.iter()? {
         let (node, class) = item?;

@@ -22,9 +22,15 @@ pub enum Op {
     Truncate(u64),
     /// This position and all below.
     Purge(LogId),
-    Apply { before: Arc<State>, after: Machine },
+    Apply {
+        before: Arc<State>,
+        after: Machine,
+    },
     Snapshot(StoredSnapshot),
-    Install { machine: Machine, snapshot: StoredSnapshot },
+    Install {
+        machine: Machine,
+        snapshot: StoredSnapshot,
+    },
     Stop,
 }
 
@@ -141,3 +147,6 @@ fn stopped() -> io::Error {
 
 /// Changes that share one commit, at most.
 const GROUP: usize = 256;
+
+#[cfg(test)]
+mod power;
