@@ -114,7 +114,7 @@ impl From<LoadError> for Error {
 
 /// An error with its causes on one line; the end of a verifier's log, where it says why, is kept.
 fn chain(error: &dyn std::error::Error) -> String {
-    const LONGEST: usize = 2000;
+    const LONGEST: usize = 600;
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
     match text.char_indices().rev().nth(LONGEST) {

@@ -66,7 +66,7 @@ impl Image {
     pub fn read(program: &Program) -> io::Result<Image> {
         let mut tables = BTreeMap::new();
         for name in TABLES {
-            let (_, mut elements) = bpf::read_all(program.map(name))?;
+            let mut elements = bpf::read_all(program.map(name))?;
             let hash = is_hash(name);
             if hash {
                 elements.sort();
@@ -76,7 +76,7 @@ impl Image {
                 .flat_map(|(key, value)| if hash { [key, value].concat() } else { value });
             tables.insert(name, Table { bytes: bytes.collect(), element: element_size(name) });
         }
-        let (_, rodata) = bpf::read_all(program.map(RODATA))?;
+        let rodata = bpf::read_all(program.map(RODATA))?;
         let rodata = rodata.into_iter().next().map(|(_, value)| value).unwrap_or_default();
         let constants = config_offset().and_then(|offset| rodata.get(offset..offset + size_of::<Config>()));
         let constants = constants.ok_or_else(|| io::Error::other(".rodata is too short for CONFIG"))?;

@@ -35,7 +35,7 @@ impl Link {
         let pin = dir.join(pin_name(interface, ifindex));
         // A pin of this name can only be left from an interface that is gone: a living link would have been adopted.
         remove_pin(&pin)?;
-        bpf::pin(fd.as_fd(), &pin).context(|| format!("pinning the link at {}", pin.display()))?;
+        pin_link(fd.as_fd(), &pin)?;
         Ok(Link { fd, pin, ifindex, mode, fallback })
     }
 
@@ -96,7 +96,7 @@ impl Link {
 
     /// Pins again where somebody removed the pin.
     pub fn repin(&self) -> Result<()> {
-        bpf::pin(self.fd.as_fd(), &self.pin).context(|| format!("pinning the link at {}", self.pin.display()))
+        pin_link(self.fd.as_fd(), &self.pin)
     }
 
     pub fn program_id(&self) -> Result<u32> {
@@ -167,6 +167,13 @@ fn mode_of(ifindex: u32) -> Option<LinkMode> {
         Ok(Some(_)) => Some(LinkMode::Native),
         _ => None,
     }
+}
+
+/// The directory is made anew where somebody removed it.
+fn pin_link(link: BorrowedFd<'_>, pin: &Path) -> Result<()> {
+    let dir = pin.parent().unwrap_or(pin);
+    let pinned = fs::create_dir_all(dir).and_then(|()| bpf::pin(link, pin));
+    pinned.context(|| format!("pinning the link at {}", pin.display()))
 }
 
 /// The index keeps names apart across renames; bpffs refuses dots.

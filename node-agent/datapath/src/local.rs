@@ -88,7 +88,7 @@ impl Local {
 
 /// Adds what is missing before it removes what is too much, so that what stays is never absent.
 fn write_set<K: bytemuck::Pod + Ord>(map: BorrowedFd<'_>, wanted: &BTreeSet<K>, what: &str) -> Result<()> {
-    let (_, elements) = bpf::read_all(map).context(|| format!("reading the {what}"))?;
+    let elements = bpf::read_all(map).context(|| format!("reading the {what}"))?;
     let present: BTreeSet<K> = elements.iter().map(|(key, _)| bytemuck::pod_read_unaligned(key)).collect();
     for key in wanted.difference(&present) {
         bpf::update(map, bytemuck::bytes_of(key), &[1]).context(|| format!("adding to the {what}"))?;

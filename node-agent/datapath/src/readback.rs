@@ -126,7 +126,7 @@ fn other_table(program: &Program) -> Result<Option<Mismatch>> {
 }
 
 fn read_peers(map: BorrowedFd<'_>) -> Result<BTreeSet<ControlPeer>> {
-    let (_, elements) = bpf::read_all(map).context(|| "reading the control peers".into())?;
+    let elements = bpf::read_all(map).context(|| "reading the control peers".into())?;
     Ok(elements.iter().map(|(key, _)| bytemuck::pod_read_unaligned(key)).collect())
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 
 use sluice_abi::{BALANCER_WORDS, WORDS};
-use sluice_plan::{AttachMode, Interfaces, NodePlan, PolicyRef};
+use sluice_plan::{AttachMode, Interfaces, NodePlan};
 
 use crate::error::Error;
 use crate::tables::set_bit;
@@ -50,20 +50,20 @@ pub struct Variant {
     pub decap: bool,
 }
 
-/// Attach modes that exclude each other on one interface.
+/// Attach modes that exclude each other on one interface, and the names of the filters that ask for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict {
     pub interface: LocalInterface,
-    pub native: PolicyRef,
-    pub generic: PolicyRef,
+    pub native: String,
+    pub generic: String,
 }
 
 impl Conflict {
     pub fn error(&self) -> Error {
         Error::AttachModeConflict {
             interface: self.interface.name.clone(),
-            native: self.native.name.clone(),
-            generic: self.generic.name.clone(),
+            native: self.native.clone(),
+            generic: self.generic.clone(),
         }
     }
 }
@@ -73,7 +73,7 @@ pub fn select(
     plan: &NodePlan,
     interfaces: &[LocalInterface],
     decaps: &[bool],
-) -> Vec<std::result::Result<Selection, Conflict>> {
+) -> Vec<std::result::Result<Selection, Box<Conflict>>> {
     interfaces
         .iter()
         // Test runs count apart by the loopback's index, so nothing may ever run there.
@@ -110,7 +110,7 @@ fn selection(
     filters: Vec<usize>,
     balancers: Vec<usize>,
     decaps: &[bool],
-) -> std::result::Result<Selection, Conflict> {
+) -> std::result::Result<Selection, Box<Conflict>> {
     let mut variant =
         Variant { decap: balancers.iter().any(|position| decaps[*position]), ..Variant::default() };
     for part in filters.iter().map(|position| &plan.filters.parts[*position]) {
@@ -124,8 +124,8 @@ fn selection(
     };
     let attach = match (with(AttachMode::Native), with(AttachMode::Generic)) {
         (Some(native), Some(generic)) => {
-            let (native, generic) = (native.policy.clone(), generic.policy.clone());
-            return Err(Conflict { interface: interface.clone(), native, generic });
+            let (native, generic) = (native.policy.name.clone(), generic.policy.name.clone());
+            return Err(Box::new(Conflict { interface: interface.clone(), native, generic }));
         }
         (Some(_), None) => AttachMode::Native,
         (None, Some(_)) => AttachMode::Generic,
@@ -164,7 +164,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use sluice_plan::{FilterPart, Filters};
+    use sluice_plan::{FilterPart, Filters, PolicyRef};
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use bytemuck::Pod;
 use sluice_abi::{
     BALANCER_WORDS, Bound32, Bound128, Dimension, Entry, MAX_BALANCERS, MAX_ENTRIES, NO_TARGET, Row, Target,
-    Vip, VipKey, WORDS, dimension,
+    Vip, VipKey, WORDS, dimension, features,
 };
 use sluice_plan::NodePlan;
 
@@ -27,6 +27,13 @@ pub const BOUNDS: [(usize, &str); 7] = [
     (dimension::SOURCE_PORT, "SPORT"),
     (dimension::DESTINATION_PORT, "DPORT"),
     (dimension::ICMP, "ICMP"),
+];
+
+/// Where each directly indexed dimension lies in the one table.
+const DIRECT: [(usize, std::ops::Range<u32>); 3] = [
+    (dimension::KIND, dimension::DIRECT_KIND..dimension::DIRECT_PROTOCOL),
+    (dimension::PROTOCOL, dimension::DIRECT_PROTOCOL..dimension::DIRECT_TCP_FLAGS),
+    (dimension::TCP_FLAGS, dimension::DIRECT_TCP_FLAGS..dimension::DIRECT_LEN),
 ];
 
 pub fn is_v6(dimension: usize) -> bool {
@@ -72,7 +79,12 @@ fn check_rows(plan: &NodePlan, entries: usize) -> Result<()> {
             None => Ok(()),
         };
     let direct: Vec<u32> = elements("direct", &tables.direct)?;
-    in_rows("direct", Box::new(direct.into_iter()))?;
+    // A dimension that no entry uses is not looked up: what its part of the table holds says nothing.
+    let used = |index: usize| tables.features & features::dimension(index) != 0;
+    for (_, part) in DIRECT.into_iter().filter(|(index, _)| used(*index)) {
+        let part = direct.get(part.start as usize..part.end as usize).unwrap_or(&direct);
+        in_rows("direct", Box::new(part.iter().copied()))?;
+    }
     for (index, table) in BOUNDS {
         let bytes = tables.bounds.get(index).map_or(&[][..], Vec::as_slice);
         let used: Box<dyn Iterator<Item = u32>> = if is_v6(index) {
@@ -126,4 +138,23 @@ const _: () = assert!(MAX_BALANCERS == BALANCER_WORDS * 64);
 
 fn ensure(sound: bool, table: &'static str, detail: impl FnOnce() -> String) -> Result<()> {
     if sound { Ok(()) } else { Err(Error::InvalidPlan { table, detail: detail() }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_that_match_everything_need_no_rows() {
+        let entry = Entry { next_filter: 1, ..Entry::default() };
+        let mut plan = NodePlan::default();
+        let tables = &mut plan.filters.tables;
+        (tables.features, tables.words) = (features::ENTRIES, 1);
+        tables.entries = bytemuck::bytes_of(&entry).to_vec();
+        tables.direct = vec![0; 4 * dimension::DIRECT_LEN as usize];
+        assert!(check(&plan).is_ok());
+        plan.filters.tables.features |= features::dimension(dimension::PROTOCOL);
+        let error = check(&plan).expect_err("a look-up would end nowhere");
+        assert!(error.to_string().contains("direct: row 0 of 0"), "{error}");
+    }
 }

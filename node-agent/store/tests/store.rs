@@ -1,4 +1,5 @@
 //! The store over real files: restarts, a damaged file, a full disk.
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking too")]
 
 use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt};

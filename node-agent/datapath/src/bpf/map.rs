@@ -66,8 +66,11 @@ pub fn is_frozen(map: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(info.lines().any(|line| line.strip_prefix("frozen:").is_some_and(|value| value.trim() == "1")))
 }
 
-/// Every element as (key, value), in the kernel's order; `MapInfo` says how long each is.
-pub fn read_all(map: BorrowedFd<'_>) -> io::Result<(MapInfo, Vec<(Vec<u8>, Vec<u8>)>)> {
+/// A key and its value.
+pub type Element = (Vec<u8>, Vec<u8>);
+
+/// Every element, in the kernel's order.
+pub fn read_all(map: BorrowedFd<'_>) -> io::Result<Vec<Element>> {
     let info = map_info(map)?;
     let (keys, values) = read_range(map, &info, 0, info.max_entries, info.value_size as usize)?;
     let elements = keys
@@ -75,7 +78,7 @@ pub fn read_all(map: BorrowedFd<'_>) -> io::Result<(MapInfo, Vec<(Vec<u8>, Vec<u
         .zip(values.chunks_exact(info.value_size as usize))
         .map(|(key, value)| (key.to_vec(), value.to_vec()))
         .collect();
-    Ok((info, elements))
+    Ok(elements)
 }
 
 /// The first `count` elements of a per-CPU array; each value is one `value_size` block (rounded up to 8) per

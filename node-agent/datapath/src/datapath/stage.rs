@@ -80,7 +80,7 @@ impl Datapath {
                     let member = self.member(&mut staged, spec, &selection.interface.name)?;
                     staged.selections.push((selection, member));
                 }
-                Err(conflict) => staged.conflicts.push(conflict),
+                Err(conflict) => staged.conflicts.push(*conflict),
             }
         }
         Ok(staged)

@@ -1,0 +1,14 @@
+//! The data plane on a real kernel: veth pairs in a network namespace and a bpf file system of each test's own. Needs
+//! root; without it every test fails, unless `SLUICE_SKIP_PRIVILEGED=1` says that it may be skipped.
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking too")]
+
+mod adopt;
+mod attach;
+mod counters;
+mod foreign;
+mod plans;
+mod swap;
+mod tamper;
+mod traffic;
+mod unprivileged;
+mod world;
