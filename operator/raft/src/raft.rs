@@ -123,7 +123,8 @@ impl Raft {
 
     async fn leader(&self, deadline: Instant) -> Result<(), ProposeError> {
         let mut metrics = self.inner.raft.metrics();
-        let led = timeout_at(deadline, metrics.wait_for(leads)).await;
+        // The guard must be gone before the next await: it would block the core.
+        let led = timeout_at(deadline, metrics.wait_for(leads)).await.map(|found| found.map(drop));
         match led {
             Ok(Ok(_)) => {}
             Ok(Err(_)) => return Err(ProposeError::Stopped("consensus ended".to_owned())),
