@@ -4,6 +4,7 @@
 
 mod adopt;
 mod attach;
+mod balancer;
 mod counters;
 mod foreign;
 mod plans;

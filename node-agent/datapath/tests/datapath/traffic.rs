@@ -1,14 +1,19 @@
 //! Frames into one end of a veth pair, and those that came through on the other.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use etherparse::PacketBuilder;
 
 /// UDP from 192.0.2.1; the payload tells them apart.
 pub fn udp(port: u16, payload: &[u8]) -> Vec<u8> {
+    udp_to(Ipv4Addr::new(198, 51, 100, 1), port, payload)
+}
+
+pub fn udp_to(destination: Ipv4Addr, port: u16, payload: &[u8]) -> Vec<u8> {
     let builder = PacketBuilder::ethernet2([2, 0, 0, 0, 0, 2], [2, 0, 0, 0, 0, 1])
-        .ipv4([192, 0, 2, 1], [198, 51, 100, 1], 64)
+        .ipv4([192, 0, 2, 1], destination.octets(), 64)
         .udp(40_000, port);
     let mut frame = Vec::new();
     builder.write(&mut frame, payload).unwrap();
