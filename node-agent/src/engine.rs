@@ -134,7 +134,12 @@ impl Engine {
 
     fn publish(&self) {
         self.outlets.held.send_replace(self.standing.held());
-        self.outlets.verdicts.send_replace(self.standing.verdicts());
+        let now = self.standing.verdicts();
+        self.outlets.verdicts.send_if_modified(|verdicts| {
+            let changed = *verdicts != now;
+            *verdicts = now;
+            changed
+        });
         self.publish_facts();
     }
 

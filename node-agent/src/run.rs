@@ -10,7 +10,7 @@ use sluice_health::Health;
 use sluice_netdev::{Changes, Netlink, watch as watch_interfaces};
 use sluice_proto::v1;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -95,13 +95,14 @@ fn wire(config: &Config, changes: mpsc::Receiver<Changes>) -> Wired {
     let (telemetry, telemetry_port) = watch::channel(Telemetry::default());
     let (plan, plan_port) = watch::channel(Arc::default());
     let (paths, _) = watch::channel(());
+    let network = Arc::<Notify>::default();
     // One: while the engine is busy with an update, the stream waits.
     let (updates_port, updates) = mpsc::channel(1);
     let (dialling_port, dialling) = mpsc::channel(1);
     let (link, link_port) = watch::channel(LinkState::default());
     let (health, found) = watch::channel(Vec::new());
     Wired {
-        outlets: Outlets { held, verdicts, telemetry, plan, paths },
+        outlets: Outlets { held, verdicts, telemetry, plan, paths, network: network.clone() },
         inlets: Inlets { updates, dialling, changes, health: found, report_interval: config.report_interval },
         view: View {
             telemetry: telemetry_port.clone(),
@@ -117,6 +118,7 @@ fn wire(config: &Config, changes: mpsc::Receiver<Changes>) -> Wired {
             updates: updates_port,
             dialling: dialling_port,
             link,
+            network,
         },
         health,
     }

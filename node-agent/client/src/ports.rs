@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use sluice_plan::{Epoch, Hash, fleet_hash};
 use sluice_proto::v1;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::Update;
 
@@ -20,6 +21,8 @@ pub struct Ports {
     /// Asked before each connection, so that the data plane lets the operator's answers in.
     pub dialling: mpsc::Sender<Dialling>,
     pub link: watch::Sender<LinkState>,
+    /// Notified when the network changed: a wait for the next attempt has lost its reason.
+    pub network: Arc<Notify>,
 }
 
 /// The last confirmed state.

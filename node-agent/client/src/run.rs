@@ -8,7 +8,7 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use sluice_proto::v1::GoAway;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::Channel;
 
 use crate::backoff::Backoff;
@@ -35,13 +35,17 @@ pub async fn run(config: Config, vault: Arc<dyn Vault>, ports: Ports) -> Result<
         if heard {
             backoff.reset();
         }
-        let pause = match ended {
-            Ok(Ending::Renew) => continue,
-            Ok(Ending::GoAway(go_away)) => client.told_to_go(go_away),
+        match ended {
+            Ok(Ending::Renew) => {}
+            Ok(Ending::GoAway(go_away)) => sleep(client.told_to_go(go_away)).await,
             Err(ClientError::Ended) => return Err(ClientError::Ended),
-            Err(error) => client.failed(&error, backoff.next(&mut rand::rng())),
-        };
-        tokio::time::sleep(pause).await;
+            Err(error) => {
+                let pause = client.failed(&error, backoff.next(&mut rand::rng()));
+                if client.wait(pause).await {
+                    backoff.reset();
+                }
+            }
+        }
     }
 }
 
@@ -166,6 +170,16 @@ impl Client {
         let least = Duration::from_millis(go_away.retry_after_ms.into());
         // Not earlier than asked, and not all at the same moment.
         least + rand::rng().random_range(Duration::ZERO..=self.config.pace.backoff.0)
+    }
+
+    /// Whether the network changed meanwhile; at least the shortest wait passes, whatever changes.
+    async fn wait(&self, pause: Duration) -> bool {
+        let least = pause.min(self.config.pace.backoff.0);
+        sleep(least).await;
+        tokio::select! {
+            () = self.ports.network.notified() => true,
+            () = sleep(pause - least) => false,
+        }
     }
 
     fn failed(&mut self, error: &ClientError, pause: Duration) -> Duration {

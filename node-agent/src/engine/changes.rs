@@ -22,6 +22,12 @@ impl Engine {
         };
         let only_paths = changes.events.iter().all(|event| *event == Event::PathsChanged);
         self.outlets.paths.send_replace(());
+        let reachable = |event: &Event| {
+            matches!(event, Event::Up { .. } | Event::AddressesChanged | Event::DefaultRoutesChanged)
+        };
+        if changes.events.iter().any(reachable) {
+            self.outlets.network.notify_waiters();
+        }
         if only_paths {
             return Ok(());
         }

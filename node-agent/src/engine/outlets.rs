@@ -8,7 +8,7 @@ use sluice_health::Health;
 use sluice_netdev::Changes;
 use sluice_plan::NodePlan;
 use sluice_proto::v1;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 /// What the engine hears.
 pub struct Inlets {
@@ -28,4 +28,6 @@ pub struct Outlets {
     pub plan: watch::Sender<Arc<NodePlan>>,
     /// Marked when routes, neighbours or links changed.
     pub paths: watch::Sender<()>,
+    /// Notified when an operator that could not be reached may be reached now.
+    pub network: Arc<Notify>,
 }

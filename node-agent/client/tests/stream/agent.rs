@@ -79,6 +79,7 @@ impl Agent {
             updates: updates_port,
             dialling,
             link: link_port,
+            network: Arc::default(),
         };
         let allowed = Arc::<Mutex<Vec<Dialled>>>::default();
         let allowing = tokio::spawn(allow(dialled, allowed.clone()));
