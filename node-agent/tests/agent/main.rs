@@ -1,0 +1,304 @@
+//! The agent's binary on a real kernel, under the operator's own port.
+
+mod network;
+mod operator;
+mod plans;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use network::{CONTROL, Network, Process, WAN, eventually, inside};
+use nix::sys::signal::Signal;
+use operator::{ADDRESS, NODE, Operator};
+use plans::drops_ping;
+use sluice_distribute::AgentEventKind;
+use sluice_plan::{Hash, NodePlan};
+use sluice_proto::v1::{PolicyVerdict, VerdictStage};
+use sluice_raft::Bytes;
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_sluice-agent");
+
+/// One node's agent: its files, its pins, its process.
+struct Node<'a> {
+    network: &'a Network,
+    dir: TempDir,
+    bpffs: PathBuf,
+}
+
+impl<'a> Node<'a> {
+    fn new(network: &'a Network) -> Node<'a> {
+        let bpffs = Path::new("/sys/fs/bpf").join(&network.edge);
+        Node { network, dir: TempDir::new().expect("a directory"), bpffs }
+    }
+
+    fn start(&self) -> Process {
+        let mut command = self.command();
+        command.args(["--node", NODE, "--operator", ADDRESS, "--metrics", "127.0.0.1:9500"]);
+        command.arg("--ca").arg(self.dir.path().join("ca.crt"));
+        command.arg("--token-file").arg(self.dir.path().join("token"));
+        command.arg("--state").arg(self.dir.path().join("state")).arg("--bpffs").arg(&self.bpffs);
+        Process::start(command, &self.dir.path().join("log"))
+    }
+
+    fn command(&self) -> Command {
+        inside(&self.network.edge, Path::new(PROGRAM))
+    }
+
+    fn detach(&self) -> String {
+        let mut command = self.command();
+        command
+            .arg("detach")
+            .arg("--state")
+            .arg(self.dir.path().join("state"))
+            .arg("--bpffs")
+            .arg(&self.bpffs);
+        let output = command.output().expect("it runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Node<'_> {
+    /// Links end with their last pin.
+    fn drop(&mut self) {
+        _ = std::fs::remove_dir_all(&self.bpffs);
+        if std::thread::panicking() {
+            eprintln!("the agent's log:\n{}", self.log());
+        }
+    }
+}
+
+#[test]
+fn a_plan_is_enforced_proven_counted_and_taken_away() {
+    let Some(network) = Network::new("path") else { return };
+    let node = Node::new(&network);
+    network.in_hub(async {
+        let mut operator = Operator::start(node.dir.path()).await;
+        let _agent = node.start();
+        let hello = operator.hears(hello).await;
+        assert_eq!((hello.node.as_str(), hello.fleet_hash.len()), (NODE, 0));
+        let facts = hello.facts.expect("facts");
+        assert_eq!(facts.nics[0].name, "eth0");
+        assert_eq!(facts.addresses, ["10.93.0.2", "10.94.0.2"]);
+        assert!(network.edge_answers());
+
+        let hash = operator.plan(1, &drops_ping(1, "eth0"));
+        let verdict = operator.verdict(1).await;
+        assert_eq!((verdict.stage(), verdict.hash.as_slice()), (VerdictStage::Programmed, &hash.0[..]));
+        let policy = &verdict.policies[0];
+        assert_eq!((policy.uid.as_str(), policy.interfaces[0].mode.as_str()), ("uid-edge", "native"));
+        assert!(!network.edge_answers());
+
+        let counted = operator
+            .hears(|kind| match kind {
+                AgentEventKind::Report(report) => report.counters.into_iter().next(),
+                _ => None,
+            })
+            .await;
+        assert_eq!((counted.policy_uid.as_str(), counted.name.as_str()), ("uid-edge", "no-ping"));
+        assert_eq!((counted.verdict.as_str(), counted.packets, counted.bytes), ("drop", 1, 98));
+
+        operator.plan(2, &NodePlan::default());
+        assert_eq!(operator.verdict(2).await.stage(), VerdictStage::Programmed);
+        assert!(network.edge_answers());
+        operator.stop().await;
+    });
+}
+
+#[test]
+fn the_confirmed_plan_is_enforced_from_disk_without_an_operator() {
+    let Some(network) = Network::new("boot") else { return };
+    let node = Node::new(&network);
+    network.in_hub(async {
+        let mut operator = Operator::start(node.dir.path()).await;
+        let agent = node.start();
+        operator.plan(1, &drops_ping(1, "eth0"));
+        assert_eq!(operator.verdict(1).await.stage(), VerdictStage::Programmed);
+        operator.stop().await;
+        assert!(agent.signal(Signal::SIGTERM).success(), "{}", node.log());
+    });
+    assert!(!network.edge_answers(), "nothing is detached by an agent that ends");
+    node.start().signal(Signal::SIGKILL);
+    assert!(!network.edge_answers(), "nor by one that is killed");
+
+    // As after a boot: the pins are gone, and what they held with them.
+    std::fs::remove_dir_all(&node.bpffs).expect("removed");
+    network.wait_edge_answers(true);
+    let begun = Instant::now();
+    let _agent = node.start();
+    eventually("the program", || attached(&network));
+    let took = begun.elapsed();
+    assert!(!network.edge_answers());
+    let bound = Duration::from_secs(if cfg!(debug_assertions) { 4 } else { 1 });
+    assert!(took <= bound, "enforced after {took:?}");
+}
+
+#[test]
+fn a_bad_plan_is_rejected_and_the_former_one_stays() {
+    let Some(network) = Network::new("bad") else { return };
+    let node = Node::new(&network);
+    network.in_hub(async {
+        let mut operator = Operator::start(node.dir.path()).await;
+        let _agent = node.start();
+        operator.plan(1, &drops_ping(1, "eth0"));
+        assert_eq!(operator.verdict(1).await.stage(), VerdictStage::Programmed);
+
+        operator.bytes(2, Bytes::from_static(b"no plan at all"));
+        let verdict = operator.verdict(2).await;
+        assert_eq!((verdict.stage(), verdict.reason.as_str()), (VerdictStage::Rejected, "InvalidPlan"));
+        let mut damaged = drops_ping(3, "eth0");
+        damaged.filters.tables.rows.truncate(8);
+        let hash = operator.plan(3, &damaged);
+        let verdict = operator.verdict(3).await;
+        assert_eq!((verdict.stage(), verdict.reason.as_str()), (VerdictStage::Rejected, "InvalidPlan"));
+        assert_eq!(verdict.hash, hash.0);
+        assert!(!network.edge_answers());
+
+        operator.plan(4, &drops_ping(1, "eth0"));
+        assert_eq!(operator.verdict(4).await.stage(), VerdictStage::Programmed);
+        operator.stop().await;
+    });
+}
+
+#[test]
+fn an_interface_that_comes_again_is_covered() {
+    let Some(network) = Network::new("again") else { return };
+    let node = Node::new(&network);
+    network.in_hub(async {
+        let mut operator = Operator::start(node.dir.path()).await;
+        let _agent = node.start();
+        let hash = operator.plan(1, &drops_ping(1, "wan"));
+        assert_eq!(operator.verdict(1).await.stage(), VerdictStage::Programmed);
+        assert!(!network.answers(WAN) && network.answers(CONTROL));
+        network.unplug("wan");
+        assert_eq!(operator.hears(rejected_policy).await.reason, "InterfaceMissing");
+        network.plug("wan", WAN);
+        assert_eq!(operator.hears(programmed_everywhere).await, hash);
+        assert!(!network.answers(WAN));
+        operator.stop().await;
+    });
+}
+
+#[test]
+fn an_agent_whose_link_was_away_is_back_soon() {
+    let Some(network) = Network::new("away") else { return };
+    let node = Node::new(&network);
+    network.in_hub(async {
+        let mut operator = Operator::start(node.dir.path()).await;
+        let _agent = node.start();
+        operator.plan(1, &drops_ping(1, "eth0"));
+        assert_eq!(operator.verdict(1).await.stage(), VerdictStage::Programmed);
+        network.unplug("eth0");
+        operator.hears(|kind| matches!(kind, AgentEventKind::Disconnected).then_some(())).await;
+        // Long enough for waits that would be longer than the bound below.
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        network.plug("eth0", CONTROL);
+        let begun = Instant::now();
+        operator.hears(hello).await;
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(3), "{took:?}");
+        operator.stop().await;
+    });
+}
+
+#[test]
+fn anothers_program_is_named_and_left_alone() {
+    let Some(network) = Network::new("foreign") else { return };
+    let node = Node::new(&network);
+    let mut other = Node::new(&network);
+    other.bpffs = Path::new("/sys/fs/bpf").join(format!("{}-other", network.edge));
+    network.in_hub(async {
+        let mut operator = Operator::start(other.dir.path()).await;
+        let first = other.start();
+        operator.plan(1, &drops_ping(1, "eth0"));
+        assert_eq!(operator.verdict(1).await.stage(), VerdictStage::Programmed);
+        first.signal(Signal::SIGKILL);
+        operator.stop().await;
+
+        let mut operator = Operator::start(node.dir.path()).await;
+        let _agent = node.start();
+        let hello = operator.hears(hello).await;
+        let foreign = hello.facts.expect("facts").nics[0].foreign.clone().expect("a foreign program");
+        assert_eq!((foreign.mode.as_str(), foreign.name.as_str()), ("native", "sluice_xdp"));
+        operator.plan(1, &drops_ping(1, "eth0"));
+        let policy = operator.verdict(1).await.policies.remove(0);
+        assert_eq!((policy.stage(), policy.reason.as_str()), (VerdictStage::Rejected, "ForeignProgram"));
+        assert!(policy.detail.contains(&foreign.id.to_string()), "{}", policy.detail);
+
+        // Once it is gone, the plan takes the interface without being sent again.
+        std::fs::remove_dir_all(&other.bpffs).expect("removed");
+        operator.hears(programmed_everywhere).await;
+        operator.stop().await;
+    });
+}
+
+#[test]
+fn detach_takes_everything_away_and_says_so() {
+    let Some(network) = Network::new("detach") else { return };
+    let node = Node::new(&network);
+    network.in_hub(async {
+        let mut operator = Operator::start(node.dir.path()).await;
+        let agent = node.start();
+        operator.plan(1, &drops_ping(1, "eth0"));
+        assert_eq!(operator.verdict(1).await.stage(), VerdictStage::Programmed);
+        operator.stop().await;
+        agent.signal(Signal::SIGTERM);
+    });
+    assert!(node.detach().starts_with("detached from eth0 (index "));
+    assert!(network.edge_answers());
+    assert!(!node.bpffs.exists());
+    assert!(node.detach().starts_with("nothing is attached"));
+}
+
+#[test]
+fn a_plan_that_drops_everything_does_not_cut_the_agent_off() {
+    let Some(network) = Network::new("lock") else { return };
+    let node = Node::new(&network);
+    network.in_hub(async {
+        let mut operator = Operator::start(node.dir.path()).await;
+        let agent = node.start();
+        operator.plan(1, &plans::drops_all("eth0"));
+        assert_eq!(operator.verdict(1).await.stage(), VerdictStage::Programmed);
+        assert!(!network.edge_answers());
+        // A new connection, too, and from a start that knows the operator only from its own store.
+        agent.signal(Signal::SIGKILL);
+        let _agent = node.start();
+        let back = operator.hears(hello).await;
+        assert_eq!(back.last_epoch.map(|epoch| epoch.index), Some(1));
+        operator.plan(2, &NodePlan::default());
+        assert_eq!(operator.verdict(2).await.stage(), VerdictStage::Programmed);
+        assert!(network.edge_answers());
+        operator.stop().await;
+    });
+}
+
+fn hello(kind: AgentEventKind) -> Option<sluice_proto::v1::Hello> {
+    if let AgentEventKind::Connected(hello) = kind { Some(*hello) } else { None }
+}
+
+/// The hash of a plan of which no policy has a problem.
+fn programmed_everywhere(kind: AgentEventKind) -> Option<Hash> {
+    let AgentEventKind::Verdicts(verdicts) = kind else { return None };
+    let plan = verdicts.resources.first()?;
+    let whole = plan.policies.iter().all(|policy| policy.stage() == VerdictStage::Programmed);
+    (whole && plan.stage() == VerdictStage::Programmed).then(|| Hash::from_slice(&plan.hash))?
+}
+
+/// A policy that is not in force although the plan is.
+fn rejected_policy(kind: AgentEventKind) -> Option<PolicyVerdict> {
+    let AgentEventKind::Verdicts(verdicts) = kind else { return None };
+    let plan = verdicts.resources.into_iter().find(|plan| plan.stage() == VerdictStage::Programmed)?;
+    plan.policies.into_iter().find(|policy| policy.stage() == VerdictStage::Rejected)
+}
+
+fn attached(network: &Network) -> bool {
+    let output =
+        Command::new("ip").args(["-n", &network.edge, "link", "show", "eth0"]).output().expect("ip runs");
+    String::from_utf8_lossy(&output.stdout).contains("xdp")
+}

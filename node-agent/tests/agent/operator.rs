@@ -1,0 +1,110 @@
+//! The operator's port with a state that the test sets.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use sluice_distribute::{AgentEvent, AgentEventKind, Distributor, Limits};
+use sluice_pki::{Authority, NodeName, Tokens, server_tls};
+use sluice_plan::{Epoch, Hash, NodePlan};
+use sluice_proto::OPERATOR_NAME;
+use sluice_proto::v1::ResourceVerdict;
+use sluice_raft::{Bytes, Plan, State};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use crate::network::PATIENCE;
+
+pub const NODE: &str = "edge-1";
+pub const ADDRESS: &str = "10.93.0.1:9443";
+
+pub struct Operator {
+    state: watch::Sender<Arc<State>>,
+    events: mpsc::Receiver<AgentEvent>,
+    drain: CancellationToken,
+    served: JoinHandle<()>,
+}
+
+impl Operator {
+    /// Writes `ca.crt` and `token` into `dir`.
+    pub async fn start(dir: &Path) -> Operator {
+        let (authority, _) = Authority::generate(SystemTime::now()).expect("an authority");
+        let tokens = Tokens::new(&[7; 32]);
+        let node = NodeName::parse(NODE).expect("a name");
+        std::fs::write(dir.join("ca.crt"), authority.pem()).expect("written");
+        std::fs::write(dir.join("token"), tokens.token(&node)).expect("written");
+        let server =
+            authority.issue_server(&[OPERATOR_NAME.into()], SystemTime::now()).expect("a certificate");
+        let (state, states) = watch::channel(Arc::new(State::default()));
+        let (sender, events) = mpsc::channel(64);
+        let tls = server_tls(&authority, &server);
+        let distributor = Distributor {
+            state: states,
+            cluster_id: "store".into(),
+            authority: Arc::new(authority),
+            tokens: Arc::new(tokens),
+            events: sender,
+            limits: Limits::default(),
+            clock: SystemTime::now,
+        };
+        let listener = TcpListener::bind(ADDRESS).await.expect("the hub's address");
+        let drain = CancellationToken::new();
+        let serving = distributor.serve(listener, tls, Routes::default(), drain.clone());
+        let served = tokio::spawn(async move { serving.await.expect("serving") });
+        Operator { state, events, drain, served }
+    }
+
+    /// Gives the node a plan; its hash.
+    pub fn plan(&self, index: u64, plan: &NodePlan) -> Hash {
+        self.bytes(index, Bytes::from(sluice_plan::encode(plan)))
+    }
+
+    pub fn bytes(&self, index: u64, bytes: Bytes) -> Hash {
+        let plan = Plan::new(bytes);
+        let hash = plan.hash;
+        self.state.send_replace(Arc::new(State {
+            epoch: Epoch { incarnation: 1, term: 1, index },
+            classes: Arc::new([("edge".into(), plan)].into()),
+            node_class: Arc::new([(NODE.to_owned(), "edge".into())].into()),
+            ..State::default()
+        }));
+        hash
+    }
+
+    /// What the agent says next that `pick` wants.
+    pub async fn hears<T>(&mut self, pick: impl Fn(AgentEventKind) -> Option<T>) -> T {
+        let found = timeout(PATIENCE, async {
+            loop {
+                let event = self.events.recv().await.expect("the port is served");
+                if let Some(found) = pick(event.kind) {
+                    return found;
+                }
+            }
+        });
+        found.await.expect("an event in time")
+    }
+
+    /// The next verdict on the plan with this hash and epoch.
+    pub async fn verdict(&mut self, index: u64) -> ResourceVerdict {
+        self.hears(|kind| match kind {
+            AgentEventKind::Verdicts(verdicts)
+                if verdicts.epoch.is_some_and(|epoch| epoch.index == index) =>
+            {
+                verdicts.resources.into_iter().next()
+            }
+            _ => None,
+        })
+        .await
+    }
+
+    pub async fn stop(mut self) {
+        self.drain.cancel();
+        self.events.close();
+        while self.events.recv().await.is_some() {}
+        self.served.await.expect("drained");
+    }
+}
