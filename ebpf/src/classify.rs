@@ -4,6 +4,8 @@ mod continuing;
 mod rows;
 mod search;
 
+use core::mem::MaybeUninit;
+
 use sluice_abi::{Counted, Entry, EntryAction, entry_flags, features};
 
 use crate::constants::{enabled, mask, words};
@@ -28,11 +30,15 @@ pub extern "C" fn classify(packet: *mut Packet) -> u64 {
     if !enabled(features::ENTRIES) {
         return nothing();
     }
-    let Some(rows) = Rows::of(packet) else { return nothing() };
+    let mut place = MaybeUninit::uninit();
+    let rows = Rows::empty(&mut place);
+    if rows.fill(packet).is_none() {
+        return nothing();
+    }
     if enabled(features::CONTINUING) {
         return continuing::decide(packet, rows);
     }
-    match first(&rows) {
+    match first(rows) {
         Some(index) => decide(packet, index),
         None => nothing(),
     }

@@ -92,6 +92,9 @@ fn build(toolchain: &Toolchain, ebpf: &Path, target_dir: &Path) -> PathBuf {
         // -Zbuild-std is not stable yet, and a stable compiler of known version beats any nightly.
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f"))
+        // The verifier sees what the optimiser made of the program, so every build must make the same.
+        .env("CARGO_INCREMENTAL", "0")
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3")
         .env("CARGO_PROFILE_RELEASE_DEBUG", "2")
         .env("CARGO_PROFILE_RELEASE_LTO", "true")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");

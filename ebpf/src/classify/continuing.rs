@@ -19,7 +19,7 @@ const STOP: i64 = 1;
 
 #[repr(C)]
 struct Walk<'p> {
-    rows: Rows,
+    rows: &'p Rows,
     packet: &'p Packet,
     /// Entries of this word that match and are still to be looked at.
     bits: u64,
@@ -30,7 +30,7 @@ struct Walk<'p> {
 }
 
 #[inline(always)]
-pub fn decide(packet: &Packet, rows: Rows) -> u64 {
+pub fn decide(packet: &Packet, rows: &Rows) -> u64 {
     let bits = rows.and(0, mask(0));
     let mut walk = Walk { rows, packet, bits, word: 0, audited: NOBODY, verdict: 0, entry: NOBODY };
     // SAFETY: the callback's argument is the walk.

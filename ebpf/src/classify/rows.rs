@@ -1,5 +1,7 @@
 //! The row of each dimension that the plan uses.
 
+use core::mem::MaybeUninit;
+
 use sluice_abi::{ABSENT, Row, dimension, dimension::*, features, kind};
 
 use super::search::{search32, search128};
@@ -12,61 +14,72 @@ const MOST: usize = dimension::COUNT - 2;
 
 #[repr(C)]
 pub struct Rows {
-    rows: [*const Row; MOST],
+    rows: [MaybeUninit<*const Row>; MOST],
     used: usize,
 }
 
 impl Rows {
-    /// `None` if a table points nowhere.
+    /// Sets no more than the number: the rest would be cleared by a loop over its bytes, after which the verifier no
+    /// longer knows the number either.
     #[inline(always)]
-    pub fn of(packet: &Packet) -> Option<Rows> {
-        let mut rows = Rows { rows: [core::ptr::null(); MOST], used: 0 };
+    pub fn empty(place: &mut MaybeUninit<Rows>) -> &mut Rows {
+        let rows = place.as_mut_ptr();
+        // SAFETY: the other field may hold anything.
+        unsafe {
+            (&raw mut (*rows).used).write(0);
+            &mut *rows
+        }
+    }
+
+    /// `None` if a table points nowhere. In place: the verifier loses what it knows of a copied pointer.
+    #[inline(always)]
+    pub fn fill(&mut self, packet: &Packet) -> Option<()> {
         if used::<KIND>() {
             let kind = (packet.family * 5 + packet.fragment) * 2 + packet.malformed;
-            rows.add(*DIRECT.get(DIRECT_KIND + kind)?)?;
+            self.add(*DIRECT.get(DIRECT_KIND + kind)?)?;
         }
         if used::<PROTOCOL>() {
-            rows.add(*DIRECT.get(DIRECT_PROTOCOL + packet.protocol)?)?;
+            self.add(*DIRECT.get(DIRECT_PROTOCOL + packet.protocol)?)?;
         }
         if used::<SOURCE_V4>() {
-            rows.add(match packet.family {
+            self.add(match packet.family {
                 kind::FAMILY_V4 => search32::<SOURCE_V4>(&SRC4, packet.source[1] as u32)?,
                 kind::FAMILY_V6 => search128::<SOURCE_V6>(&SRC6, packet.source)?,
                 _ => special::<SOURCE_V4>(ABSENT),
             })?;
         }
         if used::<DESTINATION_V4>() {
-            rows.add(match packet.family {
+            self.add(match packet.family {
                 kind::FAMILY_V4 => search32::<DESTINATION_V4>(&DST4, packet.destination[1] as u32)?,
                 kind::FAMILY_V6 => search128::<DESTINATION_V6>(&DST6, packet.destination)?,
                 _ => special::<DESTINATION_V4>(ABSENT),
             })?;
         }
         if used::<SOURCE_PORT>() {
-            rows.add(match packet.source_port {
+            self.add(match packet.source_port {
                 field if field & SPECIAL != 0 => special::<SOURCE_PORT>(field & 1),
                 port => search32::<SOURCE_PORT>(&SPORT, port)?,
             })?;
         }
         if used::<DESTINATION_PORT>() {
-            rows.add(match packet.destination_port {
+            self.add(match packet.destination_port {
                 field if field & SPECIAL != 0 => special::<DESTINATION_PORT>(field & 1),
                 port => search32::<DESTINATION_PORT>(&DPORT, port)?,
             })?;
         }
         if used::<TCP_FLAGS>() {
-            rows.add(match packet.tcp_flags {
+            self.add(match packet.tcp_flags {
                 field if field & SPECIAL != 0 => special::<TCP_FLAGS>(field & 1),
                 flags => *DIRECT.get(DIRECT_TCP_FLAGS + flags)?,
             })?;
         }
         if used::<ICMP>() {
-            rows.add(match packet.icmp {
+            self.add(match packet.icmp {
                 field if field & SPECIAL != 0 => special::<ICMP>(field & 1),
                 icmp => search32::<ICMP>(&ICMP_BOUNDS, icmp)?,
             })?;
         }
-        Some(rows)
+        Some(())
     }
 
     #[inline(always)]

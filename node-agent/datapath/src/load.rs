@@ -21,12 +21,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use aya::maps::MapData;
-use sluice_abi::{BALANCER_WORDS, Config, Counted, Counter, DecapPeer, VERDICTS, WORDS};
+use sluice_abi::{BALANCER_WORDS, Config, Counted, Counter, DecapPeer, NextHop, VERDICTS, WORDS};
 use sluice_plan::NodePlan;
 
 pub(crate) use constants::config as config_of;
 pub use pins::SHARED;
-pub use raw::ProgramFacts;
+pub use raw::{ProgramFacts, insert};
 pub(crate) use raw::{TestRun, lookup as read_element, test_run, update as write_element};
 
 /// What the plan leaves to the node.
@@ -146,6 +146,12 @@ impl Loaded {
             source: io::Error::from(io::ErrorKind::NotFound),
         };
         Ok(self.maps.get(name).ok_or_else(missing)?.fd().as_fd())
+    }
+
+    /// How packets reach a target. In private maps every target begins with a next hop that exists for tests only.
+    pub fn set_next_hop(&self, target: u32, hop: &NextHop) -> Result<(), LoadError> {
+        let failed = |source| LoadError::Map { name: "NEXT_HOPS".into(), action: "write", source };
+        raw::update(self.map_fd("NEXT_HOPS")?, target, bytemuck::bytes_of(hop)).map_err(failed)
     }
 
     /// What test runs have counted in a slot, over all CPUs.

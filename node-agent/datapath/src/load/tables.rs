@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 
 use bytemuck::Pod;
 use sluice_abi::{
-    Bound32, Bound128, DecapPeer, Entry, MAX_ENTRIES, NextHop, Row, Target, Vip, VipKey, dimension,
+    Bound32, Bound128, DecapPeer, Entry, HopState, MAX_ENTRIES, NextHop, Row, Target, Vip, VipKey, dimension,
 };
 use sluice_plan::NodePlan;
 
@@ -72,9 +72,7 @@ pub fn tables(plan: &NodePlan, spec: &LoadSpec) -> Result<Vec<Table>, LoadError>
         vips(&balancers.vips)?,
         decap(&spec.decap),
     ];
-    // Unresolved until the agent has asked netlink.
-    let hops = balancers.targets.len() / size_of::<Target>();
-    tables.push(Table::array("NEXT_HOPS", &vec![0; hops * size_of::<NextHop>()], size_of::<NextHop>())?);
+    tables.push(next_hops(balancers.targets.len() / size_of::<Target>(), spec)?);
     for (name, dimension, size) in BOUNDS {
         let bytes = filters.bounds.get(dimension).map_or(&[][..], |bounds| bounds);
         tables.push(Table::array(name, bytes, size)?);
@@ -102,6 +100,13 @@ fn vips(bytes: &[u8]) -> Result<Table, LoadError> {
     table.keys = bytes.chunks_exact(ELEMENT).flat_map(|element| &element[..KEY]).copied().collect();
     table.values = bytes.chunks_exact(ELEMENT).flat_map(|element| &element[KEY..]).copied().collect();
     Ok(table)
+}
+
+/// Unresolved until the agent has asked netlink. A test has no neighbours, and wants to see the packet leave.
+fn next_hops(targets: usize, spec: &LoadSpec) -> Result<Table, LoadError> {
+    let test = NextHop { mtu: u16::MAX, state: HopState::Resolved as u8, ..NextHop::default() };
+    let hop = if spec.pins.is_none() { test } else { NextHop::default() };
+    Table::array("NEXT_HOPS", bytemuck::cast_slice(&vec![hop; targets]), size_of::<NextHop>())
 }
 
 fn decap(peers: &[DecapPeer]) -> Table {

@@ -24,7 +24,7 @@ const NO_ADDRESS: &[usize] = &[WEB, SYN_FLOOD, PING, LATER, DNS, MALFORMED, ALL]
 
 /// Drops 192.0.2.0/24 and 2001:db8:bad::/48, passes TCP to ports 80-443, drops what else begins a TCP connection,
 /// pings, later fragments, DNS over UDP (fragments included) and malformed packets, and passes the rest.
-fn plan() -> NodePlan {
+pub fn plan() -> NodePlan {
     let whole_web: &[usize] = &[BAD_NET, WEB, SYN_FLOOD, PING, LATER, MALFORMED, ALL];
     let kinds: Vec<(u32, Vec<usize>)> = (0..kind::KINDS)
         .map(|value| {

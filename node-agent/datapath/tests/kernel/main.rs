@@ -1,8 +1,12 @@
 //! The kernel program, by hand-made tables and frames. Needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON.
 
+mod balancer;
+mod failsafe;
 mod filters;
 mod frames;
+mod robustness;
 mod tables;
+mod tunnel;
 
 use sluice_abi::{Stage, Trace};
 use sluice_datapath::load::{LoadSpec, Loaded, load};

@@ -94,8 +94,9 @@ fn load_once(request: &ProgramRequest<'_>, log: &mut [u8]) -> io::Result<OwnedFd
 }
 
 fn last_lines(log: &[u8]) -> String {
-    let text = String::from_utf8_lossy(log);
-    let lines: Vec<&str> = text.trim_end_matches('\0').lines().collect();
+    // The kernel takes back what it wrote of functions that it then accepted: only the first string counts.
+    let text = String::from_utf8_lossy(log.split(|byte| *byte == 0).next().unwrap_or_default());
+    let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(40)..].join("\n")
 }
 
