@@ -1,1 +1,18 @@
+//! From API objects to policies: the checks that an API server makes with the schema and CEL, made again in Rust, and
+//! those that only the operator can make. Pure.
+//!
+//! Every refusal names the object, the field's path, what was found and what to write; all of an object's refusals come
+//! at once.
 
+mod addresses;
+mod balancer;
+mod claims;
+mod filter;
+mod matching;
+mod refusal;
+mod selection;
+
+pub use balancer::admit_balancer;
+pub use claims::{Claim, ClaimRefused, refused_claims};
+pub use filter::admit_filter;
+pub use refusal::Refusal;

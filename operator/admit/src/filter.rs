@@ -1,0 +1,103 @@
+//! XdpFilter.
+
+use std::collections::BTreeSet;
+
+use sluice_crds::{
+    AttachMode as ApiAttach, DefaultAction, FilterRule, Kind, LaterFragments as ApiLater, MAX_RULES, MalformedAction,
+    Mode as ApiMode, RuleAction, XdpFilter, XdpFilterSpec,
+};
+use sluice_policy::{Action, AttachMode, Filter, LaterFragments, Malformed, Mode, ObjectRef, Rule};
+
+use crate::refusal::{Checks, Refusal};
+use crate::{matching, selection};
+
+/// # Errors
+/// Everything that is wrong with the object.
+pub fn admit_filter(found: &XdpFilter) -> Result<Filter, Vec<Refusal>> {
+    let object = ObjectRef {
+        kind: Kind::XdpFilter.name().to_owned(),
+        namespace: String::new(),
+        name: found.metadata.name.clone().unwrap_or_default(),
+        uid: found.metadata.uid.clone().unwrap_or_default(),
+        generation: found.metadata.generation.unwrap_or_default(),
+    };
+    let mut checks = Checks::new(object.clone());
+    check_name(&object.name, &mut checks);
+    // Without `..`: a new field does not compile until it is looked at.
+    let XdpFilterSpec { node_selector, interfaces, attach, priority, mode, default_action, malformed, rules } = &found.spec;
+    if i16::try_from(*priority).is_err() {
+        checks.refuse("spec.priority", format!("{priority} is out of range: write a number from -32768 to 32767"));
+    }
+    checks.at_most(rules.len(), MAX_RULES, "spec.rules");
+    check_unique(rules, &mut checks);
+    let filter = Filter {
+        object,
+        nodes: selection::nodes(node_selector.as_ref(), &mut checks),
+        interfaces: selection::interfaces(interfaces, &mut checks),
+        attach: match attach.mode {
+            ApiAttach::Auto => AttachMode::Auto,
+            ApiAttach::Native => AttachMode::Native,
+            ApiAttach::Generic => AttachMode::Generic,
+        },
+        mode: policy_mode(*mode),
+        priority: *priority,
+        default_action: match default_action {
+            DefaultAction::Next => Action::Next,
+            DefaultAction::Pass => Action::Pass,
+            DefaultAction::Drop => Action::Drop,
+        },
+        malformed: match malformed {
+            MalformedAction::Pass => Malformed::Pass,
+            MalformedAction::Drop => Malformed::Drop,
+        },
+        rules: rules.iter().enumerate().map(|(index, found)| rule(found, index, &mut checks)).collect(),
+    };
+    checks.finish(filter)
+}
+
+pub(crate) fn check_name(name: &str, checks: &mut Checks) {
+    let message = "the name is longer than 63 characters, which counters and metrics carry: shorten it";
+    checks.require(name.len() <= 63, "metadata.name", message);
+}
+
+fn check_unique(rules: &[FilterRule], checks: &mut Checks) {
+    let mut seen = BTreeSet::new();
+    for (index, rule) in rules.iter().enumerate() {
+        if !seen.insert(rule.name.as_str()) {
+            let message = format!("rule names must be unique: rename one of the two named \"{}\"", rule.name);
+            checks.refuse(format!("spec.rules[{index}].name"), message);
+        }
+    }
+}
+
+fn rule(found: &FilterRule, index: usize, checks: &mut Checks) -> Rule {
+    let path = format!("spec.rules[{index}]");
+    let FilterRule { name, action, mode, later_fragments, matches } = found;
+    checks.label(name, &format!("{path}.name"));
+    if later_fragments.is_some() && !matches.has_l4_fields() {
+        let message = "laterFragments changes nothing in a rule without ports, tcpFlags or icmp: remove it";
+        checks.refuse(format!("{path}.laterFragments"), message);
+    }
+    Rule {
+        name: name.clone(),
+        action: match action {
+            RuleAction::Drop => Action::Drop,
+            RuleAction::Pass => Action::Pass,
+            RuleAction::Next => Action::Next,
+        },
+        mode: policy_mode(mode.unwrap_or_default()),
+        later_fragments: match found.later_fragments() {
+            ApiLater::MatchL3 => LaterFragments::MatchL3,
+            ApiLater::NoMatch => LaterFragments::NoMatch,
+            ApiLater::Drop => LaterFragments::Drop,
+        },
+        matches: matching::admit(matches, &format!("{path}.match"), checks),
+    }
+}
+
+fn policy_mode(mode: ApiMode) -> Mode {
+    match mode {
+        ApiMode::Enforce => Mode::Enforce,
+        ApiMode::Audit => Mode::Audit,
+    }
+}
