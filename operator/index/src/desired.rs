@@ -1,0 +1,72 @@
+//! What a source says should be, whole at every change.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sluice_crds::{Kind, XdpFilter, XdpLoadBalancer};
+use sluice_plan::Fleet;
+
+/// The state of a source at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Desired {
+    /// False until everything was read once: nothing may be concluded from absence before.
+    pub synced: bool,
+    pub objects: BTreeMap<ObjectKey, Arc<Object>>,
+    /// What could not be read; the objects concerned are those of the last good reading.
+    pub problems: Vec<Problem>,
+    pub fleet: Fleet,
+    /// The cluster's nodes; `None` where agents name their own labels (directory mode).
+    pub nodes: Option<BTreeMap<String, NodeObject>>,
+}
+
+/// A node as the cluster knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeObject {
+    pub labels: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Object {
+    Filter(XdpFilter),
+    Balancer(XdpLoadBalancer),
+}
+
+/// Kind, namespace (empty for cluster-scoped kinds) and name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ObjectKey {
+    pub kind: String,
+    pub namespace: String,
+    pub name: String,
+}
+
+impl ObjectKey {
+    pub fn new(kind: Kind, namespace: &str, name: &str) -> ObjectKey {
+        ObjectKey { kind: kind.name().to_owned(), namespace: namespace.to_owned(), name: name.to_owned() }
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() {
+            write!(f, "{}/{}", self.kind, self.name)
+        } else {
+            write!(f, "{}/{}/{}", self.kind, self.namespace, self.name)
+        }
+    }
+}
+
+/// Something in the source that is not in force, with where it is and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Problem {
+    /// File with line and column, or the object.
+    pub place: String,
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)
+    }
+}

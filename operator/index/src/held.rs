@@ -1,0 +1,94 @@
+//! One object as the index holds it: the last good policy and what is wrong with the newest version, if anything.
+
+use serde::{Deserialize, Serialize};
+use sluice_plan::Hash;
+use sluice_policy::{Balancer, Filter, ObjectRef};
+
+use crate::desired::{Object, ObjectKey};
+
+/// An admitted object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Policy {
+    Filter(Filter),
+    Balancer(Balancer),
+}
+
+impl Policy {
+    pub fn object(&self) -> &ObjectRef {
+        match self {
+            Policy::Filter(filter) => &filter.object,
+            Policy::Balancer(balancer) => &balancer.object,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    pub uid: String,
+    /// Newest generation that was looked at, good or not.
+    pub generation: i64,
+    /// Of the newest spec; tells a changed spec where the source has no generations of its own.
+    pub spec: Hash,
+    /// What is in force.
+    pub good: Option<Policy>,
+    /// Why the newest generation is not in force; empty if it is.
+    pub refusals: Vec<String>,
+}
+
+impl Held {
+    /// Looks at a new version of an object. A refused one leaves the last good version in force.
+    pub fn admit(previous: Option<Held>, key: &ObjectKey, object: &Object) -> Held {
+        let spec = Hash::of(&spec_bytes(object));
+        let (uid, generation) = identity(previous.as_ref(), key, object, spec);
+        let good = previous.and_then(|held| held.good);
+        match admitted(object, &uid, generation) {
+            Ok(policy) => Held { uid, generation, spec, good: Some(policy), refusals: Vec::new() },
+            Err(refusals) => Held { uid, generation, spec, good, refusals },
+        }
+    }
+}
+
+fn admitted(object: &Object, uid: &str, generation: i64) -> Result<Policy, Vec<String>> {
+    let lines = |refusals: Vec<sluice_admit::Refusal>| refusals.iter().map(ToString::to_string).collect();
+    match object {
+        Object::Filter(filter) => {
+            let mut filter = filter.clone();
+            filter.metadata.uid = Some(uid.to_owned());
+            filter.metadata.generation = Some(generation);
+            sluice_admit::admit_filter(&filter).map(Policy::Filter).map_err(lines)
+        }
+        Object::Balancer(balancer) => {
+            let mut balancer = balancer.clone();
+            balancer.metadata.uid = Some(uid.to_owned());
+            balancer.metadata.generation = Some(generation);
+            sluice_admit::admit_balancer(&balancer).map(Policy::Balancer).map_err(lines)
+        }
+    }
+}
+
+/// An API server numbers its objects; a directory does not, so the uid follows from the name and the generation is
+/// counted whenever the spec changes.
+fn identity(previous: Option<&Held>, key: &ObjectKey, object: &Object, spec: Hash) -> (String, i64) {
+    let metadata = match object {
+        Object::Filter(filter) => &filter.metadata,
+        Object::Balancer(balancer) => &balancer.metadata,
+    };
+    if let (Some(uid), Some(generation)) = (&metadata.uid, metadata.generation) {
+        return (uid.clone(), generation);
+    }
+    let uid = Hash::of(key.to_string().as_bytes()).to_hex()[..32].to_owned();
+    let generation = match previous {
+        Some(held) if held.spec == spec => held.generation,
+        Some(held) => held.generation + 1,
+        None => 1,
+    };
+    (uid, generation)
+}
+
+fn spec_bytes(object: &Object) -> Vec<u8> {
+    match object {
+        Object::Filter(filter) => serde_json::to_vec(&filter.spec),
+        Object::Balancer(balancer) => serde_json::to_vec(&balancer.spec),
+    }
+    .expect("API types have string keys only, so they always serialise")
+}

@@ -1,0 +1,102 @@
+//! The index itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::class::{self, Snapshot};
+use crate::desired::{Desired, ObjectKey, Problem};
+use crate::held::Held;
+use crate::node::Node;
+
+#[derive(Debug, Default)]
+pub struct Index {
+    desired: Arc<Desired>,
+    state: IndexState,
+}
+
+/// What a restarted operator needs to serve the last good version before its source has spoken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexState {
+    pub held: BTreeMap<ObjectKey, Held>,
+    pub nodes: BTreeMap<String, Node>,
+    /// A source that lost more than half of its objects at once; they stay in force until it is confirmed.
+    pub mass_deletion: Option<usize>,
+}
+
+impl Index {
+    pub fn restore(state: IndexState) -> Index {
+        Index { desired: Arc::default(), state }
+    }
+
+    pub fn state(&self) -> &IndexState {
+        &self.state
+    }
+
+    pub fn problems(&self) -> &[Problem] {
+        &self.desired.problems
+    }
+
+    /// Takes over the newest desired state; false if nothing of it changes what is in force or what is said of it.
+    pub fn update(&mut self, desired: Arc<Desired>) -> bool {
+        let before = self.state.clone();
+        for (key, object) in &desired.objects {
+            let seen = self.desired.objects.get(key).is_some_and(|old| Arc::ptr_eq(old, object) || old == object);
+            if !seen {
+                let held = Held::admit(self.state.held.remove(key), key, object);
+                self.state.held.insert(key.clone(), held);
+            }
+        }
+        if desired.synced {
+            self.remove_absent(&desired);
+        }
+        let changed = before != self.state
+            || self.desired.fleet != desired.fleet
+            || self.desired.nodes != desired.nodes
+            || self.desired.problems != desired.problems;
+        self.desired = desired;
+        changed
+    }
+
+    /// Confirms that the objects which vanished together are really to go.
+    pub fn confirm_mass_deletion(&mut self) -> bool {
+        let confirmed = self.state.mass_deletion.take().is_some();
+        if confirmed {
+            let desired = self.desired.clone();
+            self.state.held.retain(|key, _| desired.objects.contains_key(key));
+        }
+        confirmed
+    }
+
+    /// An agent's greeting or a change of its facts.
+    pub fn set_node(&mut self, name: &str, node: Node) -> bool {
+        self.state.nodes.insert(name.to_owned(), node.clone()).as_ref() != Some(&node)
+    }
+
+    pub fn remove_node(&mut self, name: &str) -> bool {
+        self.state.nodes.remove(name).is_some()
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        let policies = self.state.held.values().filter_map(|held| held.good.as_ref());
+        let nodes = self.state.nodes.iter().filter_map(|(name, node)| {
+            let labels = match &self.desired.nodes {
+                // Before the cluster's nodes are known the agents' own words are all there is.
+                None => &node.labels,
+                Some(nodes) => &nodes.get(name)?.labels,
+            };
+            Some((name, node, labels))
+        });
+        class::snapshot(policies, nodes, &self.desired.fleet)
+    }
+
+    /// An empty or half-read source must not open every node: more than half gone at once (of at least four) is held.
+    fn remove_absent(&mut self, desired: &Desired) {
+        let gone = self.state.held.keys().filter(|key| !desired.objects.contains_key(key)).count();
+        self.state.mass_deletion = (self.state.held.len() >= 4 && gone * 2 > self.state.held.len()).then_some(gone);
+        if self.state.mass_deletion.is_none() {
+            self.state.held.retain(|key, _| desired.objects.contains_key(key));
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Reading the whole directory, file by file, with the memory of each file's last good reading.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use sluice_index::{Desired, Object, ObjectKey, Problem};
+use sluice_plan::Fleet;
+
+use super::parse::{Document, MAX_FILE_BYTES, parse_documents, parse_fleet};
+
+const FLEET_FILE: &str = "fleet.yaml";
+
+/// A directory and what was last read of it.
+#[derive(Debug)]
+pub struct Directory {
+    path: PathBuf,
+    files: BTreeMap<PathBuf, FileState>,
+    fleet: Fleet,
+}
+
+#[derive(Debug, Default)]
+struct FileState {
+    /// Modification time, length and inode of the reading; another means read again.
+    stamp: Option<Stamp>,
+    good: Vec<(ObjectKey, Arc<Object>)>,
+    problems: Vec<Problem>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stamp {
+    modified: Option<SystemTime>,
+    bytes: u64,
+    inode: u64,
+}
+
+impl Directory {
+    pub fn new(path: impl Into<PathBuf>) -> Directory {
+        Directory { path: path.into(), files: BTreeMap::new(), fleet: Fleet::default() }
+    }
+
+    /// Reads what changed since the last call.
+    ///
+    /// # Errors
+    /// The directory itself cannot be listed; the caller then keeps the last desired state.
+    pub fn read(&mut self) -> io::Result<Desired> {
+        let found = policy_files(&self.path)?;
+        self.files.retain(|file, _| found.contains(file));
+        let mut problems = Vec::new();
+        for file in found {
+            if file.file_name().is_some_and(|name| name == FLEET_FILE) {
+                problems.extend(self.read_fleet(&file));
+            } else {
+                self.files.entry(file.clone()).or_default().read(&file);
+            }
+        }
+        let (objects, duplicates) = self.merge();
+        problems.extend(self.files.values().flat_map(|state| state.problems.iter().cloned()));
+        problems.extend(duplicates);
+        Ok(Desired { synced: true, objects, problems, fleet: self.fleet.clone(), nodes: None })
+    }
+
+    fn read_fleet(&mut self, file: &Path) -> Option<Problem> {
+        let read = read_text(file).and_then(|text| parse_fleet(file, &text));
+        match read {
+            Ok(fleet) => {
+                self.fleet = fleet;
+                None
+            }
+            Err(problem) => Some(problem),
+        }
+    }
+
+    /// One object of one name: the first file in order has it, a later one is reported.
+    fn merge(&self) -> (BTreeMap<ObjectKey, Arc<Object>>, Vec<Problem>) {
+        let mut owners: BTreeMap<&ObjectKey, &Path> = BTreeMap::new();
+        let (mut objects, mut problems) = (BTreeMap::new(), Vec::new());
+        for (file, state) in &self.files {
+            for (key, object) in &state.good {
+                if let Some(owner) = owners.get(key) {
+                    let message = format!("{key} is already in {}: rename or remove one of them", owner.display());
+                    problems.push(Problem { place: file.display().to_string(), message });
+                    continue;
+                }
+                owners.insert(key, file);
+                objects.insert(key.clone(), object.clone());
+            }
+        }
+        (objects, problems)
+    }
+}
+
+impl FileState {
+    fn read(&mut self, file: &Path) {
+        let stamp = stamp(file);
+        if stamp.is_some() && stamp == self.stamp {
+            return;
+        }
+        self.stamp = stamp;
+        let parsed = read_text(file).map_err(|problem| vec![problem]).and_then(|text| parse_documents(file, &text));
+        match parsed {
+            Ok(documents) => {
+                self.good = documents.into_iter().map(|Document { key, object }| (key, Arc::new(object))).collect();
+                self.problems.clear();
+            }
+            Err(problems) => self.problems = problems,
+        }
+    }
+}
+
+/// Files directly in the directory, in order; hidden ones and editors' leftovers are none.
+fn policy_files(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let file = entry?.path();
+        let hidden = file.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
+        let extension = file.extension().and_then(|extension| extension.to_str());
+        if !hidden && matches!(extension, Some("yaml" | "yml" | "json")) && !file.is_dir() {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn stamp(file: &Path) -> Option<Stamp> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = fs::metadata(file).ok()?;
+    Some(Stamp { modified: metadata.modified().ok(), bytes: metadata.len(), inode: metadata.ino() })
+}
+
+fn read_text(file: &Path) -> Result<String, Problem> {
+    let problem = |message: String| Problem { place: file.display().to_string(), message };
+    let metadata = fs::metadata(file).map_err(|error| problem(read_failure(&error)))?;
+    if metadata.len() > MAX_FILE_BYTES {
+        let (found, limit) = (metadata.len() >> 20, MAX_FILE_BYTES >> 20);
+        return Err(problem(format!("the file has {found} MiB, more than the {limit} MiB allowed: split it")));
+    }
+    if !metadata.is_file() {
+        return Err(problem("not a regular file: put a file or a link to one here".to_owned()));
+    }
+    let bytes = fs::read(file).map_err(|error| problem(read_failure(&error)))?;
+    String::from_utf8(bytes).map_err(|error| problem(format!("not UTF-8 text: {error}: save it as UTF-8")))
+}
+
+fn read_failure(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(40) => "a symbolic link that leads back to itself: point it at a file".to_owned(),
+        _ if error.kind() == io::ErrorKind::NotFound => "a symbolic link to nothing: point it at a file".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(name: &str) -> String {
+        format!(
+            "apiVersion: sluice.dev/v1alpha1\nkind: XdpFilter\nmetadata: {{name: {name}}}\nspec: {{interfaces: {{names: [eth0]}}, rules: []}}\n"
+        )
+    }
+
+    fn names(desired: &Desired) -> Vec<&str> {
+        desired.objects.keys().map(|key| key.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_file_that_breaks_keeps_its_last_good_objects() {
+        let place = tempfile::tempdir().expect("a directory");
+        let file = place.path().join("a.yaml");
+        fs::write(&file, filter("edge")).expect("written");
+        let mut directory = Directory::new(place.path());
+        assert_eq!(names(&directory.read().expect("listed")), ["edge"]);
+        fs::write(&file, "kind: [broken").expect("written");
+        let broken = directory.read().expect("listed");
+        assert_eq!(names(&broken), ["edge"]);
+        assert_eq!(broken.problems.len(), 1);
+        fs::write(&file, filter("core")).expect("written");
+        let mended = directory.read().expect("listed");
+        assert_eq!((names(&mended), mended.problems.len()), (vec!["core"], 0));
+        fs::remove_file(&file).expect("removed");
+        assert!(directory.read().expect("listed").objects.is_empty());
+    }
+
+    #[test]
+    fn two_objects_of_one_name_name_both_files() {
+        let place = tempfile::tempdir().expect("a directory");
+        fs::write(place.path().join("a.yaml"), filter("edge")).expect("written");
+        fs::write(place.path().join("b.yaml"), filter("edge")).expect("written");
+        let desired = Directory::new(place.path()).read().expect("listed");
+        assert_eq!(desired.objects.len(), 1);
+        let problem = desired.problems[0].to_string();
+        assert!(problem.contains("b.yaml") && problem.contains("a.yaml"), "{problem}");
+    }
+
+    #[test]
+    fn large_files_and_links_to_themselves_are_reported_and_not_followed() {
+        let place = tempfile::tempdir().expect("a directory");
+        fs::write(place.path().join("big.yaml"), vec![b'#'; 10 << 20]).expect("written");
+        std::os::unix::fs::symlink("loop.yaml", place.path().join("loop.yaml")).expect("linked");
+        let problems = Directory::new(place.path()).read().expect("listed").problems;
+        assert!(problems[0].message.contains("10 MiB"), "{problems:?}");
+        assert!(problems[1].message.contains("leads back to itself"), "{problems:?}");
+    }
+}

@@ -1,0 +1,158 @@
+//! The Kubernetes API: one reflector per kind, published whole at every change.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::Node;
+use kube::api::{Api, PartialObjectMeta};
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::Store;
+use kube::runtime::{WatchStreamExt, reflector, watcher};
+use kube::{Client, Resource, ResourceExt};
+use sluice_crds::{Kind, XdpFilter, XdpLoadBalancer};
+use sluice_index::{Desired, NodeObject, Object, ObjectKey, Problem};
+use sluice_plan::Fleet;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+const QUIET: Duration = Duration::from_millis(10);
+
+type Guarded<K> = DeserializeGuard<K>;
+
+struct Stores {
+    filters: Store<Guarded<XdpFilter>>,
+    balancers: Store<Guarded<XdpLoadBalancer>>,
+    nodes: Store<PartialObjectMeta<Node>>,
+}
+
+/// Follows the API until the receiver is gone. What is published is `synced` once each kind was listed.
+pub fn watch_cluster(client: Client, fleet: Fleet) -> watch::Receiver<Arc<Desired>> {
+    let (changed, changes) = mpsc::channel(1);
+    let stores = Stores {
+        filters: follow(Api::all(client.clone()), changed.clone()),
+        balancers: follow(Api::all(client.clone()), changed.clone()),
+        // Metadata only: a node's status changes every few seconds and its labels are all that matters here.
+        nodes: follow(Api::all(client), changed),
+    };
+    let (sender, receiver) = watch::channel(Arc::new(Desired { fleet: fleet.clone(), ..Desired::default() }));
+    tokio::spawn(publish(stores, fleet, changes, sender));
+    receiver
+}
+
+fn follow<K>(api: Api<K>, changed: mpsc::Sender<()>) -> Store<K>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + serde::de::DeserializeOwned + 'static,
+{
+    let (store, writer) = reflector::store();
+    let stream = watcher(api, watcher::Config::default()).default_backoff();
+    tokio::spawn(drive(stream.reflect(writer), changed));
+    store
+}
+
+async fn drive<T>(
+    stream: impl futures::Stream<Item = Result<watcher::Event<T>, watcher::Error>>,
+    changed: mpsc::Sender<()>,
+) {
+    let mut stream = Box::pin(stream);
+    while let Some(event) = stream.next().await {
+        match event {
+            Ok(_) => {
+                let _ = changed.try_send(());
+            }
+            Err(error) => tracing::warn!(%error, "the API server does not answer a watch; the last state stays in force"),
+        }
+    }
+}
+
+async fn publish(
+    stores: Stores,
+    fleet: Fleet,
+    mut changes: mpsc::Receiver<()>,
+    sender: watch::Sender<Arc<Desired>>,
+) {
+    let ready = async {
+        stores.filters.wait_until_ready().await?;
+        stores.balancers.wait_until_ready().await?;
+        stores.nodes.wait_until_ready().await
+    };
+    if ready.await.is_err() {
+        return;
+    }
+    let mut seen = Seen::default();
+    loop {
+        let desired = stores.desired(&fleet, &mut seen);
+        sender.send_if_modified(|current| {
+            let changed = !current.synced
+                || current.objects != desired.objects
+                || current.nodes != desired.nodes
+                || current.problems != desired.problems;
+            if changed {
+                *current = Arc::new(desired);
+            }
+            changed
+        });
+        tokio::select! {
+            () = sender.closed() => return,
+            change = changes.recv() => if change.is_none() { return },
+        }
+        while let Ok(Some(())) = timeout(QUIET, changes.recv()).await {}
+    }
+}
+
+/// Objects as last converted, by resource version: an unchanged object keeps its `Arc`.
+#[derive(Default)]
+struct Seen(BTreeMap<ObjectKey, (String, Arc<Object>)>);
+
+impl Stores {
+    fn desired(&self, fleet: &Fleet, seen: &mut Seen) -> Desired {
+        let mut desired = Desired { synced: true, fleet: fleet.clone(), ..Desired::default() };
+        let mut next = Seen::default();
+        for stored in self.filters.state() {
+            convert(Kind::XdpFilter, &stored, Object::Filter, seen, &mut next, &mut desired);
+        }
+        for stored in self.balancers.state() {
+            convert(Kind::XdpLoadBalancer, &stored, Object::Balancer, seen, &mut next, &mut desired);
+        }
+        let labels = |node: &PartialObjectMeta<Node>| NodeObject { labels: node.labels().clone() };
+        desired.nodes = Some(self.nodes.state().iter().map(|node| (node.name_any(), labels(node))).collect());
+        *seen = next;
+        desired
+    }
+}
+
+fn convert<K>(
+    kind: Kind,
+    stored: &Guarded<K>,
+    make: fn(K) -> Object,
+    seen: &Seen,
+    next: &mut Seen,
+    desired: &mut Desired,
+) where
+    K: Resource<DynamicType = ()> + Clone,
+{
+    let meta = match &stored.0 {
+        Ok(object) => object.meta(),
+        Err(invalid) => &invalid.metadata,
+    };
+    let (name, namespace) = (meta.name.clone().unwrap_or_default(), meta.namespace.clone().unwrap_or_default());
+    let key = ObjectKey::new(kind, &namespace, &name);
+    let version = meta.resource_version.clone().unwrap_or_default();
+    let known = seen.0.get(&key);
+    let object = match (&stored.0, known) {
+        (_, Some((at, object))) if *at == version => object.clone(),
+        (Ok(object), _) => Arc::new(make(object.clone())),
+        (Err(invalid), known) => {
+            let message = format!("cannot be read by this version of the operator: {}", invalid.error);
+            desired.problems.push(Problem { place: key.to_string(), message });
+            match known {
+                Some((_, object)) => object.clone(),
+                None => return,
+            }
+        }
+    };
+    next.0.insert(key.clone(), (version, object.clone()));
+    desired.objects.insert(key, object);
+}
