@@ -1,1 +1,22 @@
+//! The operator: desired state in, plans out, the truth back.
+//!
+//! One walk: a source publishes the desired state → [`reconcile`] keeps the index and, when something changed, asks
+//! [`planner`] for the plans of every class → raft agrees on them → the distribution server streams them to the agents →
+//! their verdicts come back to [`reconcile`] → [`view`] is what status, CLI and metrics show.
 
+pub mod args;
+mod admin;
+mod backends;
+mod gate;
+mod http;
+mod metrics;
+mod planner;
+mod publish;
+mod reconcile;
+mod run;
+mod telemetry;
+mod tokens;
+mod view;
+
+pub use run::{recover, run, token};
+pub use telemetry::start as start_telemetry;

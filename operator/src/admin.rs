@@ -1,0 +1,150 @@
+//! The CLI's side of the operator: reads the view, confirms what waits for a person.
+
+use std::sync::Arc;
+
+use sluice_crds::Kind;
+use sluice_pki::Peer;
+use sluice_proto::v1::admin_server::Admin;
+use sluice_proto::v1::{
+    FailingNode, ListCountersResponse, ListNodesResponse, ListPoliciesResponse, ListRequest, NamedCounter,
+    NodeCounters, NodeStatus, PolicyStatus, VersionResponse,
+};
+use sluice_status::{Conditions, Placed, PolicyState};
+use tokio::sync::{mpsc, watch};
+use tonic::{Request, Response, Status};
+
+use crate::gate::{Caller, Gate};
+use crate::view::{View, key_of_uid};
+
+pub struct AdminService {
+    pub view: watch::Receiver<Arc<View>>,
+    pub gate: Gate,
+    pub cluster_id: String,
+    /// Confirms a held mass deletion.
+    pub confirm: mpsc::Sender<()>,
+}
+
+impl AdminService {
+    async fn admit<T>(&self, request: &Request<T>, kind: Kind) -> Result<Arc<View>, Status> {
+        self.gate.check_read(&self.caller(request), kind).await?;
+        Ok(self.view.borrow().clone())
+    }
+
+    fn own_version(&self) -> VersionResponse {
+        VersionResponse { version: env!("CARGO_PKG_VERSION").to_owned(), cluster_id: self.cluster_id.clone() }
+    }
+
+    fn caller<T>(&self, request: &Request<T>) -> Caller {
+        let admin_certificate = matches!(Peer::of(request), Ok(Some(Peer::Admin(_))));
+        let token = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
+        let token = token.and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned);
+        Caller { admin_certificate, token }
+    }
+}
+
+#[tonic::async_trait]
+impl Admin for AdminService {
+    async fn list_policies(&self, request: Request<ListRequest>) -> Result<Response<ListPoliciesResponse>, Status> {
+        let view = self.admit(&request, Kind::XdpFilter).await?;
+        let name = &request.get_ref().name;
+        let chosen = view.objects.iter().filter(|(key, _)| name.is_empty() || key.name == *name);
+        let policies = chosen.map(|(_, (placed, state))| policy_status(placed, state)).collect();
+        let problems = view.problems.iter().map(ToString::to_string).collect();
+        Ok(Response::new(ListPoliciesResponse { epoch: Some(view.epoch.into()), policies, problems }))
+    }
+
+    async fn list_nodes(&self, request: Request<ListRequest>) -> Result<Response<ListNodesResponse>, Status> {
+        let view = self.admit(&request, Kind::XdpNode).await?;
+        let name = &request.get_ref().name;
+        let chosen = view.nodes.iter().filter(|(node, _)| name.is_empty() || *node == name);
+        let nodes = chosen.map(|(name, node)| NodeStatus {
+            name: name.clone(),
+            connected: node.connected,
+            version: node.version.clone(),
+            capabilities: Some(node.capabilities.clone()),
+            facts: Some(node.facts.clone()),
+            epoch: node.epoch.map(Into::into),
+            plan_hash: node.plan.map(|(hash, _)| hash.short()).unwrap_or_default(),
+            class: view.node_class.get(name).cloned().unwrap_or_default(),
+            last_seen: node.last_seen,
+        });
+        Ok(Response::new(ListNodesResponse { nodes: nodes.collect() }))
+    }
+
+    async fn list_counters(&self, request: Request<ListRequest>) -> Result<Response<ListCountersResponse>, Status> {
+        let view = self.admit(&request, Kind::XdpFilter).await?;
+        let name = &request.get_ref().name;
+        let nodes = view.nodes.iter().map(|(node, state)| NodeCounters {
+            node: node.clone(),
+            stats: state.stats.clone().into_iter().collect(),
+            counters: named(&view, state, name),
+        });
+        Ok(Response::new(ListCountersResponse { nodes: nodes.collect() }))
+    }
+
+    async fn version(&self, request: Request<ListRequest>) -> Result<Response<VersionResponse>, Status> {
+        self.admit(&request, Kind::XdpFilter).await?;
+        Ok(Response::new(self.own_version()))
+    }
+
+    async fn confirm_deletion(&self, request: Request<ListRequest>) -> Result<Response<VersionResponse>, Status> {
+        self.gate.check_delete(&self.caller(&request)).await?;
+        self.confirm.send(()).await.map_err(|_| Status::unavailable("the operator is stopping"))?;
+        Ok(Response::new(self.own_version()))
+    }
+}
+
+fn named(view: &View, state: &sluice_status::NodeState, policy: &str) -> Vec<NamedCounter> {
+    let named = state.counters.iter().filter_map(|((uid, rule, verdict), total)| {
+        let key = key_of_uid(view, uid)?;
+        (policy.is_empty() || key.name == policy).then(|| NamedCounter {
+            kind: key.kind.clone(),
+            namespace: key.namespace.clone(),
+            policy: key.name.clone(),
+            rule: rule.clone(),
+            verdict: verdict.clone(),
+            packets: total.packets,
+            bytes: total.bytes,
+        })
+    });
+    named.collect()
+}
+
+fn policy_status(placed: &Placed, state: &PolicyState) -> PolicyStatus {
+    let conditions = Conditions::new(&[], placed.generation, jiff::Timestamp::now()).of_policy(placed, state);
+    let ready = conditions.into_iter().find(|condition| condition.type_ == "Ready");
+    let (ready, reason, message) =
+        ready.map(|ready| (ready.status, ready.reason, ready.message)).unwrap_or_default();
+    let key = placed.key.clone().expect("the view places objects by their key");
+    let healthy = placed.backends.iter().filter(|(_, healthy, _)| *healthy != Some(false)).count();
+    PolicyStatus {
+        kind: key.kind,
+        namespace: key.namespace,
+        name: key.name,
+        uid: placed.uid.clone(),
+        generation: placed.generation,
+        hash: placed.hash.map(|hash| hash.short()).unwrap_or_default(),
+        mode: placed.mode.clone(),
+        rules: placed.rules,
+        desired: state.desired,
+        programmed: state.programmed,
+        rejected: state.rejected,
+        unreachable: state.unreachable,
+        dropped_packets: state.dropped_packets,
+        dropped_per_second: state.dropped_per_second,
+        ready,
+        reason,
+        message,
+        failing: state
+            .failing
+            .iter()
+            .map(|(node, reason, message)| FailingNode {
+                node: node.clone(),
+                reason: reason.clone(),
+                message: message.clone(),
+            })
+            .collect(),
+        backends_healthy: healthy as u32,
+        backends_total: placed.backends.len() as u32,
+    }
+}

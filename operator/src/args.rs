@@ -1,0 +1,88 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand};
+
+const EXAMPLES: &str = "Examples:
+  sluice-operator --source dir:policies/ --data /var/lib/sluice-operator
+  sluice-operator --source kubernetes --ca-dir /etc/sluice/ca
+  sluice-operator token edge-1 --data /var/lib/sluice-operator > edge-1.token";
+
+/// Compiles policies and distributes them to the node agents.
+#[derive(Debug, Parser)]
+#[command(name = "sluice-operator", version, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Prints the token with which a node's agent joins (directory mode)
+    Token {
+        /// The node's name
+        node: String,
+        /// The operator's data directory
+        #[arg(long, env = "SLUICE_DATA", default_value = "/var/lib/sluice-operator")]
+        data: PathBuf,
+    },
+    /// Makes a new store after the old one was lost, with epochs above those that agents still enforce
+    Recover {
+        /// Highest incarnation that agents report (kubectl sluice nodes)
+        #[arg(long)]
+        seen_incarnation: u64,
+        #[arg(long, env = "SLUICE_DATA", default_value = "/var/lib/sluice-operator")]
+        data: PathBuf,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// Where policies come from: `kubernetes`, or `dir:PATH` for a directory of YAML files
+    #[arg(long, env = "SLUICE_SOURCE", default_value = "kubernetes")]
+    pub source: Source,
+    /// Directory for the agreed state, certificates and, in directory mode, status files
+    #[arg(long, env = "SLUICE_DATA", default_value = "/var/lib/sluice-operator")]
+    pub data: PathBuf,
+    /// Address for agents and the CLI (mutual TLS)
+    #[arg(long, env = "SLUICE_LISTEN", default_value = "0.0.0.0:9443")]
+    pub listen: SocketAddr,
+    /// Address for /metrics, /healthz and /readyz (plain HTTP)
+    #[arg(long, env = "SLUICE_METRICS", default_value = "0.0.0.0:9090")]
+    pub metrics: SocketAddr,
+    /// Directory with ca.crt and ca.key; without it the operator makes its own below --data
+    #[arg(long, env = "SLUICE_CA_DIR")]
+    pub ca_dir: Option<PathBuf>,
+    /// DNS name or IP address that agents reach the operator by; may be repeated
+    #[arg(long = "name", env = "SLUICE_NAMES", value_delimiter = ',')]
+    pub names: Vec<String>,
+    /// Fleet configuration when the source is kubernetes (a directory source has fleet.yaml)
+    #[arg(long, env = "SLUICE_FLEET")]
+    pub fleet: Option<PathBuf>,
+    /// Namespace that the operator and the agents' ServiceAccount live in
+    #[arg(long, env = "SLUICE_NAMESPACE", default_value = "sluice-system")]
+    pub namespace: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    Kubernetes,
+    Directory(PathBuf),
+}
+
+impl FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Source, String> {
+        match text.split_once(':') {
+            None if text == "kubernetes" => Ok(Source::Kubernetes),
+            Some(("dir", path)) if !path.is_empty() => Ok(Source::Directory(path.into())),
+            _ => Err(format!("\"{text}\" is no source: write kubernetes or dir:PATH")),
+        }
+    }
+}

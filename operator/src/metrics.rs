@@ -1,0 +1,139 @@
+//! Prometheus series, made from the view at every scrape.
+
+use std::collections::BTreeMap;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use crate::view::{View, key_of_uid};
+
+/// Rules with a series of their own, over the whole fleet; the others share `rule="_other"`.
+const RULE_SERIES: usize = 200;
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, PartialOrd, Ord, EncodeLabelSet)]
+struct RuleLabels {
+    kind: String,
+    namespace: String,
+    policy: String,
+    rule: String,
+    verdict: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ObjectLabels {
+    kind: String,
+    namespace: String,
+    policy: String,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug)]
+struct Snapshot(View);
+
+pub fn text(view: &View) -> String {
+    let mut registry = Registry::with_prefix("sluice");
+    registry.register_collector(Box::new(Snapshot(view.clone())));
+    let mut text = String::new();
+    encode(&mut text, &registry).expect("a string takes any text");
+    text
+}
+
+impl std::fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "epoch {}", self.0.epoch)
+    }
+}
+
+impl Collector for Snapshot {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
+        let view = &self.0;
+        let connected = view.nodes.values().filter(|node| node.connected).count() as i64;
+        gauge(&mut encoder, "agents_connected", "Agents with an open stream", connected)?;
+        gauge(&mut encoder, "nodes", "Nodes known to the operator", view.nodes.len() as i64)?;
+        gauge(&mut encoder, "source_problems", "Files or objects that are not in force", view.problems.len() as i64)?;
+        gauge(&mut encoder, "epoch_index", "Raft index of the epoch in force", view.epoch.index as i64)?;
+        encode_objects(view, &mut encoder)?;
+        encode_rules(view, &mut encoder)
+    }
+}
+
+fn gauge(encoder: &mut DescriptorEncoder, name: &str, help: &str, value: i64) -> Result<(), std::fmt::Error> {
+    let gauge = ConstGauge::new(value);
+    gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
+}
+
+fn encode_objects(view: &View, encoder: &mut DescriptorEncoder) -> Result<(), std::fmt::Error> {
+    let kind = ConstGauge::new(0i64).metric_type();
+    let mut family = encoder.encode_descriptor("policy_nodes", "Nodes of each policy by state", None, kind)?;
+    for (key, (_, state)) in &view.objects {
+        let counts = [
+            ("desired", state.desired),
+            ("programmed", state.programmed),
+            ("rejected", state.rejected),
+            ("unreachable", state.unreachable),
+        ];
+        for (label, count) in counts {
+            let labels = ObjectLabels {
+                kind: key.kind.clone(),
+                namespace: key.namespace.clone(),
+                policy: key.name.clone(),
+                state: label,
+            };
+            ConstGauge::new(i64::from(count)).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn encode_rules(view: &View, encoder: &mut DescriptorEncoder) -> Result<(), std::fmt::Error> {
+    let sums = bounded(sum_rules(view));
+    for (name, help, pick) in [
+        ("rule_packets", "Packets that a rule matched, summed over the nodes", 0),
+        ("rule_bytes", "Bytes of the packets that a rule matched, summed over the nodes", 1),
+    ] {
+        let kind = ConstCounter::new(0u64).metric_type();
+        let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+        for (labels, sum) in &sums {
+            ConstCounter::new(if pick == 0 { sum.0 } else { sum.1 }).encode(family.encode_family(labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn sum_rules(view: &View) -> BTreeMap<RuleLabels, (u64, u64)> {
+    let mut sums: BTreeMap<RuleLabels, (u64, u64)> = BTreeMap::new();
+    for ((uid, name, verdict), total) in view.nodes.values().flat_map(|node| &node.counters) {
+        let Some(key) = key_of_uid(view, uid) else { continue };
+        let labels = RuleLabels {
+            kind: key.kind.clone(),
+            namespace: key.namespace.clone(),
+            policy: key.name.clone(),
+            rule: name.clone(),
+            verdict: verdict.clone(),
+        };
+        let sum = sums.entry(labels).or_default();
+        sum.0 += total.packets;
+        sum.1 += total.bytes;
+    }
+    sums
+}
+
+/// Keeps the busiest rules and adds the others up.
+fn bounded(sums: BTreeMap<RuleLabels, (u64, u64)>) -> BTreeMap<RuleLabels, (u64, u64)> {
+    if sums.len() <= RULE_SERIES {
+        return sums;
+    }
+    let mut busiest: Vec<_> = sums.into_iter().collect();
+    busiest.sort_by(|a, b| b.1.0.cmp(&a.1.0).then_with(|| a.0.cmp(&b.0)));
+    let mut kept: BTreeMap<_, _> = busiest.drain(..RULE_SERIES).collect();
+    for (labels, sum) in busiest {
+        let other = kept.entry(RuleLabels { rule: "_other".to_owned(), ..labels }).or_default();
+        other.0 += sum.0;
+        other.1 += sum.1;
+    }
+    kept
+}

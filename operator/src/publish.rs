@@ -1,0 +1,187 @@
+//! Writes status: on change only, each object at most once a second.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use sluice_crds::{Condition, Kind};
+use sluice_index::{Desired, Object, ObjectKey};
+use sluice_status::writer::directory::DirectoryWriter;
+use sluice_status::writer::kubernetes::KubernetesWriter;
+use sluice_status::{balancer_status, filter_status, node_status};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::view::View;
+
+/// Counters alone move a status no more often than this.
+const COUNTERS_EVERY: Duration = Duration::from_secs(30);
+const ROUND: Duration = Duration::from_millis(200);
+const PER_OBJECT: Duration = Duration::from_secs(1);
+/// Writes in one round: a global budget that an API server does not feel.
+const BUDGET: usize = 10;
+
+pub enum Writer {
+    Directory(DirectoryWriter),
+    Kubernetes(KubernetesWriter),
+}
+
+pub struct Publisher {
+    writer: Writer,
+    view: watch::Receiver<Arc<View>>,
+    desired: watch::Receiver<Arc<Desired>>,
+    written: BTreeMap<ObjectKey, Written>,
+    problems: Vec<String>,
+}
+
+struct Written {
+    status: Value,
+    conditions: Vec<Condition>,
+    at: Instant,
+}
+
+impl Publisher {
+    pub fn new(writer: Writer, view: watch::Receiver<Arc<View>>, desired: watch::Receiver<Arc<Desired>>) -> Publisher {
+        Publisher { writer, view, desired, written: BTreeMap::new(), problems: Vec::new() }
+    }
+
+    /// Runs until the view ends.
+    pub async fn run(mut self) {
+        let mut rounds = interval(ROUND);
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            rounds.tick().await;
+            if self.view.has_changed().is_err() {
+                return;
+            }
+            let view = self.view.borrow().clone();
+            self.write_due(&view).await;
+        }
+    }
+
+    async fn write_due(&mut self, view: &View) {
+        let mut budget = BUDGET;
+        for (key, status, conditions) in self.statuses(view) {
+            if budget == 0 || !self.due(&key, &status) {
+                continue;
+            }
+            budget -= 1;
+            let known = self.written.contains_key(&key);
+            if let Err(error) = self.write(&key, &status, known).await {
+                tracing::warn!(object = %key, %error, "status not written; tried again");
+                continue;
+            }
+            self.written.insert(key, Written { status, conditions, at: Instant::now() });
+        }
+        self.remove_gone(view).await;
+        self.write_problems(view);
+    }
+
+    fn statuses(&self, view: &View) -> Vec<(ObjectKey, Value, Vec<Condition>)> {
+        let now = jiff::Timestamp::now();
+        let mut statuses = Vec::new();
+        for (key, (placed, state)) in &view.objects {
+            let previous = self.previous(key);
+            let (status, conditions) = if key.kind == Kind::XdpFilter.name() {
+                let status = filter_status(placed, state, &previous, now);
+                (serde_json::to_value(&status), status.conditions)
+            } else {
+                let status = balancer_status(placed, state, &previous, now);
+                (serde_json::to_value(&status), status.conditions)
+            };
+            statuses.push((key.clone(), status.expect("a status has string keys only"), conditions));
+        }
+        for (name, node) in &view.nodes {
+            let key = ObjectKey::new(Kind::XdpNode, "", name);
+            let status = node_status(node, &self.previous(&key), now);
+            let value = serde_json::to_value(&status).expect("a status has string keys only");
+            statuses.push((key, value, status.conditions));
+        }
+        statuses
+    }
+
+    /// Conditions as last written, or as found before this process wrote any.
+    fn previous(&self, key: &ObjectKey) -> Vec<Condition> {
+        if let Some(written) = self.written.get(key) {
+            return written.conditions.clone();
+        }
+        let desired = self.desired.borrow();
+        let found = desired.objects.get(key).and_then(|object| match object.as_ref() {
+            Object::Filter(filter) => filter.status.as_ref().map(|status| status.conditions.clone()),
+            Object::Balancer(balancer) => balancer.status.as_ref().map(|status| status.conditions.clone()),
+        });
+        found.unwrap_or_default()
+    }
+
+    fn due(&self, key: &ObjectKey, status: &Value) -> bool {
+        let Some(written) = self.written.get(key) else { return true };
+        let age = written.at.elapsed();
+        let counters_only = without_counters(status) == without_counters(&written.status);
+        *status != written.status && age >= if counters_only { COUNTERS_EVERY } else { PER_OBJECT }
+    }
+
+    async fn write(&self, key: &ObjectKey, status: &Value, known: bool) -> anyhow::Result<()> {
+        match &self.writer {
+            Writer::Directory(writer) => Ok(writer.write(key, status)?),
+            Writer::Kubernetes(writer) => {
+                if key.kind == Kind::XdpNode.name() && !known {
+                    writer.create_node(&key.name).await?;
+                }
+                Ok(writer.write(key, status).await?)
+            }
+        }
+    }
+
+    async fn remove_gone(&mut self, view: &View) {
+        let node = Kind::XdpNode.name();
+        let gone: Vec<ObjectKey> = self
+            .written
+            .keys()
+            .filter(|key| !view.objects.contains_key(key) && (key.kind != node || !view.nodes.contains_key(&key.name)))
+            .cloned()
+            .collect();
+        for key in gone {
+            let removed = match &self.writer {
+                Writer::Directory(writer) => writer.remove(&key).map_err(anyhow::Error::from),
+                Writer::Kubernetes(writer) if key.kind == node => writer.delete_node(&key.name).await.map_err(Into::into),
+                Writer::Kubernetes(_) => Ok(()),
+            };
+            match removed {
+                Ok(()) => drop(self.written.remove(&key)),
+                Err(error) => tracing::warn!(object = %key, %error, "status not removed; tried again"),
+            }
+        }
+    }
+
+    fn write_problems(&mut self, view: &View) {
+        let problems: Vec<String> = view.problems.iter().map(ToString::to_string).collect();
+        if problems == self.problems {
+            return;
+        }
+        for problem in problems.iter().filter(|problem| !self.problems.contains(problem)) {
+            tracing::warn!(%problem, "not in force; the last good version is");
+        }
+        if let Writer::Directory(writer) = &self.writer
+            && let Err(error) = writer.write_problems(&problems)
+        {
+            tracing::warn!(%error, "the list of problems is not written");
+        }
+        self.problems = problems;
+    }
+}
+
+fn without_counters(status: &Value) -> Value {
+    let mut status = status.clone();
+    if let Value::Object(fields) = &mut status {
+        fields.remove("dropped");
+        fields.remove("oversizePackets");
+        if let Some(Value::Array(nics)) = fields.get_mut("nics") {
+            for nic in nics.iter_mut().filter_map(Value::as_object_mut) {
+                nic.retain(|name, _| !name.starts_with("rx"));
+            }
+        }
+        fields.remove("softnet");
+    }
+    status
+}

@@ -1,0 +1,263 @@
+//! The one task that holds the index and the book, and decides when to plan.
+//!
+//! # Expected flow
+//! desired state, greetings or health change → snapshot → plans → agreed → served (by the distribution server, which
+//! follows the agreed state on its own). Verdicts and reports only change what is said.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluice_distribute::{AgentEvent, AgentEventKind};
+use sluice_index::{Desired, Index, IndexState, Node};
+use sluice_plan::encode;
+use sluice_proto::v1::{Hello, NodeFacts};
+use sluice_raft::{Bytes, Command, PolicyRecord, ProposeError, Raft};
+use sluice_status::Book;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::backends::unhealthy;
+use crate::planner::{self, Planned};
+use crate::view::{View, view};
+
+/// Key of the index's state among the agreed blobs.
+const INDEX: &str = "index";
+/// The view follows verdicts at this pace; it also lets silence show.
+const SHOW: Duration = Duration::from_millis(100);
+/// Several causes within this become one plan.
+const GATHER: Duration = Duration::from_millis(5);
+
+pub struct Reconciler {
+    raft: Raft,
+    index: Index,
+    book: Book,
+    /// Newest stream of each node.
+    sessions: BTreeMap<String, u64>,
+    planned: Planned,
+    view: watch::Sender<Arc<View>>,
+    ready: watch::Sender<bool>,
+}
+
+/// What reaches the reconciler.
+pub struct Inputs {
+    pub desired: watch::Receiver<Arc<Desired>>,
+    pub agents: mpsc::Receiver<AgentEvent>,
+    /// Confirmations that a mass deletion was meant.
+    pub confirm: mpsc::Receiver<()>,
+}
+
+impl Reconciler {
+    /// Starts from what was agreed before a restart.
+    pub fn new(raft: Raft, view: watch::Sender<Arc<View>>, ready: watch::Sender<bool>) -> Reconciler {
+        let agreed = raft.state().borrow().clone();
+        let state = agreed.blobs.get(INDEX).and_then(|bytes| serde_json::from_slice::<SavedIndex>(bytes).ok());
+        let state = state.map(IndexState::from).unwrap_or_default();
+        let mut book = Book::default();
+        for name in state.nodes.keys() {
+            book.expect(name, now());
+        }
+        let mut planned = Planned { node_class: (*agreed.node_class).clone(), ..Planned::default() };
+        planned.hashes = agreed.classes.iter().map(|(key, plan)| (key.clone(), plan.hash)).collect();
+        Reconciler { raft, index: Index::restore(state), book, sessions: BTreeMap::new(), planned, view, ready }
+    }
+
+    /// Runs until `stop`.
+    ///
+    /// # Errors
+    /// The store failed: nothing can be agreed any more.
+    pub async fn run(mut self, mut inputs: Inputs, stop: CancellationToken) -> Result<(), ProposeError> {
+        let mut show = interval(SHOW);
+        show.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut plan_at: Option<Instant> = None;
+        self.take_desired(&mut inputs.desired);
+        if *self.ready.borrow() {
+            plan_at = Some(Instant::now());
+        }
+        loop {
+            let changed = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                Ok(()) = inputs.desired.changed() => self.take_desired(&mut inputs.desired),
+                Some(event) = inputs.agents.recv() => self.take_agent_event(event),
+                Some(()) = inputs.confirm.recv() => self.index.confirm_mass_deletion(),
+                () = sleep_until(plan_at.unwrap_or_else(Instant::now)), if plan_at.is_some() => {
+                    plan_at = None;
+                    self.plan().await?;
+                    false
+                }
+                _ = show.tick() => {
+                    self.show();
+                    false
+                }
+            };
+            // Before the source has spoken the agreed plans stay as they are.
+            if changed && *self.ready.borrow() && plan_at.is_none() {
+                plan_at = Some(Instant::now() + GATHER);
+            }
+        }
+    }
+
+    fn take_desired(&mut self, desired: &mut watch::Receiver<Arc<Desired>>) -> bool {
+        let desired = desired.borrow_and_update().clone();
+        if desired.synced {
+            self.ready.send_replace(true);
+            self.forget_deleted_nodes(&desired);
+        }
+        self.index.update(desired)
+    }
+
+    /// A node that the cluster no longer has is not waited for.
+    fn forget_deleted_nodes(&mut self, desired: &Desired) {
+        let Some(nodes) = &desired.nodes else { return };
+        let gone = |name: &&String| !nodes.contains_key(*name) && !self.is_connected(name);
+        let gone: Vec<String> = self.index.state().nodes.keys().filter(gone).cloned().collect();
+        for name in gone {
+            self.index.remove_node(&name);
+            self.book.forget(&name);
+        }
+    }
+
+    fn is_connected(&self, name: &str) -> bool {
+        self.book.nodes().get(name).is_some_and(|node| node.connected)
+    }
+
+    /// True if the plans may have to change.
+    fn take_agent_event(&mut self, event: AgentEvent) -> bool {
+        let (name, now) = (event.node, now());
+        match event.kind {
+            AgentEventKind::Connected(hello) => {
+                self.sessions.insert(name.clone(), event.session);
+                self.book.connected(&name, &hello, now);
+                self.index.set_node(&name, node(&hello))
+            }
+            AgentEventKind::Disconnected => {
+                // A restarted agent may be back before its old stream is seen to end.
+                if self.sessions.get(&name) == Some(&event.session) {
+                    self.book.disconnected(&name, now);
+                }
+                false
+            }
+            AgentEventKind::Ahead { epoch, cluster_id } => {
+                tracing::error!(
+                    node = name, %epoch, cluster = cluster_id,
+                    "this node enforces an epoch that this store never agreed on: the operator's volume was lost or is an \
+                     older copy; run `sluice-operator recover --seen-incarnation {}`", epoch.incarnation
+                );
+                false
+            }
+            AgentEventKind::Verdicts(verdicts) => {
+                self.book.verdicts(&name, &verdicts, now);
+                false
+            }
+            AgentEventKind::Report(report) => {
+                let before = (!report.backends.is_empty()).then(|| unhealthy(&self.book));
+                self.book.report(&name, &report, now);
+                let moved = report.facts.as_ref().is_some_and(|facts| self.take_facts(&name, facts));
+                moved || before.is_some_and(|before| before != unhealthy(&self.book))
+            }
+        }
+    }
+
+    fn take_facts(&mut self, name: &str, facts: &NodeFacts) -> bool {
+        let Some(known) = self.index.state().nodes.get(name) else { return false };
+        let node = Node { addresses: addresses(facts), ..known.clone() };
+        self.index.set_node(name, node)
+    }
+
+    async fn plan(&mut self) -> Result<(), ProposeError> {
+        let agreed = self.raft.state().borrow().clone();
+        let saved = serde_json::to_vec(&SavedIndex::from(self.index.state())).expect("index state has string keys only");
+        if agreed.blobs.get(INDEX).is_none_or(|known| **known != *saved) {
+            // Before the plans: after a crash in between the newer policies are compiled again.
+            self.raft.propose(Command::PutBlob { key: INDEX.to_owned(), bytes: Bytes::from(saved) }).await?;
+        }
+        let snapshot = self.index.snapshot();
+        self.planned = planner::plan(&snapshot, &agreed, &unhealthy(&self.book));
+        let command = Command::PutPlans {
+            classes: self.planned.classes.clone(),
+            node_class: self.planned.node_class.clone(),
+            policies: self.records(),
+            rings: Bytes::from(encode(&self.planned.rings)),
+        };
+        let applied = self.raft.propose(command).await?;
+        tracing::info!(epoch = %applied.epoch, classes = self.planned.classes.len(), "plans agreed");
+        self.show();
+        Ok(())
+    }
+
+    fn records(&self) -> Vec<PolicyRecord> {
+        let shown = self.current_view();
+        shown
+            .objects
+            .iter()
+            .map(|(key, (placed, _))| PolicyRecord {
+                policy: sluice_plan::PolicyRef {
+                    kind: key.kind.clone(),
+                    namespace: key.namespace.clone(),
+                    name: key.name.clone(),
+                    uid: placed.uid.clone(),
+                    generation: placed.generation,
+                    hash: placed.hash.unwrap_or_default(),
+                },
+                audit: placed.mode == "Audit",
+                rules: placed.rules,
+                nodes: placed.nodes.iter().map(|expected| expected.node.clone()).collect(),
+            })
+            .collect()
+    }
+
+    fn current_view(&self) -> View {
+        let epoch = self.raft.state().borrow().epoch;
+        view(&self.index, &self.index.snapshot(), &self.planned, &self.book, epoch, now())
+    }
+
+    fn show(&self) {
+        self.view.send_replace(Arc::new(self.current_view()));
+    }
+}
+
+/// JSON has no keys but strings, so the map of objects is saved as a list.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct SavedIndex {
+    held: Vec<(sluice_index::ObjectKey, sluice_index::Held)>,
+    nodes: BTreeMap<String, Node>,
+    mass_deletion: Option<usize>,
+}
+
+impl From<&IndexState> for SavedIndex {
+    fn from(state: &IndexState) -> SavedIndex {
+        let IndexState { held, nodes, mass_deletion } = state.clone();
+        SavedIndex { held: held.into_iter().collect(), nodes, mass_deletion }
+    }
+}
+
+impl From<SavedIndex> for IndexState {
+    fn from(saved: SavedIndex) -> IndexState {
+        let SavedIndex { held, nodes, mass_deletion } = saved;
+        IndexState { held: held.into_iter().collect(), nodes, mass_deletion }
+    }
+}
+
+fn node(hello: &Hello) -> Node {
+    let capabilities = hello.capabilities.clone().unwrap_or_default();
+    Node {
+        labels: hello.labels.clone().into_iter().collect(),
+        addresses: hello.facts.as_ref().map(addresses).unwrap_or_default(),
+        // The kernel's version alone changes nothing that is compiled.
+        capabilities: format!(
+            "native={} loop={} frags={}",
+            capabilities.native_xdp, capabilities.bpf_loop, capabilities.frags
+        ),
+    }
+}
+
+fn addresses(facts: &NodeFacts) -> std::collections::BTreeSet<IpAddr> {
+    facts.addresses.iter().filter_map(|address| address.parse().ok()).collect()
+}
+
+/// Unix milliseconds.
+fn now() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
