@@ -1,1 +1,53 @@
-fn main() {}
+//! `kubectl sluice`: what the fleet does, what a policy becomes, what it would do to a capture.
+
+mod args;
+mod compile;
+mod connect;
+mod counters;
+mod nodes;
+mod output;
+mod policies;
+mod simulate;
+mod standalone;
+mod status;
+mod version;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command, Get};
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        // A closed pipe (`| head`) is no failure of ours.
+        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Compile(args) => return compile::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Simulate(args) => return simulate::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Standalone(args) => return standalone::run(args).map(|()| ExitCode::SUCCESS),
+        _ => {}
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Status(args) => status::run(&cli.connection, args.output).await,
+            Command::Nodes(args) => nodes::run(&cli.connection, args.output).await,
+            Command::Get { what: Get::Counters(args) } => counters::run(&cli.connection, &args).await,
+            Command::ConfirmDeletion => status::confirm_deletion(&cli.connection).await,
+            Command::Version => version::run(&cli.connection).await,
+            Command::Compile(_) | Command::Simulate(_) | Command::Standalone(_) => {
+                unreachable!("handled before the runtime was made")
+            }
+        }
+    })
+}

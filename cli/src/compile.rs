@@ -1,0 +1,133 @@
+//! `kubectl sluice compile`: what policies become.
+
+use serde::Serialize;
+use sluice_abi::{Entry, Row, dimension, features};
+use sluice_plan::{NodePlan, encode};
+
+use crate::args::{Compile, Output};
+use crate::output::{print_structured, print_table, table};
+use crate::policies::{self, Policies};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    /// Names the plan in the protocol and in the agents' confirmations.
+    hash: String,
+    bytes: usize,
+    entries: usize,
+    words_per_row: u32,
+    dimensions: Vec<&'static str>,
+    tables: Vec<Table>,
+    policies: Vec<CompiledPolicy>,
+}
+
+#[derive(Serialize)]
+struct Table {
+    name: String,
+    elements: usize,
+    bytes: usize,
+}
+
+#[derive(Serialize)]
+struct CompiledPolicy {
+    kind: String,
+    name: String,
+    rules: usize,
+    hash: String,
+}
+
+pub fn run(args: &Compile) -> anyhow::Result<()> {
+    let policies = policies::read(&args.policies)?;
+    let plan = plan(&policies)?;
+    let report = report(&plan);
+    if args.output != Output::Table {
+        return print_structured(&report, args.output);
+    }
+    println!("plan {}  {} bytes  {} entries", report.hash, report.bytes, report.entries);
+    println!("dimensions: {}\n", report.dimensions.join(", "));
+    let mut rows = table(&["POLICY", "KIND", "RULES", "HASH"]);
+    for policy in &report.policies {
+        rows.add_row([&policy.name, &policy.kind, &policy.rules.to_string(), &policy.hash]);
+    }
+    print_table(&rows)?;
+    println!();
+    let mut rows = table(&["TABLE", "ELEMENTS", "BYTES"]);
+    for table in &report.tables {
+        rows.add_row([table.name.clone(), table.elements.to_string(), table.bytes.to_string()]);
+    }
+    Ok(print_table(&rows)?)
+}
+
+/// One node that every given policy selects.
+pub fn plan(policies: &Policies) -> anyhow::Result<NodePlan> {
+    let rings: Vec<_> = policies
+        .balancers
+        .iter()
+        .map(|balancer| sluice_balance::repair_all(&Default::default(), balancer, &Default::default()))
+        .collect();
+    let balancers = policies.balancers.iter().zip(&rings).map(|(balancer, rings)| sluice_compile::BalancerInput {
+        balancer,
+        balances: true,
+        rings,
+        unhealthy: Default::default(),
+    });
+    Ok(sluice_compile::compile(&sluice_compile::ClassInput {
+        filters: policies.filters.iter().collect(),
+        balancers: balancers.collect(),
+        failsafe: policies.fleet.failsafe.clone(),
+        balancer_nodes: Default::default(),
+    })?)
+}
+
+const DIMENSIONS: [(usize, &str, usize); dimension::COUNT] = [
+    (dimension::KIND, "kind", 4),
+    (dimension::PROTOCOL, "protocol", 4),
+    (dimension::SOURCE_V4, "sourceIPv4", 8),
+    (dimension::DESTINATION_V4, "destinationIPv4", 8),
+    (dimension::SOURCE_V6, "sourceIPv6", 24),
+    (dimension::DESTINATION_V6, "destinationIPv6", 24),
+    (dimension::SOURCE_PORT, "sourcePort", 8),
+    (dimension::DESTINATION_PORT, "destinationPort", 8),
+    (dimension::TCP_FLAGS, "tcpFlags", 4),
+    (dimension::ICMP, "icmp", 8),
+];
+
+fn report(plan: &NodePlan) -> Report {
+    let NodePlan { filters, balancers, failsafe: _ } = plan;
+    let used = |index: usize| filters.tables.features & features::dimension(index) != 0;
+    let mut tables = Vec::new();
+    let mut add = |name: &str, bytes: usize, element: usize| {
+        if bytes > 0 {
+            tables.push(Table { name: name.to_owned(), elements: bytes / element, bytes });
+        }
+    };
+    add("entries", filters.tables.entries.len(), size_of::<Entry>());
+    add("rows", filters.tables.rows.len(), size_of::<Row>());
+    add("direct", filters.tables.direct.len(), 4);
+    for (index, name, element) in DIMENSIONS {
+        add(name, filters.tables.bounds.get(index).map_or(0, Vec::len), element);
+    }
+    add("ring", balancers.tables.ring.len(), 4);
+    add("targets", balancers.tables.targets.len(), size_of::<sluice_abi::Target>());
+    let filter = |part: &sluice_plan::FilterPart| CompiledPolicy {
+        kind: part.policy.kind.clone(),
+        name: part.policy.name.clone(),
+        rules: part.rules.len(),
+        hash: part.policy.hash.short(),
+    };
+    let balancer = |part: &sluice_plan::BalancerPart| CompiledPolicy {
+        kind: part.policy.kind.clone(),
+        name: format!("{}/{}", part.policy.namespace, part.policy.name),
+        rules: 0,
+        hash: part.policy.hash.short(),
+    };
+    Report {
+        hash: plan.hash().short(),
+        bytes: encode(plan).len(),
+        entries: filters.tables.entries.len() / size_of::<Entry>(),
+        words_per_row: filters.tables.words,
+        dimensions: DIMENSIONS.iter().filter(|(index, ..)| used(*index)).map(|(_, name, _)| *name).collect(),
+        tables,
+        policies: filters.parts.iter().map(filter).chain(balancers.parts.iter().map(balancer)).collect(),
+    }
+}

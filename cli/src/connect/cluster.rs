@@ -1,0 +1,83 @@
+//! The operator of the kubeconfig's cluster, through the API server's port-forward.
+
+use anyhow::{Context, bail};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::api::{Api, ListParams};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config, ResourceExt};
+use sluice_proto::v1::admin_client::AdminClient;
+use tonic::transport::Endpoint;
+use tower::service_fn;
+
+use super::{Operator, bearer, tls};
+use crate::args::Connection;
+
+/// Port of the operator for agents and the CLI.
+const PORT: u16 = 9443;
+/// Published by the chart.
+const CA_CONFIG_MAP: &str = "sluice-ca";
+
+pub async fn connect(connection: &Connection) -> anyhow::Result<Operator> {
+    let options = KubeConfigOptions { context: connection.context.clone(), ..KubeConfigOptions::default() };
+    let kubeconfig = Kubeconfig::read().context(
+        "no kubeconfig, and no --data or --pki either: name a cluster, or the directory of an operator without one",
+    )?;
+    let token = user_token(&kubeconfig, connection)?;
+    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await?;
+    let client = Client::try_from(config)?;
+    let namespace = &connection.sluice_namespace;
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let map = maps.get(CA_CONFIG_MAP).await;
+    let map = map.with_context(|| format!("the operator's CA (ConfigMap {CA_CONFIG_MAP} in namespace {namespace})"))?;
+    let ca = map.data.and_then(|data| data.get("ca.crt").cloned());
+    let ca = ca.with_context(|| format!("ConfigMap {CA_CONFIG_MAP} has no ca.crt: install the chart again"))?;
+    let pods: Api<Pod> = Api::namespaced(client, namespace);
+    let pod = operator_pod(&pods, namespace).await?;
+    let connector = service_fn(move |_| {
+        let (pods, pod) = (pods.clone(), pod.clone());
+        async move {
+            let mut forward = pods.portforward(&pod, &[PORT]).await.map_err(std::io::Error::other)?;
+            let stream = forward.take_stream(PORT).ok_or_else(|| std::io::Error::other("no port-forward stream"))?;
+            Ok::<_, std::io::Error>(hyper_util::rt::TokioIo::new(stream))
+        }
+    });
+    let endpoint = Endpoint::from_static("https://sluice-operator").tls_config(tls(&ca))?;
+    let channel = endpoint.connect_with_connector(connector).await.context("port-forward to the operator")?;
+    Ok(AdminClient::with_interceptor(channel, bearer(&token)?))
+}
+
+async fn operator_pod(pods: &Api<Pod>, namespace: &str) -> anyhow::Result<String> {
+    let list = pods.list(&ListParams::default().labels("app.kubernetes.io/component=operator")).await?;
+    let running = |pod: &&Pod| pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running");
+    match list.items.iter().find(running) {
+        Some(pod) => Ok(pod.name_any()),
+        None => bail!("no running operator pod in namespace {namespace}: is the chart installed there?"),
+    }
+}
+
+/// The operator asks the API server what this token may read.
+fn user_token(kubeconfig: &Kubeconfig, connection: &Connection) -> anyhow::Result<String> {
+    if let Ok(token) = std::env::var("SLUICE_TOKEN") {
+        return Ok(token);
+    }
+    let name = connection.context.clone().or_else(|| kubeconfig.current_context.clone());
+    let context = kubeconfig.contexts.iter().find(|context| Some(&context.name) == name.as_ref());
+    let user = context.and_then(|context| context.context.as_ref()).and_then(|context| context.user.clone());
+    let found = kubeconfig.auth_infos.iter().find(|info| Some(&info.name) == user.as_ref());
+    let auth = found.and_then(|found| found.auth_info.clone()).unwrap_or_default();
+    token_of(&auth)?.context(
+        "this kubeconfig user has no token (a client certificate cannot be passed on): \
+         set SLUICE_TOKEN, for example to the output of `kubectl create token SERVICEACCOUNT`",
+    )
+}
+
+fn token_of(auth: &AuthInfo) -> anyhow::Result<Option<String>> {
+    use secrecy::ExposeSecret;
+    if let Some(token) = &auth.token {
+        return Ok(Some(token.expose_secret().to_owned()));
+    }
+    match &auth.token_file {
+        Some(file) => Ok(Some(std::fs::read_to_string(file).with_context(|| file.clone())?)),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,77 @@
+//! Decisions by the interpreter.
+
+use std::net::IpAddr;
+
+use sluice_interpret::{
+    ControlPeer, DEFAULT_NAME, Failsafe, FailsafePort, MALFORMED_NAME, Service, Stage, Verdict, World, evaluate,
+};
+
+use super::INTERFACE;
+use super::decision::{Decider, Decision};
+use crate::policies::Policies;
+
+pub struct Interpreter {
+    world: World,
+}
+
+impl Interpreter {
+    pub fn new(policies: &Policies, node_addresses: &[IpAddr]) -> Interpreter {
+        let failsafe = &policies.fleet.failsafe;
+        let ports = failsafe.ports.iter().map(|entry| FailsafePort { port: entry.port, protocol: entry.protocol });
+        let peers = failsafe
+            .control_endpoints
+            .iter()
+            .map(|endpoint| ControlPeer { address: endpoint.address, port: endpoint.port });
+        let world = World {
+            filters: policies.filters.clone(),
+            services: policies.balancers.iter().cloned().map(Service::all_healthy).collect(),
+            failsafe: Some(Failsafe { ports: ports.collect(), within_rate: true, control_peers: peers.collect() }),
+            node_addresses: node_addresses.to_vec(),
+            default_route: Vec::new(),
+        };
+        Interpreter { world }
+    }
+
+    pub fn decide(&self, frame: &[u8]) -> Decision {
+        let outcome = evaluate(&self.world, INTERFACE, frame);
+        let verdict = match outcome.verdict {
+            Verdict::Pass => "Pass",
+            Verdict::Drop => "Drop",
+            Verdict::Tx => "Tx",
+        };
+        match outcome.stage {
+            Stage::Failsafe => Decision { verdict, stage: "Failsafe", ..Decision::default() },
+            Stage::LoadBalancer => Decision {
+                verdict,
+                stage: "LoadBalancer",
+                policy: outcome.policy.map(|policy| policy.name.clone()),
+                mode: Some("Enforce"),
+                backend: outcome.backends.first().map(ToString::to_string),
+                ..Decision::default()
+            },
+            Stage::Filter | Stage::Default | Stage::Malformed => {
+                let decided = outcome.policy.map(|policy| Decider {
+                    policy: policy.name.clone(),
+                    rule: outcome.rule.map(str::to_owned),
+                    stage: match outcome.stage {
+                        Stage::Filter => "Filter",
+                        Stage::Malformed => "Malformed",
+                        _ => "Default",
+                    },
+                });
+                let audited = outcome.audited.map(|audited| decider(&audited.policy.name, audited.name));
+                Decision::of_filters(verdict, decided, audited, outcome.malformed)
+            }
+        }
+    }
+}
+
+/// From the name under which an entry is counted.
+pub fn decider(policy: &str, name: &str) -> Decider {
+    let (rule, stage) = match name {
+        DEFAULT_NAME => (None, "Default"),
+        MALFORMED_NAME => (None, "Malformed"),
+        rule => (Some(rule.to_owned()), "Filter"),
+    };
+    Decider { policy: policy.to_owned(), rule, stage }
+}
