@@ -1,0 +1,209 @@
+//! A whole small fleet without Kubernetes: a hub namespace with the operator, edge namespaces with an agent each.
+//!
+//! Each edge's `eth0` is cabled to the hub, so that control traffic and attacks come in by the same filtered interface.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use sluice_proto::OPERATOR_NAME;
+use sluice_proto::v1::admin_client::AdminClient;
+use sluice_proto::v1::{ListRequest, NodeCounters, PolicyStatus};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+
+use crate::netns::{End, Netns, connect, join};
+use crate::process::{Process, eventually, program, tail};
+
+const OPERATOR_PORT: u16 = 9443;
+
+/// What a fleet is made of.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Starts the names of its namespaces; unique among what runs at once, at most 8 letters.
+    pub prefix: String,
+    pub edges: usize,
+    /// Policies, state, logs and certificates.
+    pub directory: PathBuf,
+}
+
+pub struct Fleet {
+    pub options: Options,
+    pub hub: Netns,
+    pub edges: Vec<Edge>,
+    pub operator: Option<Process>,
+}
+
+pub struct Edge {
+    pub name: String,
+    pub netns: Netns,
+    pub agent: Option<Process>,
+}
+
+impl Fleet {
+    /// Namespaces and cables; nothing runs yet.
+    pub fn build(options: Options) -> anyhow::Result<Fleet> {
+        std::fs::create_dir_all(options.directory.join("policies"))?;
+        let hub = Netns::create(&format!("{}-hub", options.prefix))?;
+        let mut edges = Vec::new();
+        for number in 1..=options.edges {
+            let name = format!("edge-{number}");
+            let netns = Netns::create(&format!("{}-{name}", options.prefix))?;
+            let (near, far) = (format!("10.80.{number}.1/24"), format!("10.80.{number}.2/24"));
+            let (near6, far6) = (format!("fd80:{number}::1/64"), format!("fd80:{number}::2/64"));
+            let hub_end = End { netns: &hub, interface: &format!("to-{name}"), addresses: &[&near, &near6] };
+            connect(hub_end, End { netns: &netns, interface: "eth0", addresses: &[&far, &far6] })?;
+            netns.ip(&["route", "add", "default", "via", &format!("10.80.{number}.1")])?;
+            edges.push(Edge { name, netns, agent: None });
+        }
+        Ok(Fleet { options, hub, edges, operator: None })
+    }
+
+    pub fn policies(&self) -> PathBuf {
+        self.options.directory.join("policies")
+    }
+
+    /// As an editor does: a new file in the old one's place, so that no reader sees half of it.
+    pub fn write_policy(&self, file: &str, text: &str) -> anyhow::Result<()> {
+        let temporary = self.policies().join(format!(".{file}.tmp"));
+        std::fs::write(&temporary, text)?;
+        Ok(std::fs::rename(temporary, self.policies().join(file))?)
+    }
+
+    pub fn start_operator(&mut self) -> anyhow::Result<()> {
+        let mut command = self.hub.command(program("sluice-operator")?);
+        command.args(["--source", &format!("dir:{}", self.policies().display())]);
+        command.arg("--data").arg(self.data());
+        command.args(["--listen", &format!("0.0.0.0:{OPERATOR_PORT}"), "--metrics", "127.0.0.1:9090"]);
+        let mut operator = Process::start("operator", &self.options.directory, command)?;
+        let ca = self.data().join("pki/ca.crt");
+        let mut last = None;
+        let up = eventually(Duration::from_secs(20), || {
+            if !operator.is_running() {
+                bail!("the operator ended:\n{}", tail(&operator.log(), 20));
+            }
+            if !ca.exists() {
+                return Ok(None);
+            }
+            last = self.connect_once().err();
+            Ok(last.is_none().then_some(()))
+        });
+        up.with_context(|| format!("the operator does not answer: {last:?}\n{}", tail(&operator.log(), 20)))?;
+        self.operator = Some(operator);
+        Ok(())
+    }
+
+    /// Joins with a token of its own.
+    pub fn start_agent(&mut self, edge: usize) -> anyhow::Result<()> {
+        let (directory, name) = (self.options.directory.clone(), self.edges[edge].name.clone());
+        let token_file = directory.join(format!("{name}.token"));
+        if !token_file.exists() {
+            let token = std::process::Command::new(program("sluice-operator")?)
+                .args(["token", &name, "--data"])
+                .arg(self.data())
+                .output()?;
+            if !token.status.success() {
+                bail!("no token for {name}: {}", String::from_utf8_lossy(&token.stderr));
+            }
+            std::fs::write(&token_file, token.stdout)?;
+        }
+        let mut command = self.edges[edge].netns.command(program("sluice-agent")?);
+        command.args(["--node", &name, "--operator", &format!("10.80.{}.1:{OPERATOR_PORT}", edge + 1)]);
+        command.arg("--ca").arg(self.data().join("pki/ca.crt")).arg("--token-file").arg(&token_file);
+        command.arg("--state").arg(directory.join(format!("state-{name}")));
+        command.arg("--bpffs").arg(self.bpffs(edge));
+        command.args(["--label", "role=edge", "--metrics", "127.0.0.1:9500"]);
+        self.edges[edge].agent = Some(Process::start(&name, &directory, command)?);
+        Ok(())
+    }
+
+    pub fn start(&mut self) -> anyhow::Result<()> {
+        self.start_operator()?;
+        (0..self.edges.len()).try_for_each(|edge| self.start_agent(edge))
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.options.directory.join("operator")
+    }
+
+    /// Pins of one edge.
+    pub fn bpffs(&self, edge: usize) -> PathBuf {
+        Path::new("/sys/fs/bpf").join(format!("{}-{}", self.options.prefix, self.edges[edge].name))
+    }
+
+    /// Runs a call against the operator from inside the hub.
+    pub fn ask<T, F>(&self, call: impl FnOnce(AdminClient<Channel>) -> F + Send + 'static) -> anyhow::Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = anyhow::Result<T>>,
+    {
+        ask(self.hub.name().to_owned(), self.data(), call)
+    }
+
+    pub fn statuses(&self) -> anyhow::Result<Vec<PolicyStatus>> {
+        self.ask(async |mut operator| Ok(operator.list_policies(ListRequest::default()).await?.into_inner().policies))
+    }
+
+    pub fn counters(&self) -> anyhow::Result<Vec<NodeCounters>> {
+        self.ask(async |mut operator| Ok(operator.list_counters(ListRequest::default()).await?.into_inner().nodes))
+    }
+
+    /// Waits until the policy is Ready on `nodes` nodes with a hash other than `not`; its status then.
+    pub fn wait_ready(&self, policy: &str, nodes: u32, not: &str, within: Duration) -> anyhow::Result<PolicyStatus> {
+        let mut last = None;
+        let ready = eventually(within, || {
+            // An operator that restarts right now answers later.
+            let Ok(statuses) = self.statuses() else { return Ok(None) };
+            last = statuses.into_iter().find(|status| status.name == policy);
+            let found = last.as_ref().filter(|status| {
+                status.ready == "True" && status.programmed == nodes && status.hash != not
+            });
+            Ok(found.cloned())
+        });
+        ready.with_context(|| format!("{policy} is not Ready on {nodes} nodes: {last:?}{}", self.last_words()))
+    }
+
+    /// The ends of all logs, for a failing test's message.
+    pub fn last_words(&self) -> String {
+        let agents = self.edges.iter().filter_map(|edge| Some((edge.name.as_str(), edge.agent.as_ref()?)));
+        let operator = self.operator.as_ref().map(|operator| ("operator", operator));
+        let words = |(name, process): (&str, &Process)| format!("\n--- {name}\n{}", tail(&process.log(), 12));
+        operator.into_iter().chain(agents).map(words).collect()
+    }
+
+    fn connect_once(&self) -> anyhow::Result<()> {
+        self.ask(async |mut operator| Ok(drop(operator.version(ListRequest::default()).await?)))
+    }
+}
+
+impl Drop for Fleet {
+    /// Agents never detach on their own: their pins go here.
+    fn drop(&mut self) {
+        for edge in 0..self.edges.len() {
+            drop(self.edges[edge].agent.take());
+            let _ = std::fs::remove_dir_all(self.bpffs(edge));
+        }
+    }
+}
+
+fn ask<T, F>(hub: String, data: PathBuf, call: impl FnOnce(AdminClient<Channel>) -> F + Send + 'static) -> anyhow::Result<T>
+where
+    T: Send + 'static,
+    F: Future<Output = anyhow::Result<T>>,
+{
+    let work = move || {
+        join(&hub)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async { call(AdminClient::new(channel(&data).await?)).await })
+    };
+    std::thread::spawn(work).join().map_err(|_| anyhow::anyhow!("the call panicked"))?
+}
+
+async fn channel(data: &Path) -> anyhow::Result<Channel> {
+    let read = |name: &str| std::fs::read_to_string(data.join("pki").join(name)).with_context(|| name.to_owned());
+    let tls = ClientTlsConfig::new()
+        .ca_certificate(Certificate::from_pem(read("ca.crt")?))
+        .identity(Identity::from_pem(read("admin.crt")?, read("admin.key")?))
+        .domain_name(OPERATOR_NAME);
+    let endpoint = Endpoint::from_shared(format!("https://127.0.0.1:{OPERATOR_PORT}"))?.tls_config(tls)?;
+    Ok(endpoint.timeout(Duration::from_secs(5)).connect().await?)
+}

@@ -1,0 +1,9 @@
+//! What the end-to-end tests share.
+
+pub mod fleet;
+pub mod frames;
+pub mod netns;
+pub mod oracle;
+pub mod packets;
+pub mod process;
+pub mod sender;

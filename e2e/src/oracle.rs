@@ -1,0 +1,24 @@
+//! The same packets through the kernel program and the interpreter: what both say must be the same.
+//!
+//! Policies go the whole way, compiled and loaded, on one side; on the other they are read rule by rule.
+
+mod build;
+mod count;
+mod generate;
+mod judge;
+mod kernel;
+mod mismatch;
+mod node;
+mod policies;
+mod round;
+mod seen;
+mod shrink;
+
+pub use generate::random_node;
+pub use judge::{Tally, compare};
+pub use kernel::Kernel;
+pub use mismatch::Mismatch;
+pub use node::Node;
+pub use policies::{hand_made, one_of_each};
+pub use round::{Round, fuzz};
+pub use seen::Seen;

@@ -1,0 +1,102 @@
+//! Policies in a few words.
+
+use std::net::IpAddr;
+
+use sluice_policy::{
+    Action, AttachMode, Filter, FragmentKind, IcmpFamily, IcmpMatch, Interfaces, LaterFragments, Malformed,
+    Match, Mode, NodeSelector, ObjectRef, PortRange, PrefixSet, Rule, TcpFlags,
+};
+
+/// The interface that test packets arrive on.
+pub const HERE: &str = "eth0";
+pub const ELSEWHERE: &str = "eth1";
+
+pub fn object(kind: &str, name: &str) -> ObjectRef {
+    let namespace = if kind == "XdpFilter" { "" } else { "default" };
+    let (kind, namespace, uid) = (kind.to_owned(), namespace.to_owned(), format!("uid-{name}"));
+    ObjectRef { kind, namespace, name: name.to_owned(), uid, generation: 1 }
+}
+
+pub fn on(interface: &str) -> Interfaces {
+    Interfaces { names: vec![interface.to_owned()], ..Interfaces::default() }
+}
+
+pub fn filter(name: &str, default_action: Action, rules: Vec<Rule>) -> Filter {
+    Filter {
+        object: object("XdpFilter", name),
+        nodes: NodeSelector::default(),
+        interfaces: on(HERE),
+        attach: AttachMode::Auto,
+        mode: Mode::Enforce,
+        priority: 0,
+        default_action,
+        malformed: Malformed::Pass,
+        rules,
+    }
+}
+
+/// With the API's default for later fragments.
+pub fn rule(name: &str, action: Action, matches: Match) -> Rule {
+    let later_fragments =
+        if action == Action::Pass { LaterFragments::MatchL3 } else { LaterFragments::NoMatch };
+    Rule { name: name.to_owned(), action, mode: Mode::Enforce, later_fragments, matches }
+}
+
+pub fn audited(rule: Rule) -> Rule {
+    Rule { mode: Mode::Audit, ..rule }
+}
+
+pub fn later(later_fragments: LaterFragments, rule: Rule) -> Rule {
+    Rule { later_fragments, ..rule }
+}
+
+pub fn all() -> Match {
+    Match::default()
+}
+
+pub fn protocols(protocols: &[u8]) -> Match {
+    Match { protocols: protocols.to_vec(), ..Match::default() }
+}
+
+/// From any of the prefixes but the exceptions.
+pub fn from(cidrs: &[&str], except: &[&str]) -> Match {
+    Match { sources: Some(prefixes(cidrs, except)), ..Match::default() }
+}
+
+pub fn to(cidrs: &[&str], except: &[&str]) -> Match {
+    Match { destinations: Some(prefixes(cidrs, except)), ..Match::default() }
+}
+
+pub fn prefixes(cidrs: &[&str], except: &[&str]) -> PrefixSet {
+    let v4 = |texts: &[&str]| texts.iter().filter_map(|text| text.parse().ok()).collect();
+    let v6 = |texts: &[&str]| texts.iter().filter_map(|text| text.parse().ok()).collect();
+    PrefixSet { v4: v4(cidrs), v6: v6(cidrs), except_v4: v4(except), except_v6: v6(except) }
+}
+
+pub fn source_ports(ranges: &[(u16, u16)]) -> Match {
+    Match { source_ports: port_ranges(ranges), ..Match::default() }
+}
+
+pub fn destination_ports(ranges: &[(u16, u16)]) -> Match {
+    Match { destination_ports: port_ranges(ranges), ..Match::default() }
+}
+
+fn port_ranges(ranges: &[(u16, u16)]) -> Vec<PortRange> {
+    ranges.iter().map(|&(first, last)| PortRange { first, last }).collect()
+}
+
+pub fn flags(set: u8, unset: u8) -> Match {
+    Match { tcp_flags: Some(TcpFlags { set, unset }), ..Match::default() }
+}
+
+pub fn icmp(family: IcmpFamily, icmp_type: Option<u8>, code: Option<u8>) -> Match {
+    Match { icmp: vec![IcmpMatch { family, icmp_type, code }], ..Match::default() }
+}
+
+pub fn fragments(kinds: &[FragmentKind]) -> Match {
+    Match { fragments: kinds.to_vec(), ..Match::default() }
+}
+
+pub fn addresses(texts: &[&str]) -> Vec<IpAddr> {
+    texts.iter().map(|text| text.parse().expect("test policies name addresses")).collect()
+}

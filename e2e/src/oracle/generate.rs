@@ -1,0 +1,195 @@
+//! Random policies that an admission would let through.
+
+use ipnet::{Ipv4Net, Ipv6Net};
+use rand::Rng;
+use sluice_compile::MAX_AUDIT_RULES;
+use sluice_interpret::Service;
+use sluice_policy::{
+    Action, Backend, Balancer, Filter, FragmentKind, IcmpFamily, IcmpMatch, LaterFragments, Malformed, Match,
+    Mode, NodeSelector, PortRange, PrefixSet, Rule, TcpFlags, VipPort,
+};
+
+use crate::packets::{addresses, place, ports};
+
+use super::build::{ELSEWHERE, HERE, addresses as parsed, filter, object, on, rule};
+use super::node::Node;
+
+const WITH_PORTS: [u8; 5] = [6, 17, 33, 132, 136];
+const PROTOCOLS: [u8; 12] = [6, 17, 1, 58, 132, 136, 33, 47, 50, 4, 112, 59];
+/// Rules of all filters together; with their defaults they fit a node.
+const MOST_RULES: usize = 960;
+
+pub fn random_node(rng: &mut impl Rng) -> anyhow::Result<Node> {
+    let filters = filters(rng);
+    let services = if rng.random_bool(0.4) { vec![service(rng)] } else { Vec::new() };
+    if rng.random_bool(0.1) { Node::above_the_rate(filters, services) } else { Node::new(filters, services) }
+}
+
+fn filters(rng: &mut impl Rng) -> Vec<Filter> {
+    // Few rules show which one was wrong; many show what happens between words of a row.
+    let per_filter = [3, 8, 8, 20, 60, 200][rng.random_range(0..6)];
+    let count = rng.random_range(0..6);
+    let (mut rules_left, mut audits_left) = (MOST_RULES, MAX_AUDIT_RULES);
+    (0..count)
+        .map(|number| {
+            let rules = rng.random_range(0..=per_filter).min(rules_left);
+            rules_left -= rules;
+            let rules = (0..rules).map(|index| random_rule(rng, index, &mut audits_left)).collect();
+            Filter {
+                mode: if rng.random_bool(0.25) { Mode::Audit } else { Mode::Enforce },
+                priority: [-5, 0, 0, 10, i32::MAX, i32::MIN][rng.random_range(0..6)],
+                malformed: if rng.random_bool(0.3) { Malformed::Drop } else { Malformed::Pass },
+                interfaces: on(if rng.random_bool(0.15) { ELSEWHERE } else { HERE }),
+                ..filter(&format!("f{number}"), default_action(rng), rules)
+            }
+        })
+        .collect()
+}
+
+fn default_action(rng: &mut impl Rng) -> Action {
+    match rng.random_range(0..6) {
+        0 => Action::Pass,
+        1 => Action::Drop,
+        _ => Action::Next,
+    }
+}
+
+fn random_rule(rng: &mut impl Rng, index: usize, audits_left: &mut usize) -> Rule {
+    let action = [Action::Drop, Action::Drop, Action::Pass, Action::Pass, Action::Next][rng.random_range(0..5)];
+    let mut rule = rule(&format!("r{index}"), action, random_match(rng));
+    if rule.matches.has_layer4_fields() && rng.random_bool(0.5) {
+        let settings = [LaterFragments::MatchL3, LaterFragments::NoMatch, LaterFragments::Drop];
+        rule.later_fragments = settings[rng.random_range(0..3)];
+    }
+    if *audits_left > 0 && rng.random_bool(0.15) {
+        *audits_left -= 1;
+        rule.mode = Mode::Audit;
+    }
+    rule
+}
+
+fn random_match(rng: &mut impl Rng) -> Match {
+    let mut matches = Match::default();
+    if rng.random_bool(0.4) {
+        matches.sources = Some(prefix_set(rng));
+    }
+    if rng.random_bool(0.25) {
+        matches.destinations = Some(prefix_set(rng));
+    }
+    if rng.random_bool(0.15) {
+        let kinds = [FragmentKind::None, FragmentKind::First, FragmentKind::Later, FragmentKind::Tiny];
+        matches.fragments = some_of(rng, &kinds);
+    }
+    layer4(rng, &mut matches);
+    matches
+}
+
+/// Ports, flags or ICMP beside protocols that have them, as the API demands.
+fn layer4(rng: &mut impl Rng, matches: &mut Match) {
+    let needed: &[u8] = match rng.random_range(0..8) {
+        0 => &PROTOCOLS,
+        1 | 2 => {
+            if rng.random_bool(0.4) {
+                matches.source_ports = port_ranges(rng);
+            }
+            if matches.source_ports.is_empty() || rng.random_bool(0.7) {
+                matches.destination_ports = port_ranges(rng);
+            }
+            &WITH_PORTS
+        }
+        3 => {
+            matches.tcp_flags = Some(tcp_flags(rng));
+            if rng.random_bool(0.3) {
+                matches.destination_ports = port_ranges(rng);
+            }
+            &[6]
+        }
+        4 => {
+            matches.icmp = (0..rng.random_range(1..4)).map(|_| icmp_match(rng)).collect();
+            &[1, 58]
+        }
+        _ => return,
+    };
+    if !matches.has_layer4_fields() || rng.random_bool(0.5) {
+        matches.protocols.push(needed[rng.random_range(0..needed.len())]);
+        while rng.random_bool(0.4) {
+            let any = if rng.random_bool(0.2) { rng.random() } else { PROTOCOLS[rng.random_range(0..12)] };
+            matches.protocols.push(any);
+        }
+    }
+}
+
+fn some_of<T: Copy>(rng: &mut impl Rng, of: &[T]) -> Vec<T> {
+    let mut some: Vec<T> = of.iter().copied().filter(|_| rng.random_bool(0.4)).collect();
+    if some.is_empty() {
+        some.push(of[rng.random_range(0..of.len())]);
+    }
+    some
+}
+
+fn port_ranges(rng: &mut impl Rng) -> Vec<PortRange> {
+    (0..rng.random_range(1..4))
+        .map(|_| {
+            let (one, other) = (ports(rng), if rng.random_bool(0.4) { Some(ports(rng)) } else { None });
+            let other = other.unwrap_or(one);
+            PortRange { first: one.min(other), last: one.max(other) }
+        })
+        .collect()
+}
+
+fn tcp_flags(rng: &mut impl Rng) -> TcpFlags {
+    let set = [0x02, 0x10, 0x12, 0x01, 0x04, 0][rng.random_range(0..6)];
+    let unset: u8 = [0x10, 0x02, 0x04, 0, 0xff][rng.random_range(0..5)] & !set;
+    if set == 0 && unset == 0 { TcpFlags { set: 0x02, unset: 0x10 } } else { TcpFlags { set, unset } }
+}
+
+fn icmp_match(rng: &mut impl Rng) -> IcmpMatch {
+    let family = if rng.random() { IcmpFamily::V4 } else { IcmpFamily::V6 };
+    let types = [0, 3, 8, 11, 128, 129, 135, 255];
+    let icmp_type = rng.random_bool(0.8).then(|| types[rng.random_range(0..types.len())]);
+    let code = icmp_type.and_then(|_| rng.random_bool(0.4).then(|| rng.random_range(0..5)));
+    IcmpMatch { family, icmp_type, code }
+}
+
+fn prefix_set(rng: &mut impl Rng) -> PrefixSet {
+    let mut set = PrefixSet::default();
+    for _ in 0..rng.random_range(0..4) {
+        if rng.random() { set.v4.push(v4(rng)) } else { set.v6.push(v6(rng)) }
+    }
+    let exceptions = if set == PrefixSet::default() { 1..3 } else { 0..3 };
+    for _ in 0..rng.random_range(exceptions) {
+        if rng.random() { set.except_v4.push(v4(rng)) } else { set.except_v6.push(v6(rng)) }
+    }
+    set
+}
+
+fn v4(rng: &mut impl Rng) -> Ipv4Net {
+    let length = [0, 1, 8, 16, 24, 25, 31, 32, 32, rng.random_range(0..=32)][rng.random_range(0..10)];
+    Ipv4Net::new(addresses::v4(rng), length).expect("at most 32").trunc()
+}
+
+fn v6(rng: &mut impl Rng) -> Ipv6Net {
+    let length = [0, 1, 32, 48, 64, 65, 127, 128, 128, rng.random_range(0..=128)][rng.random_range(0..10)];
+    Ipv6Net::new(addresses::v6(rng), length).expect("at most 128").trunc()
+}
+
+fn service(rng: &mut impl Rng) -> Service {
+    let all = parsed(&["10.20.0.1", "10.20.0.2", "10.20.0.3", "fd00::1", "fd00::2"]);
+    let backends =
+        all.iter().map(|address| Backend { address: *address, weight: rng.random_range(0..4) }).collect();
+    let balancer = Balancer {
+        object: object("XdpLoadBalancer", "web"),
+        created: 0,
+        nodes: NodeSelector::default(),
+        interfaces: on(if rng.random_bool(0.1) { ELSEWHERE } else { HERE }),
+        addresses: vec![place::VIP4.into(), place::VIP6.into()],
+        ports: [(80, 6), (443, 6), (443, 17), (53, 17)]
+            .map(|(port, protocol)| VipPort { name: format!("p{port}-{protocol}"), protocol, port })
+            .to_vec(),
+        backends,
+        slots: 256,
+        health_check: None,
+    };
+    let healthy = all.into_iter().filter(|_| rng.random_bool(0.7)).collect();
+    Service { balancer, healthy }
+}

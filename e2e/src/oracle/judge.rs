@@ -1,0 +1,147 @@
+//! Both sides on a list of packets.
+
+use std::net::SocketAddr;
+
+use sluice_datapath::test_run::{MIN_FRAME, XdpAction};
+use sluice_interpret::packet::{Packet, protocol};
+use sluice_interpret::{Counted, Outcome, Stage, Verdict, evaluate};
+use sluice_plan::NodePlan;
+
+use crate::packets::Named;
+
+use super::build::HERE;
+use super::count::{Counts, Key};
+use super::kernel::{Kernel, Sight};
+use super::mismatch::{Difference, Mismatch};
+use super::node::Node;
+use super::seen::Seen;
+
+/// What was compared, so that a test can say that nothing was left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub verdicts: u64,
+    pub drops: u64,
+    pub transmits: u64,
+    pub audited: u64,
+    pub malformed: u64,
+    pub failsafe: u64,
+    pub by_rule: u64,
+    pub by_default: u64,
+    pub by_malformed: u64,
+    pub by_balancer: u64,
+    /// Frames that no kernel takes, seen by the interpreter alone.
+    pub too_short: u64,
+}
+
+/// Runs the packets through `plan`, which is the node's own unless a test has changed it.
+///
+/// # Errors
+/// The first [`Mismatch`], or the reason why the kernel would not run.
+pub fn compare(node: &Node, plan: &NodePlan, packets: &[Named]) -> anyhow::Result<Tally> {
+    let mut judge = Judge { kernel: Kernel::load(node, plan)?, node, counts: Counts::default() };
+    let mut tally = Tally::default();
+    for packet in packets {
+        if packet.frame.len() < MIN_FRAME {
+            tally.too_short += 1;
+        } else {
+            tally.note(&judge.judge(packet)?);
+        }
+    }
+    if judge.kernel.counts()? != judge.counts {
+        return Err(find_miscount(node, plan, packets)?);
+    }
+    Ok(tally)
+}
+
+struct Judge<'n> {
+    kernel: Kernel,
+    node: &'n Node,
+    /// What should have been counted.
+    counts: Counts,
+}
+
+impl<'n> Judge<'n> {
+    fn judge(&mut self, packet: &Named) -> anyhow::Result<Outcome<'n>> {
+        let outcome = evaluate(&self.node.world, HERE, &packet.frame);
+        self.counts.add(&outcome, &packet.frame);
+        let interpreter = Seen::by_interpreter(&outcome);
+        let Sight { seen, target } = self.kernel.see(&packet.frame)?;
+        let chosen = target.as_ref().map(|target| target.backend);
+        let difference = if seen != interpreter {
+            Difference::Outcome { kernel: seen, interpreter }
+        } else if seen.verdict == XdpAction::Tx && !chosen.is_some_and(|chosen| outcome.backends.contains(&chosen)) {
+            Difference::Backend { chosen, allowed: outcome.backends }
+        } else {
+            if outcome.stage == Stage::LoadBalancer
+                && let Some(key) = target.map(|target| target.key).or_else(|| without_backend(&outcome, &packet.frame))
+            {
+                self.counts.count(key, &packet.frame);
+            }
+            return Ok(outcome);
+        };
+        Err(self.mismatch(packet, difference).into())
+    }
+
+    fn mismatch(&self, packet: &Named, difference: Difference) -> Mismatch {
+        let Named { name, frame } = packet.clone();
+        Mismatch { packet: name, frame, difference, world: self.node.world.clone() }
+    }
+}
+
+/// The counter of a VIP, which counts what found no backend.
+fn without_backend(outcome: &Outcome, frame: &[u8]) -> Option<Key> {
+    let packet = Packet::parse(frame);
+    let vip = SocketAddr::new(packet.ip?.destination, packet.ports()?.destination);
+    let protocol = if packet.protocol? == protocol::TCP { "TCP" } else { "UDP" };
+    Some((outcome.policy?.uid.clone(), format!("{vip}/{protocol}"), Counted::Drop))
+}
+
+/// Counts anew, packet by packet, to the one that is counted differently.
+fn find_miscount(node: &Node, plan: &NodePlan, packets: &[Named]) -> anyhow::Result<anyhow::Error> {
+    let mut judge = Judge { kernel: Kernel::load(node, plan)?, node, counts: Counts::default() };
+    for packet in packets.iter().filter(|packet| packet.frame.len() >= MIN_FRAME) {
+        judge.judge(packet)?;
+        let counted = judge.kernel.counts()?;
+        if let Some((key, kernel, interpreter)) = counted.differences(&judge.counts).first() {
+            let (key, kernel, interpreter) = ((*key).clone(), *kernel, *interpreter);
+            return Ok(judge.mismatch(packet, Difference::Counter { key, kernel, interpreter }).into());
+        }
+    }
+    Ok(anyhow::anyhow!("counters differed in one run and not in the next"))
+}
+
+impl Tally {
+    fn note(&mut self, outcome: &Outcome) {
+        self.verdicts += 1;
+        self.drops += u64::from(outcome.verdict == Verdict::Drop);
+        self.transmits += u64::from(outcome.verdict == Verdict::Tx);
+        self.audited += u64::from(outcome.audited.is_some());
+        self.malformed += u64::from(outcome.malformed);
+        let stage = match outcome.stage {
+            Stage::Failsafe => &mut self.failsafe,
+            Stage::Filter => &mut self.by_rule,
+            Stage::Default => &mut self.by_default,
+            Stage::Malformed => &mut self.by_malformed,
+            Stage::LoadBalancer => &mut self.by_balancer,
+        };
+        *stage += 1;
+    }
+
+    pub fn add(&mut self, other: &Tally) {
+        let Tally {
+            verdicts, drops, transmits, audited, malformed, failsafe, by_rule, by_default, by_malformed, by_balancer,
+            too_short,
+        } = other;
+        self.verdicts += verdicts;
+        self.drops += drops;
+        self.transmits += transmits;
+        self.audited += audited;
+        self.malformed += malformed;
+        self.failsafe += failsafe;
+        self.by_rule += by_rule;
+        self.by_default += by_default;
+        self.by_malformed += by_malformed;
+        self.by_balancer += by_balancer;
+        self.too_short += too_short;
+    }
+}

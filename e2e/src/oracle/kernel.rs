@@ -1,0 +1,135 @@
+//! The kernel's side: a node's plan, loaded.
+
+use std::net::IpAddr;
+
+use anyhow::Context;
+use sluice_abi::{Counted as AbiCounted, NO_TARGET, Stage as AbiStage, Trace};
+use sluice_datapath::load::{LoadSpec, Loaded, load};
+use sluice_datapath::test_run::XdpAction;
+use sluice_datapath::{Names, SlotKey};
+use sluice_interpret::{Counted, DEFAULT_NAME, MALFORMED_NAME, Stage};
+use sluice_plan::NodePlan;
+
+use super::build::HERE;
+use super::count::{Count, Counts, Key};
+use super::node::Node;
+use super::seen::Seen;
+
+pub struct Kernel {
+    loaded: Loaded,
+    names: Names,
+    /// Backend of each target.
+    backends: Vec<IpAddr>,
+}
+
+/// What the kernel did with one packet.
+pub struct Sight {
+    pub seen: Seen,
+    pub target: Option<Target>,
+}
+
+/// What the balancer chose, and where it counted that.
+pub struct Target {
+    pub backend: IpAddr,
+    pub key: Key,
+}
+
+impl Kernel {
+    /// The node's own plan, or that plan as a test has changed it.
+    pub fn load(node: &Node, plan: &NodePlan) -> anyhow::Result<Kernel> {
+        let loaded = load(plan, &spec(plan)).context("the plan does not load")?;
+        loaded.set_surroundings(plan, &node.world.node_addresses)?;
+        let parts = plan.balancers.parts.iter();
+        let backends = parts.flat_map(|part| part.targets.iter().map(|target| target.backend)).collect();
+        Ok(Kernel { loaded, names: Names::of(plan)?, backends })
+    }
+
+    pub fn see(&self, frame: &[u8]) -> anyhow::Result<Sight> {
+        let outcome = self.loaded.run(frame)?;
+        let trace = outcome.trace;
+        let decider = self.entry(trace.entry)?.filter(|_| trace.stage == AbiStage::Filter as u8);
+        let target = self.target(&trace, outcome.verdict)?;
+        let balancer = target.as_ref().filter(|_| outcome.verdict == XdpAction::Tx).map(|target| &target.key.0);
+        let stage = stage(&trace, decider)?;
+        let seen = Seen {
+            verdict: outcome.verdict,
+            stage,
+            policy: balancer.or(decider.map(|key| &key.policy)).cloned(),
+            rule: decider.filter(|_| stage == Stage::Filter).map(|key| key.name.clone()),
+            audited: self.entry(trace.audited)?.map(|key| (key.policy.clone(), key.name.clone())),
+            malformed: trace.malformed != 0,
+        };
+        Ok(Sight { seen, target })
+    }
+
+    /// What has been counted since this was loaded.
+    pub fn counts(&self) -> anyhow::Result<Counts> {
+        let kinds = [
+            (AbiCounted::Pass, Counted::Pass),
+            (AbiCounted::Drop, Counted::Drop),
+            (AbiCounted::Next, Counted::Next),
+            (AbiCounted::Audited, Counted::Audited),
+        ];
+        let Names { entries, vips, targets } = &self.names;
+        let mut counts = Counts::default();
+        for (slot, SlotKey { policy, name }) in (0..).zip(entries.iter().chain(vips).chain(targets)) {
+            for (kind, counted) in kinds {
+                let counter = self.loaded.staged_counter(slot, kind)?;
+                if counter.packets > 0 {
+                    let count = Count { packets: counter.packets, bytes: counter.bytes };
+                    counts.0.insert((policy.clone(), name.clone(), counted), count);
+                }
+            }
+        }
+        Ok(counts)
+    }
+
+    fn entry(&self, entry: u16) -> anyhow::Result<Option<&SlotKey>> {
+        if entry == u16::MAX {
+            return Ok(None);
+        }
+        let owner = self.names.entries.get(usize::from(entry));
+        Ok(Some(owner.with_context(|| format!("the trace names entry {entry}"))?))
+    }
+
+    fn target(&self, trace: &Trace, verdict: XdpAction) -> anyhow::Result<Option<Target>> {
+        if trace.stage != AbiStage::Balancer as u8 || trace.target == NO_TARGET {
+            return Ok(None);
+        }
+        let index = trace.target as usize;
+        let known = self.names.targets.get(index).zip(self.backends.get(index));
+        let (SlotKey { policy, name }, backend) = known.with_context(|| format!("the trace names target {index}"))?;
+        let counted = if verdict == XdpAction::Drop { Counted::Drop } else { Counted::Pass };
+        Ok(Some(Target { backend: *backend, key: (policy.clone(), name.clone(), counted) }))
+    }
+}
+
+/// Filters and balancers that select the test's interface by name. Slots are numbered: entries, VIPs, targets.
+fn spec(plan: &NodePlan) -> LoadSpec {
+    let mut spec = LoadSpec::everything(plan);
+    spec.mask = Default::default();
+    spec.balancers = Default::default();
+    let is_here = |names: &[String]| names.iter().any(|name| name == HERE);
+    for part in plan.filters.parts.iter().filter(|part| is_here(&part.interfaces.names)) {
+        (part.first..part.end).for_each(|entry| spec.mask[usize::from(entry / 64)] |= 1 << (entry % 64));
+    }
+    let balancers = plan.balancers.parts.iter().enumerate();
+    for (index, _) in balancers.filter(|(_, part)| is_here(&part.interfaces.names)) {
+        spec.balancers[index / 64] |= 1 << (index % 64);
+    }
+    spec
+}
+
+fn stage(trace: &Trace, decider: Option<&SlotKey>) -> anyhow::Result<Stage> {
+    Ok(match trace.stage {
+        stage if stage == AbiStage::None as u8 => Stage::Default,
+        stage if stage == AbiStage::Failsafe as u8 => Stage::Failsafe,
+        stage if stage == AbiStage::Balancer as u8 => Stage::LoadBalancer,
+        stage if stage == AbiStage::Filter as u8 => match decider.context("a filter decided, but no entry")?.name.as_str() {
+            DEFAULT_NAME => Stage::Default,
+            MALFORMED_NAME => Stage::Malformed,
+            _ => Stage::Filter,
+        },
+        other => anyhow::bail!("the trace names stage {other}"),
+    })
+}

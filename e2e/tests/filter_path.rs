@@ -1,0 +1,113 @@
+//! The main job without Kubernetes: a file is saved, a real kernel drops real packets, status and counters say so.
+//! Needs root.
+
+use std::time::Duration;
+
+use sluice_e2e::fleet::{Fleet, Options};
+use sluice_e2e::frames;
+use sluice_e2e::netns::mac;
+use sluice_e2e::process::eventually;
+use sluice_e2e::sender::Sender;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn fleet(prefix: &str, edges: usize) -> (Fleet, tempfile::TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options { prefix: prefix.to_owned(), edges, directory: directory.path().to_owned() };
+    (Fleet::build(options).unwrap(), directory)
+}
+
+fn policy(port: &str) -> String {
+    format!(
+        "apiVersion: sluice.dev/v1alpha1\nkind: XdpFilter\nmetadata: {{name: edge}}\nspec:\n  \
+         interfaces: {{names: [eth0]}}\n  rules:\n  - name: flood\n    action: Drop\n    \
+         match: {{protocols: [UDP], destinationPorts: [\"{port}\"]}}\n"
+    )
+}
+
+/// Packets that a rule dropped on a node.
+fn dropped(fleet: &Fleet, node: &str, rule: &str) -> u64 {
+    let nodes = fleet.counters().unwrap_or_default();
+    let counters = nodes.iter().filter(|found| found.node == node).flat_map(|found| &found.counters);
+    counters.filter(|found| found.rule == rule && found.verdict == "drop").map(|found| found.packets).sum()
+}
+
+/// Sends UDP to a port of an edge and waits until the counter has grown by exactly that many.
+fn send(fleet: &Fleet, edge: usize, port: u16, count: u64) {
+    let to = mac(&fleet.edges[edge].netns, "eth0").unwrap();
+    let frame = frames::udp([2, 0, 0, 0, 0, 9], to, [10, 80, edge as u8 + 1, 1], [10, 80, edge as u8 + 1, 2], 4000, port);
+    let sender = Sender::start(&fleet.hub, &format!("to-edge-{}", edge + 1), 20_000, count, move |_, buffer| {
+        buffer[..frame.len()].copy_from_slice(&frame);
+        frame.len()
+    });
+    assert_eq!(sender.finish().unwrap(), count);
+}
+
+#[test]
+fn a_saved_policy_drops_packets_on_every_node_and_counts_them_to_the_packet() {
+    let (mut fleet, _directory) = fleet("slfp", 3);
+    fleet.write_policy("edge.yaml", &policy("5353")).unwrap();
+    fleet.start().unwrap();
+    let first = fleet.wait_ready("edge", 3, "", PATIENCE).unwrap();
+    for edge in 0..3 {
+        send(&fleet, edge, 5353, 500);
+        send(&fleet, edge, 5354, 500);
+        let name = format!("edge-{}", edge + 1);
+        let counted = eventually(PATIENCE, || Ok((dropped(&fleet, &name, "flood") >= 500).then_some(())));
+        counted.unwrap_or_else(|error| panic!("{name}: {error:#}: {:?}{}", fleet.counters(), fleet.last_words()));
+        assert_eq!(dropped(&fleet, &name, "flood"), 500, "only the named port is dropped");
+    }
+
+    // An edit reaches every node, and the rule's counter goes on.
+    fleet.write_policy("edge.yaml", &policy("5354")).unwrap();
+    fleet.wait_ready("edge", 3, &first.hash, PATIENCE).unwrap();
+    send(&fleet, 0, 5354, 300);
+    send(&fleet, 0, 5353, 300);
+    eventually(PATIENCE, || Ok((dropped(&fleet, "edge-1", "flood") >= 800).then_some(()))).unwrap();
+    assert_eq!(dropped(&fleet, "edge-1", "flood"), 800);
+
+    // A broken file changes nothing but what is said.
+    fleet.write_policy("edge.yaml", "kind: [broken").unwrap();
+    send(&fleet, 1, 5354, 100);
+    eventually(PATIENCE, || Ok((dropped(&fleet, "edge-2", "flood") >= 600).then_some(()))).unwrap();
+
+    // A deleted policy is detached.
+    std::fs::remove_file(fleet.policies().join("edge.yaml")).unwrap();
+    eventually(PATIENCE, || {
+        let link = fleet.edges[0].netns.ip(&["-d", "link", "show", "dev", "eth0"])?;
+        Ok((!link.contains("xdp")).then_some(()))
+    })
+    .unwrap_or_else(|error| panic!("still attached: {error:#}{}", fleet.last_words()));
+}
+
+#[test]
+fn enforcement_outlives_agent_and_operator() {
+    let (mut fleet, _directory) = fleet("slol", 1);
+    fleet.write_policy("edge.yaml", &policy("5353")).unwrap();
+    fleet.start().unwrap();
+    fleet.wait_ready("edge", 1, "", PATIENCE).unwrap();
+    let epoch = epoch(&fleet);
+
+    // Killed, both: the kernel goes on without them.
+    fleet.edges[0].agent.as_mut().unwrap().kill().unwrap();
+    fleet.operator.as_mut().unwrap().kill().unwrap();
+    send(&fleet, 0, 5353, 400);
+    let link = fleet.edges[0].netns.ip(&["-d", "link", "show", "dev", "eth0"]).unwrap();
+    assert!(link.contains("xdp"), "nothing detaches: {link}");
+
+    // Back: the same epoch from disk, and every packet was counted meanwhile.
+    fleet.start_operator().unwrap();
+    fleet.start_agent(0).unwrap();
+    fleet.wait_ready("edge", 1, "", PATIENCE).unwrap();
+    assert_eq!(self::epoch(&fleet), epoch, "a restart moves nobody");
+    eventually(PATIENCE, || Ok((dropped(&fleet, "edge-1", "flood") >= 400).then_some(()))).unwrap();
+    assert_eq!(dropped(&fleet, "edge-1", "flood"), 400);
+}
+
+fn epoch(fleet: &Fleet) -> sluice_plan::Epoch {
+    let asked = fleet.ask(async |mut operator| {
+        let answer = operator.list_policies(sluice_proto::v1::ListRequest::default()).await?.into_inner();
+        Ok(answer.epoch.unwrap_or_default())
+    });
+    asked.unwrap().into()
+}
