@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use sluice_client::Dialling;
-use sluice_netdev::{Facts, Netlink};
+use sluice_netdev::{Facts, Netlink, Snapshot};
 use sluice_store::Store;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -39,15 +39,20 @@ pub struct Engine {
     operators: Vec<SocketAddr>,
     /// As the data plane was told last.
     addresses: BTreeSet<IpAddr>,
+    /// Interfaces of the default routes.
+    default_routes: BTreeSet<u32>,
     outlets: Outlets,
 }
 
 impl Engine {
-    pub fn new(booted: Booted, outlets: Outlets) -> Engine {
+    /// `now` is what the watch on the interfaces starts from.
+    pub fn new(booted: Booted, now: &Snapshot, outlets: Outlets) -> Engine {
         let Booted { kernel, store, netlink, facts, operators, confirmed } = booted;
         let standing = Standing::at_boot(confirmed);
         let addresses = local::addresses(&facts, &standing.plan);
-        let engine = Engine { kernel, store, netlink, facts, standing, operators, addresses, outlets };
+        let default_routes = now.default_routes.clone();
+        let engine =
+            Engine { kernel, store, netlink, facts, standing, operators, addresses, default_routes, outlets };
         engine.outlets.plan.send_replace(engine.standing.plan.clone());
         engine.publish();
         engine
@@ -58,7 +63,8 @@ impl Engine {
     /// # Errors
     /// When the data plane's thread or the watch on the interfaces ended: the process must start anew.
     pub async fn run(mut self, mut inlets: Inlets, stop: CancellationToken) -> anyhow::Result<()> {
-        self.serve_vips().await;
+        // Something may have changed between the first look at the interfaces and the watch on them.
+        self.look_around().await?;
         let mut sample = ticks(inlets.report_interval);
         let mut refresh = ticks(FACTS_EVERY);
         let mut verify = ticks(VERIFY_EVERY);
@@ -115,7 +121,7 @@ impl Engine {
 
     /// Reads the node's facts anew; the former ones stay where that fails.
     async fn refresh(&mut self) {
-        match self.netlink.facts().await {
+        match self.netlink.facts_with(&self.default_routes).await {
             Ok(facts) => self.facts = facts,
             Err(error) => tracing::debug!(%error, "facts could not be read"),
         }

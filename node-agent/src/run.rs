@@ -48,7 +48,7 @@ async fn follow(
     listener: Option<TcpListener>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let (_, changes) = watch_interfaces().await.context("watching this node's interfaces")?;
+    let (now, changes) = watch_interfaces().await.context("watching this node's interfaces")?;
     let wired = wire(&config, changes);
     let (plan, paths) = (wired.outlets.plan.subscribe(), wired.outlets.paths.subscribe());
     let client = client_config(&config, &booted);
@@ -70,7 +70,7 @@ async fn follow(
         Ok(())
     });
     // After the engine, which has put into the channels what Hello must tell.
-    let engine = Engine::new(booted, wired.outlets);
+    let engine = Engine::new(booted, &now, wired.outlets);
     parts.spawn(async move { Ok(sluice_client::run(client, vault, wired.ports).await?) });
     let ended = tokio::select! {
         ended = engine.run(wired.inlets, stop.clone()) => ended,

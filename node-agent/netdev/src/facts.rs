@@ -14,9 +14,13 @@ pub struct Facts {
 
 impl Netlink {
     pub async fn facts(&self) -> Result<Facts, NetdevError> {
+        self.facts_with(&self.default_routes().await?).await
+    }
+
+    /// With default routes that are known, which spares a dump of the whole routing table.
+    pub async fn facts_with(&self, default_routes: &BTreeSet<u32>) -> Result<Facts, NetdevError> {
         let mut nics = self.links().await?;
         nics.retain(|nic| !nic.loopback);
-        let default_routes = self.default_routes().await?;
         if let Some(ethtool) = &self.ethtool {
             card::describe(ethtool, &mut nics).await;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{AttachedXdp, NetdevError, Netlink, NodeAddr};
+use crate::{AttachedXdp, NetdevError, Netlink, Nic, NodeAddr};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
@@ -63,17 +63,17 @@ pub enum Event {
 
 impl Netlink {
     pub async fn snapshot(&self) -> Result<Snapshot, NetdevError> {
+        self.snapshot_with(self.default_routes().await?).await
+    }
+
+    /// With default routes that are known, which spares a dump of the whole routing table.
+    pub(crate) async fn snapshot_with(&self, default_routes: BTreeSet<u32>) -> Result<Snapshot, NetdevError> {
         let links = self.links().await?.into_iter().filter(|nic| !nic.loopback);
-        Ok(Snapshot {
-            links: links
-                .map(|nic| {
-                    let (name, mac, mtu, up, xdp) = (nic.name, nic.mac, nic.mtu, nic.up, nic.xdp);
-                    (nic.index, LinkState { name, mac, mtu, up, xdp })
-                })
-                .collect(),
-            addresses: self.addresses().await?,
-            default_routes: self.default_routes().await?,
-        })
+        let state = |nic: Nic| {
+            let (name, mac, mtu, up, xdp) = (nic.name, nic.mac, nic.mtu, nic.up, nic.xdp);
+            (nic.index, LinkState { name, mac, mtu, up, xdp })
+        };
+        Ok(Snapshot { links: links.map(state).collect(), addresses: self.addresses().await?, default_routes })
     }
 }
 

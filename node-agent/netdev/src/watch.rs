@@ -69,16 +69,20 @@ async fn follow(
 ) {
     let mut recheck = interval(RECHECK);
     recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut touched = Touched::default();
     loop {
-        let paths = tokio::select! {
+        tokio::select! {
             message = messages.next() => match message {
-                Some((first, _)) => touches_paths(&first) | settle(&mut messages).await,
+                Some((first, _)) => {
+                    touched.add(&first);
+                    settle(&mut messages, &mut touched).await;
+                }
                 None => return,
             },
-            _ = recheck.tick() => false,
+            _ = recheck.tick() => touched.links = true,
             () = sender.closed() => return,
-        };
-        let now = match netlink.snapshot().await {
+        }
+        let now = match look(&netlink, &state, touched).await {
             Ok(now) => now,
             Err(error) => {
                 // An interface that went away in the middle of a dump; the next tick sees the whole.
@@ -87,9 +91,10 @@ async fn follow(
             }
         };
         let mut events = now.since(&state);
-        if paths {
+        if touched.paths {
             events.push(Event::PathsChanged);
         }
+        touched = Touched::default();
         state = now.clone();
         if !events.is_empty() && sender.send(Changes { events, now }).await.is_err() {
             return;
@@ -97,23 +102,43 @@ async fn follow(
     }
 }
 
-/// Takes what else comes until it is quiet; whether any of it touches next hops.
-async fn settle(messages: &mut Messages) -> bool {
-    let end = Instant::now() + AT_MOST;
-    let mut paths = false;
-    while let Ok(Some((message, _))) = timeout_at(end.min(Instant::now() + SETTLE), messages.next()).await {
-        paths |= touches_paths(&message);
+/// Dumps no more than may have changed: a router's neighbours and routes change all the time, and its table is long.
+async fn look(netlink: &Netlink, before: &Snapshot, touched: Touched) -> Result<Snapshot, NetdevError> {
+    match touched {
+        Touched { default_routes: true, .. } => netlink.snapshot().await,
+        Touched { links: true, .. } => netlink.snapshot_with(before.default_routes.clone()).await,
+        _ => Ok(before.clone()),
     }
-    paths
 }
 
-fn touches_paths(message: &NetlinkMessage<RouteNetlinkMessage>) -> bool {
-    use RouteNetlinkMessage::{DelNeighbour, DelRoute, NewNeighbour, NewRoute};
-    match &message.payload {
-        NetlinkPayload::InnerMessage(inner) => {
-            matches!(inner, NewRoute(_) | DelRoute(_) | NewNeighbour(_) | DelNeighbour(_))
+/// Takes what else comes until it is quiet.
+async fn settle(messages: &mut Messages, touched: &mut Touched) {
+    let end = Instant::now() + AT_MOST;
+    while let Ok(Some((message, _))) = timeout_at(end.min(Instant::now() + SETTLE), messages.next()).await {
+        touched.add(&message);
+    }
+}
+
+/// What messages were about.
+#[derive(Clone, Copy, Default)]
+struct Touched {
+    links: bool,
+    default_routes: bool,
+    /// Next hops may be others.
+    paths: bool,
+}
+
+impl Touched {
+    fn add(&mut self, message: &NetlinkMessage<RouteNetlinkMessage>) {
+        use RouteNetlinkMessage::{DelNeighbour, DelRoute, NewNeighbour, NewRoute};
+        match &message.payload {
+            NetlinkPayload::InnerMessage(NewRoute(route) | DelRoute(route)) => {
+                self.paths = true;
+                self.default_routes |= route.header.destination_prefix_length == 0;
+            }
+            NetlinkPayload::InnerMessage(NewNeighbour(_) | DelNeighbour(_)) => self.paths = true,
+            // Of a link or an address, whose routes go without a message; or the socket overran.
+            _ => *self = Touched { links: true, default_routes: true, paths: true },
         }
-        // The socket overran: anything may have changed.
-        _ => true,
     }
 }

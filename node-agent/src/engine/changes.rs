@@ -10,6 +10,7 @@ use crate::{facts, local};
 
 impl Engine {
     pub(super) async fn changed(&mut self, changes: Changes) -> anyhow::Result<()> {
+        self.default_routes = changes.now.default_routes;
         let ours = facts::ours(self.standing.applied());
         let matters = |event: &&Event| match event {
             // What the data plane did itself.
@@ -43,6 +44,16 @@ impl Engine {
             self.verify().await?;
             self.serve_vips().await;
         }
+        Ok(())
+    }
+
+    /// Once at the start of the watch.
+    pub(super) async fn look_around(&mut self) -> anyhow::Result<()> {
+        self.refresh().await;
+        let plan = self.standing.plan.clone();
+        self.tell_addresses(&plan).await?;
+        self.verify().await?;
+        self.serve_vips().await;
         Ok(())
     }
 

@@ -56,6 +56,11 @@ fn changes_are_told() {
         expect(&mut changes, |event| matches!(event, Event::Down { name, .. } if name == "lan9")).await;
         run("ip", &["address", "add", "198.51.100.1/24", "dev", "lan9"]);
         expect(&mut changes, |event| *event == Event::AddressesChanged).await;
+        run("ip", &["route", "replace", "default", "via", "198.51.100.2"]);
+        run("ip", &["route", "add", "203.0.113.0/24", "via", "198.51.100.2"]);
+        expect(&mut changes, |event| *event == Event::PathsChanged).await;
+        run("ip", &["route", "add", "default", "via", "192.0.2.2", "metric", "7"]);
+        expect(&mut changes, |event| *event == Event::DefaultRoutesChanged).await;
         run("ip", &["link", "del", "lan9"]);
         expect(&mut changes, |event| matches!(event, Event::Went { name, .. } if name == "lan9")).await;
     });
