@@ -14,7 +14,7 @@ use operator::{ADDRESS, NODE, Operator};
 use plans::drops_ping;
 use sluice_distribute::AgentEventKind;
 use sluice_plan::{Hash, NodePlan};
-use sluice_proto::v1::{PolicyVerdict, VerdictStage};
+use sluice_proto::v1::{BackendHealth, PolicyVerdict, VerdictStage};
 use sluice_raft::Bytes;
 use tempfile::TempDir;
 
@@ -196,8 +196,13 @@ fn an_agent_whose_link_was_away_is_back_soon() {
         assert_eq!(operator.verdict(1).await.stage(), VerdictStage::Programmed);
         network.unplug("eth0");
         operator.hears(|kind| matches!(kind, AgentEventKind::Disconnected).then_some(())).await;
-        // Long enough for waits that would be longer than the bound below.
-        tokio::time::sleep(Duration::from_secs(10)).await;
+        eventually("a wait that is longer than the bound below", || {
+            let log = node.log();
+            let last =
+                log.lines().rev().find_map(|line| line.split_once("\"retry_ms\":")).map(|(_, rest)| rest);
+            let digits = last.and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
+            digits.and_then(|digits| digits.parse::<u64>().ok()).is_some_and(|wait| wait >= 5000)
+        });
         network.plug("eth0", CONTROL);
         let begun = Instant::now();
         operator.hears(hello).await;
@@ -234,6 +239,79 @@ fn anothers_program_is_named_and_left_alone() {
         // Once it is gone, the plan takes the interface without being sent again.
         std::fs::remove_dir_all(&other.bpffs).expect("removed");
         operator.hears(programmed_everywhere).await;
+        operator.stop().await;
+    });
+}
+
+#[test]
+fn a_program_that_somebody_detached_is_put_back() {
+    let Some(network) = Network::new("tamper") else { return };
+    let node = Node::new(&network);
+    network.in_hub(async {
+        let mut operator = Operator::start(node.dir.path()).await;
+        let _agent = node.start();
+        operator.plan(1, &drops_ping(1, "wan"));
+        assert_eq!(operator.verdict(1).await.stage(), VerdictStage::Programmed);
+        let links = std::fs::read_dir(node.bpffs.join("links")).expect("pins");
+        let link = links.flatten().next().expect("one link").path();
+        let mut command = inside(&network.edge, Path::new("bpftool"));
+        let detached = command.args(["link", "detach", "pinned"]).arg(link).status().expect("bpftool runs");
+        assert!(detached.success());
+        assert!(network.answers(WAN), "the detach had an effect");
+        let begun = Instant::now();
+        eventually("the program", || !network.answers(WAN));
+        // Half a second to notice, one to wait for an answer that does not come.
+        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+        operator.stop().await;
+    });
+}
+
+#[test]
+fn backends_are_checked_and_their_health_is_told() {
+    let Some(network) = Network::new("health") else { return };
+    let node = Node::new(&network);
+    network.in_hub(async {
+        let mut operator = Operator::start(node.dir.path()).await;
+        let _agent = node.start();
+        let backend = tokio::net::TcpListener::bind(("10.94.0.1", 8080)).await.expect("a port of the hub");
+        operator.plan(1, &plans::balances("wan", "10.94.0.1", true));
+        assert_eq!(operator.verdict(1).await.stage(), VerdictStage::Programmed);
+        let health = operator.hears(health).await;
+        assert_eq!(
+            (health.policy_uid.as_str(), health.address.as_str(), health.healthy),
+            ("uid-web", "10.94.0.1", true)
+        );
+        drop(backend);
+        let health = operator.hears(self::health).await;
+        assert!(!health.healthy && health.detail.contains("refused"), "{}", health.detail);
+        operator.stop().await;
+    });
+}
+
+#[test]
+fn a_backends_node_has_its_vips_while_the_plan_says_so() {
+    let Some(network) = Network::new("vips") else { return };
+    let node = Node::new(&network);
+    let on_loopback = || {
+        let listed = Command::new("ip")
+            .args(["-n", &network.edge, "address", "show", "lo"])
+            .output()
+            .expect("ip runs");
+        String::from_utf8_lossy(&listed.stdout).contains(plans::VIP)
+    };
+    network.in_hub(async {
+        let mut operator = Operator::start(node.dir.path()).await;
+        let agent = node.start();
+        operator.plan(1, &plans::balances("wan", "10.94.0.2", false));
+        assert_eq!(operator.verdict(1).await.stage(), VerdictStage::Programmed);
+        eventually("the VIP", on_loopback);
+        agent.signal(Signal::SIGKILL);
+        assert!(on_loopback(), "connections live on without the agent");
+        let _agent = node.start();
+        operator.hears(hello).await;
+        operator.plan(2, &NodePlan::default());
+        assert_eq!(operator.verdict(2).await.stage(), VerdictStage::Programmed);
+        eventually("the VIP's end", || !on_loopback());
         operator.stop().await;
     });
 }
@@ -288,6 +366,10 @@ fn programmed_everywhere(kind: AgentEventKind) -> Option<Hash> {
     let plan = verdicts.resources.first()?;
     let whole = plan.policies.iter().all(|policy| policy.stage() == VerdictStage::Programmed);
     (whole && plan.stage() == VerdictStage::Programmed).then(|| Hash::from_slice(&plan.hash))?
+}
+
+fn health(kind: AgentEventKind) -> Option<BackendHealth> {
+    if let AgentEventKind::Report(report) = kind { report.backends.into_iter().next() } else { None }
 }
 
 /// A policy that is not in force although the plan is.

@@ -1,11 +1,17 @@
 //! Compiled plans.
 
-use sluice_compile::{ClassInput, compile};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use sluice_balance::{Rings, repair_all};
+use sluice_compile::{BalancerInput, ClassInput, compile};
 use sluice_plan::NodePlan;
 use sluice_policy::{
-    Action, AttachMode, Filter, Interfaces, LaterFragments, Malformed, Match, Mode, NodeSelector, ObjectRef,
-    Rule,
+    Action, AttachMode, Backend, Balancer, Filter, HealthCheck, Interfaces, LaterFragments, Malformed, Match,
+    Mode, NodeSelector, ObjectRef, Rule, VipPort,
 };
+
+pub const VIP: &str = "203.0.113.10";
 
 /// Drops ICMP on the interface.
 pub fn drops_ping(generation: i64, interface: &str) -> NodePlan {
@@ -43,4 +49,34 @@ fn drops(generation: i64, interface: &str, matches: Match) -> NodePlan {
         rules: vec![rule],
     };
     compile(&ClassInput { filters: vec![&filter], ..ClassInput::default() }).expect("a sound class")
+}
+
+/// Port 80 of [`VIP`] with one backend, checked at port 8080; the class balances for it, or only has the backend.
+pub fn balances(interface: &str, backend: &str, balances: bool) -> NodePlan {
+    let balancer = Balancer {
+        object: ObjectRef {
+            kind: "XdpLoadBalancer".into(),
+            namespace: "default".into(),
+            name: "web".into(),
+            uid: "uid-web".into(),
+            generation: 1,
+        },
+        created: 0,
+        nodes: NodeSelector::default(),
+        interfaces: Interfaces { names: vec![interface.into()], ..Interfaces::default() },
+        addresses: vec![VIP.parse().expect("an address")],
+        ports: vec![VipPort { name: "http".into(), protocol: 6, port: 80 }],
+        backends: vec![Backend { address: backend.parse().expect("an address"), weight: 1 }],
+        slots: 256,
+        health_check: Some(HealthCheck {
+            port: 8080,
+            interval: Duration::from_millis(100),
+            timeout: Duration::from_millis(500),
+            rise: 2,
+            fall: 3,
+        }),
+    };
+    let rings = repair_all(&Rings::default(), &balancer, &BTreeSet::new());
+    let input = BalancerInput { balancer: &balancer, balances, rings: &rings, unhealthy: BTreeSet::new() };
+    compile(&ClassInput { balancers: vec![input], ..ClassInput::default() }).expect("a sound class")
 }
