@@ -10,6 +10,7 @@ use sluice_distribute::{Distributor, Limits, TokenCheck};
 use sluice_index::Desired;
 use sluice_pki::{Authority, Directory, NodeName, server_tls};
 use sluice_plan::Fleet;
+use sluice_proto::OPERATOR_NAME;
 use sluice_proto::v1::admin_server::AdminServer;
 use sluice_raft::{Options, Raft};
 use sluice_source::{directory, kubernetes};
@@ -75,7 +76,9 @@ async fn serve(args: &RunArgs, ports: Ports, raft: &Raft, stop: CancellationToke
     let (ready_sender, ready) = watch::channel(false);
     let (event_sender, agents) = mpsc::channel(EVENTS);
     let (confirm_sender, confirm) = mpsc::channel(1);
-    let server = ports.authority.issue_server(&args.names, SystemTime::now())?;
+    // Agents and the CLI verify this name wherever they reach the operator; the others are for further clients.
+    let names = [args.names.as_slice(), &[OPERATOR_NAME.to_owned()]].concat();
+    let server = ports.authority.issue_server(&names, SystemTime::now())?;
     let cluster_id = raft.identity().cluster_id.clone();
     let admin =
         AdminService { view: view.clone(), gate: ports.gate, cluster_id: cluster_id.clone(), confirm: confirm_sender };
