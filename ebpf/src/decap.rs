@@ -4,6 +4,7 @@ use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::helpers::bpf_xdp_adjust_head;
 use sluice_abi::{Address, DecapPeer, Stat, features, kind};
 
+use crate::classify::opaque;
 use crate::constants::enabled;
 use crate::count::count_stat;
 use crate::frame::{Frame, OFFSET_MASK};
@@ -44,7 +45,7 @@ fn open(context: *mut xdp_md, packet: &Packet) -> Option<()> {
     let vip = if is_v6 { destination_v6(frame, inner)? } else { destination_v4(frame, inner)? };
     let backend = address(packet.destination);
     if !is_peer(address(packet.source), backend, vip) {
-        if is_peer([0; 16], backend, vip) {
+        if is_peer(address([opaque(0); 2]), backend, vip) {
             count_stat(packet, Stat::DecapRefused);
         }
         return None;

@@ -4,15 +4,14 @@ use aya_ebpf::Global;
 use aya_ebpf::btf_maps::{Array, HashMap, PerCpuArray};
 use aya_ebpf::macros::btf_map;
 use sluice_abi::{
-    Bound32, Bound128, Bucket, Config, ControlPeer, Counter, DecapPeer, Entry, FAILSAFE_BUCKETS, NextHop,
-    NodeAddress, Row, STAGED_OFFSET, STATS, Target, Trace, Vip, VipKey,
+    Bound32, Bound128, Bucket, Config, ControlPeer, Counter, DecapPeer, Entry, FAILSAFE_BUCKETS,
+    MAX_NODE_SET, NextHop, NodeAddress, Row, STAGED_OFFSET, STATS, Target, Trace, Vip, VipKey,
 };
 
 const SHARED_COUNTERS: usize = 2 * STAGED_OFFSET as usize;
 const SHARED_STATS: usize = 2 * STATS as usize;
 const SHARED_BUCKETS: usize = 2 * FAILSAFE_BUCKETS as usize;
-const NODE_ADDRESSES: usize = 1024;
-const CONTROL_PEERS: usize = 1024;
+const NODE_SET: usize = MAX_NODE_SET as usize;
 /// Fill in what is unused: a lookup costs the same, and the kernel allocates elements on insertion.
 const BPF_F_NO_PREALLOC: usize = 1;
 
@@ -51,9 +50,9 @@ pub static STATISTICS: PerCpuArray<u64, SHARED_STATS> = PerCpuArray::new();
 pub static TRACE: Array<Trace, 1> = Array::new();
 
 #[btf_map]
-pub static NODE_ADDRS: HashMap<NodeAddress, u8, NODE_ADDRESSES, BPF_F_NO_PREALLOC> = HashMap::new();
+pub static NODE_ADDRS: HashMap<NodeAddress, u8, NODE_SET, BPF_F_NO_PREALLOC> = HashMap::new();
 #[btf_map]
-pub static PEERS: HashMap<ControlPeer, u8, CONTROL_PEERS, BPF_F_NO_PREALLOC> = HashMap::new();
+pub static PEERS: HashMap<ControlPeer, u8, NODE_SET, BPF_F_NO_PREALLOC> = HashMap::new();
 #[btf_map]
 pub static BUCKETS: Array<Bucket, SHARED_BUCKETS> = Array::new();
 

@@ -1,5 +1,7 @@
 //! What the parser leaves for the other stages.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::bindings::xdp_md;
 use sluice_abi::{ABSENT, Address, LATER};
 
@@ -78,33 +80,25 @@ pub struct Packet {
 }
 
 impl Packet {
+    /// Nothing is known yet. Word by word and volatile: the compiler would call a loop over bytes.
     #[inline(always)]
-    pub fn new(context: *mut xdp_md) -> Packet {
-        // SAFETY: the context is the one that the kernel gave.
-        let ingress = unsafe { (*context).ingress_ifindex };
-        Packet {
-            source: [0; 2],
-            destination: [0; 2],
-            length: 0,
-            ether_type: 0,
-            family: 0,
-            fragment: 0,
-            malformed: 0,
-            hop_limit: 0,
-            protocol: UNKNOWN_PROTOCOL,
-            source_port: FIELD_ABSENT,
-            destination_port: FIELD_ABSENT,
-            tcp_flags: FIELD_ABSENT,
-            icmp: FIELD_ABSENT,
-            network: 0,
-            transport: 0,
-            end: 0,
-            ingress,
-            // Interface 1 is the loopback, which nothing is ever attached to.
-            staged: (ingress == 1) as u32,
-            decapsulated: 0,
-            reserved: 0,
+    pub fn unread(place: &mut MaybeUninit<Packet>, context: *mut xdp_md) {
+        let packet = place.as_mut_ptr();
+        for word in 0..size_of::<Packet>() / size_of::<u64>() {
+            // SAFETY: within the packet.
+            unsafe { packet.cast::<u64>().add(word).write_volatile(0) };
         }
+        // SAFETY: all of it is set, and zero is a value of every field.
+        let packet = unsafe { &mut *packet };
+        packet.protocol = UNKNOWN_PROTOCOL;
+        packet.source_port = FIELD_ABSENT;
+        packet.destination_port = FIELD_ABSENT;
+        packet.tcp_flags = FIELD_ABSENT;
+        packet.icmp = FIELD_ABSENT;
+        // SAFETY: the context is the one that the kernel gave.
+        packet.ingress = unsafe { (*context).ingress_ifindex };
+        // Interface 1 is the loopback, which nothing is ever attached to.
+        packet.staged = (packet.ingress == 1) as u32;
     }
 
     #[inline(always)]

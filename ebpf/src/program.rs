@@ -1,5 +1,7 @@
 //! The entry program: calls the stages in order and leaves a trace of test runs.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
 use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::macros::xdp;
@@ -19,27 +21,32 @@ use crate::trace::Outcome;
 #[xdp(frags)]
 pub fn sluice_xdp(context: XdpContext) -> u32 {
     let context = context.ctx;
-    let mut packet = Packet::new(context);
-    read(context, &mut packet);
-    let outcome = judge(context, &mut packet);
+    let mut place = MaybeUninit::uninit();
+    let packet = read(context, &mut place);
+    let outcome = judge(context, packet);
     if packet.staged != 0 {
-        outcome.trace(&packet);
+        outcome.trace(packet);
     }
     outcome.verdict
 }
 
 #[inline(always)]
-fn read(context: *mut xdp_md, packet: &mut Packet) {
-    parse(context, packet);
-    if enabled(features::DECAP) && decapsulate(context, packet) != 0 {
-        *packet = Packet::new(context);
-        packet.decapsulated = 1;
-        parse(context, packet);
+fn read(context: *mut xdp_md, place: &mut MaybeUninit<Packet>) -> &mut Packet {
+    Packet::unread(place, context);
+    parse(context, place.as_mut_ptr());
+    if enabled(features::DECAP) && decapsulate(context, place.as_mut_ptr()) != 0 {
+        Packet::unread(place, context);
+        // SAFETY: it was just set.
+        unsafe { place.assume_init_mut() }.decapsulated = 1;
+        parse(context, place.as_mut_ptr());
     }
+    // SAFETY: as above.
+    let packet = unsafe { place.assume_init_mut() };
     count_stat(packet, Stat::Packets);
     if packet.malformed != 0 {
         count_stat(packet, Stat::Malformed);
     }
+    packet
 }
 
 #[inline(always)]

@@ -28,6 +28,9 @@ pub struct FailsafePort {
     pub reserved: u8,
 }
 
+/// Most elements of the set of node addresses, and of that of control peers.
+pub const MAX_NODE_SET: u32 = 1024;
+
 /// Key of the set of this node's own addresses that are no VIP.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

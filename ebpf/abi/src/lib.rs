@@ -19,7 +19,9 @@ pub use classify::{
 };
 pub use config::{Config, Dimension, dimension, features};
 pub use count::{Counted, Counter, MAX_SLOTS, STAGED_OFFSET, STATS, Stat, VERDICTS};
-pub use failsafe::{Bucket, ControlPeer, FAILSAFE_BUCKETS, FailsafePort, MAX_FAILSAFE_PORTS, NodeAddress};
+pub use failsafe::{
+    Bucket, ControlPeer, FAILSAFE_BUCKETS, FailsafePort, MAX_FAILSAFE_PORTS, MAX_NODE_SET, NodeAddress,
+};
 pub use trace::{Stage, Trace};
 
 /// An IP address as 16 bytes in network order; an IPv4 address is `::ffff:a.b.c.d`, so that one key serves both.

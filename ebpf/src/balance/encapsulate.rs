@@ -84,10 +84,14 @@ fn read_tags(frame: Frame, network: usize) -> Option<Tags> {
 
 #[inline(always)]
 fn write_ethernet(frame: Frame, hop: &NextHop) -> Option<()> {
-    let macs = frame.header::<[[u8; 6]; 2]>(0)?;
-    // SAFETY: the addresses lie within the frame.
-    unsafe { *macs = [hop.destination_mac, hop.source_mac] };
-    Some(())
+    // SAFETY: the next hop has both addresses one behind the other, as the header has them. Two numbers, because the
+    // compiler would copy an array by a loop over its bytes.
+    let (first, second) = unsafe {
+        let macs = (&raw const hop.destination_mac).cast::<u8>();
+        (macs.cast::<u64>().read_unaligned(), macs.add(8).cast::<u32>().read_unaligned())
+    };
+    write(frame, 0, first)?;
+    write(frame, 8, second)
 }
 
 #[inline(always)]

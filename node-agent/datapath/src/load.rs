@@ -26,7 +26,7 @@ use sluice_plan::NodePlan;
 
 pub(crate) use constants::config as config_of;
 pub use pins::SHARED;
-pub use raw::{ProgramFacts, insert};
+pub use raw::ProgramFacts;
 pub(crate) use raw::{TestRun, lookup as read_element, test_run, update as write_element};
 
 /// What the plan leaves to the node.

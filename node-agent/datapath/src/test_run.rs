@@ -2,14 +2,21 @@
 //! untouched, because a run on interface 1 counts in the staged half of the maps.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use sluice_abi::{NO_TARGET, Trace};
 
+use sluice_plan::NodePlan;
+
 use crate::load::{LoadError, Loaded, TestRun, read_element, test_run, write_element};
+use crate::local::Local;
 
 /// The kernel runs nothing shorter than an Ethernet header (`ETH_HLEN`).
 pub const MIN_FRAME: usize = 14;
+
+/// Interface of test runs: the loopback, which nothing is ever attached to.
+const STAGED: u32 = 1;
 
 /// Room that a tunnel header may take in front.
 const HEADROOM: usize = 256;
@@ -53,23 +60,43 @@ impl Loaded {
     pub fn run(&self, frame: &[u8]) -> Result<Outcome, RunError> {
         self.clear_trace()?;
         let mut frame_out = vec![0; frame.len() + HEADROOM];
-        let result = self.test_run(frame, &mut frame_out, 1)?;
+        let result = self.test_run(frame, &mut frame_out, 1, STAGED)?;
         frame_out.truncate(result.size);
         Ok(Outcome { verdict: XdpAction::try_from(result.action)?, trace: self.trace()?, frame_out })
     }
 
-    /// Runs one frame `repeat` times and returns the kernel's mean time for one. From the second time on the program
-    /// sees the frame as it left it itself: for frames that it does not change, or a wrapper that restores them.
-    pub fn measure(&self, frame: &[u8], repeat: u32) -> Result<(XdpAction, Duration), RunError> {
-        let result = self.test_run(frame, &mut [], repeat)?;
+    /// What a node knows beside its plan: its own addresses, and the plan's control endpoints as peers.
+    pub fn set_surroundings(&self, plan: &NodePlan, addresses: &[IpAddr]) -> Result<(), crate::error::Error> {
+        let local = Local { addresses: addresses.iter().copied().collect(), ..Local::default() };
+        let fd = |name| self.map_fd(name).expect("every program has the shared maps");
+        local.write_addresses(fd("NODE_ADDRS"))?;
+        local.write_peers(fd("PEERS"), &plan.failsafe.control_endpoints)
+    }
+
+    /// Runs one frame `repeat` times as if it came in on interface `ingress` of this network namespace and returns the
+    /// kernel's mean time for one. It counts as live unless `ingress` is 1. From the second time on the program sees
+    /// the frame as it left it itself: for frames that it does not change, or a wrapper that restores them.
+    pub fn measure(
+        &self,
+        frame: &[u8],
+        repeat: u32,
+        ingress: u32,
+    ) -> Result<(XdpAction, Duration), RunError> {
+        let result = self.test_run(frame, &mut [], repeat, ingress)?;
         Ok((XdpAction::try_from(result.action)?, result.duration))
     }
 
-    fn test_run(&self, frame: &[u8], frame_out: &mut [u8], repeat: u32) -> Result<TestRun, RunError> {
+    fn test_run(
+        &self,
+        frame: &[u8],
+        frame_out: &mut [u8],
+        repeat: u32,
+        ingress: u32,
+    ) -> Result<TestRun, RunError> {
         if frame.len() < MIN_FRAME {
             return Err(RunError::TooShort(frame.len()));
         }
-        test_run(self.program_fd(), frame, frame_out, repeat).map_err(RunError::Run)
+        test_run(self.program_fd(), frame, frame_out, repeat, ingress).map_err(RunError::Run)
     }
 
     fn clear_trace(&self) -> Result<(), RunError> {

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use aya::maps::{MapInfo, MapType};
-use sluice_abi::{Bucket, ControlPeer, Counter, FAILSAFE_BUCKETS, NodeAddress, STAGED_OFFSET, STATS};
+use sluice_abi::{
+    Bucket, ControlPeer, Counter, FAILSAFE_BUCKETS, MAX_NODE_SET, NodeAddress, STAGED_OFFSET, STATS,
+};
 
 use super::LoadError;
 
@@ -16,8 +18,6 @@ pub const SHARED: [(&str, &str); 5] = [
     ("BUCKETS", "buckets"),
 ];
 
-/// Entries of the two sets, as `ebpf/src/maps.rs` has them.
-const SET: u32 = 1024;
 const BPF_F_NO_PREALLOC: u32 = 1;
 
 struct Shape {
@@ -31,7 +31,7 @@ struct Shape {
 fn shape(name: &str) -> Shape {
     use MapType::{Array, Hash, PerCpuArray};
     let array = |kind, value, entries| Shape { kind, key: 4, value, entries, flags: 0 };
-    let set = |key| Shape { kind: Hash, key, value: 1, entries: SET, flags: BPF_F_NO_PREALLOC };
+    let set = |key| Shape { kind: Hash, key, value: 1, entries: MAX_NODE_SET, flags: BPF_F_NO_PREALLOC };
     match name {
         "COUNTERS" => array(PerCpuArray, size_of::<Counter>(), 2 * STAGED_OFFSET),
         "STATS" => array(PerCpuArray, size_of::<u64>(), 2 * STATS),

@@ -19,6 +19,10 @@ static PARSED: LazyLock<Result<Object, String>> = LazyLock::new(|| {
     if let Some(features) = aya::features().btf() {
         object.fixup_and_sanitize_btf(features).map_err(|error| error.to_string())?;
     }
+    // Source lines are most of what would be copied and relocated for each load, and the kernel has no use for them.
+    for function in object.functions.values_mut() {
+        function.line_info.line_info.clear();
+    }
     Ok(object)
 });
 

@@ -4,7 +4,7 @@
 mod element;
 mod program;
 
-pub use element::{freeze, insert, lookup, lookup_per_cpu, update, update_batch};
+pub use element::{freeze, lookup, lookup_per_cpu, update, update_batch};
 pub use program::{ProgramFacts, ProgramRequest, TestRun, load_btf, load_xdp, program_facts, test_run};
 
 use std::io;

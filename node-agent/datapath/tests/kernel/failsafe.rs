@@ -1,9 +1,9 @@
 //! What no rule can cut, and what only looks like it. Every packet that failsafe lets go is dropped by the filter.
 
-use sluice_abi::{ControlPeer, EntryAction, NodeAddress, Stage, Stat, dimension::*};
+use sluice_abi::{EntryAction, Stage, Stat, dimension::*};
 use sluice_datapath::load::Loaded;
 use sluice_datapath::test_run::XdpAction;
-use sluice_plan::NodePlan;
+use sluice_plan::{ControlEndpoint, NodePlan};
 
 use super::frames::*;
 use super::tables::Tables;
@@ -17,20 +17,12 @@ fn plan() -> NodePlan {
 }
 
 fn node(plan: &NodePlan) -> Loaded {
-    let loaded = loaded(plan);
-    insert(&loaded, "NODE_ADDRS", bytemuck::bytes_of(&NodeAddress { address: mapped(NODE) }));
-    let peer = ControlPeer { address: mapped(PEER), port: 6443, reserved: [0; 2] };
-    insert(&loaded, "PEERS", bytemuck::bytes_of(&peer));
+    let mut plan = plan.clone();
+    let peer = ControlEndpoint { address: PEER.parse().expect("an address"), port: 6443 };
+    plan.failsafe.control_endpoints = vec![peer];
+    let loaded = loaded(&plan);
+    loaded.set_surroundings(&plan, &[NODE.parse().expect("an address")]).expect("a write to a map");
     loaded
-}
-
-fn mapped(address: &str) -> [u8; 16] {
-    address.parse::<std::net::Ipv4Addr>().expect("an address").to_ipv6_mapped().octets()
-}
-
-fn insert(loaded: &Loaded, map: &str, key: &[u8]) {
-    let map = loaded.map_fd(map).expect("the map");
-    sluice_datapath::load::insert(map, key, &[1]).expect("an insertion");
 }
 
 fn v4(protocol: u8, ttl: u8, payload: &[u8]) -> Vec<u8> {

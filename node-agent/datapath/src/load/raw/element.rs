@@ -54,11 +54,6 @@ pub fn update(map: BorrowedFd<'_>, index: u32, value: &[u8]) -> io::Result<()> {
     call(MAP_UPDATE_ELEM, &mut element(map, &index, value.as_ptr() as u64)).map(drop)
 }
 
-/// Inserts or overwrites one element of a map; the lengths must be those of the map.
-pub fn insert(map: BorrowedFd<'_>, key: &[u8], value: &[u8]) -> io::Result<()> {
-    update_batch(map, key, value, 1)
-}
-
 /// Reads one element of an array that is not per CPU; `value` has the map's value size.
 pub fn lookup(map: BorrowedFd<'_>, index: u32, value: &mut [u8]) -> io::Result<()> {
     call(MAP_LOOKUP_ELEM, &mut element(map, &index, value.as_mut_ptr() as u64)).map(drop)

@@ -143,7 +143,7 @@ struct ProgramInfo {
     tag: [u8; 8],
     jited_size: u32,
     translated_size: u32,
-    unread: [u64; 25],
+    unread: [u64; 23],
     recursion_misses: u64,
     verified_instructions: u32,
     attach_btf_object: u32,
@@ -182,13 +182,25 @@ pub struct TestRun {
     pub duration: Duration,
 }
 
-/// Runs a frame of at least 14 bytes; without a context the ingress interface is 1. `frame_out` may be empty.
+/// Runs a frame of at least 14 bytes as if it came in on interface `ingress`, which must exist in this network
+/// namespace. `frame_out` may be empty.
 pub fn test_run(
     program: BorrowedFd<'_>,
     frame: &[u8],
     frame_out: &mut [u8],
     repeat: u32,
+    ingress: u32,
 ) -> io::Result<TestRun> {
+    /// `struct xdp_md`.
+    #[repr(C)]
+    struct Context {
+        data: u32,
+        data_end: u32,
+        metadata: u32,
+        ingress: u32,
+        queue: u32,
+        egress: u32,
+    }
     #[repr(C)]
     struct Attr {
         program: u32,
@@ -199,7 +211,13 @@ pub fn test_run(
         data_out: u64,
         repeat: u32,
         duration: u32,
+        context_size_in: u32,
+        context_size_out: u32,
+        context_in: u64,
+        context_out: u64,
     }
+    let context =
+        Context { data: 0, data_end: frame.len() as u32, metadata: 0, ingress, queue: 0, egress: 0 };
     let mut attr = Attr {
         program: program.as_raw_fd() as u32,
         action: 0,
@@ -209,6 +227,10 @@ pub fn test_run(
         data_out: if frame_out.is_empty() { 0 } else { frame_out.as_mut_ptr() as u64 },
         repeat,
         duration: 0,
+        context_size_in: size_of::<Context>() as u32,
+        context_size_out: 0,
+        context_in: std::ptr::from_ref(&context) as u64,
+        context_out: 0,
     };
     call(PROG_TEST_RUN, &mut attr)?;
     let duration = Duration::from_nanos(attr.duration.into());
