@@ -88,6 +88,11 @@ bpf_linker() {
   LLVM_PREFIX=/usr/lib/llvm-22 quietly cargo install -q bpf-linker@$BPF_LINKER --locked --no-default-features --features llvm-22
 }
 
+# Pins of programs and maps live there; a distribution with systemd mounts it at boot.
+bpf_file_system() {
+  mountpoint -q /sys/fs/bpf || { step "mounting the BPF file system"; mount -t bpf bpf /sys/fs/bpf; }
+}
+
 setup_build() {
   if on_debian; then
     packages "network tools and the linker of user space" "${BUILD_PACKAGES[@]}"
@@ -100,6 +105,7 @@ setup_build() {
     rust
     has_core_sources || by_hand "the default Rust toolchain has no sources of core"
   fi
+  bpf_file_system
 }
 
 go_toolchain() {

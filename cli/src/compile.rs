@@ -65,11 +65,8 @@ pub fn plan(policies: &Policies) -> anyhow::Result<NodePlan> {
         .iter()
         .map(|balancer| sluice_balance::repair_all(&Default::default(), balancer, &Default::default()))
         .collect();
-    let balancers = policies.balancers.iter().zip(&rings).map(|(balancer, rings)| sluice_compile::BalancerInput {
-        balancer,
-        balances: true,
-        rings,
-        unhealthy: Default::default(),
+    let balancers = policies.balancers.iter().zip(&rings).map(|(balancer, rings)| {
+        sluice_compile::BalancerInput { balancer, balances: true, rings, unhealthy: Default::default() }
     });
     Ok(sluice_compile::compile(&sluice_compile::ClassInput {
         filters: policies.filters.iter().collect(),

@@ -42,9 +42,11 @@ async fn directory_mode(address: &str, pki: &Path) -> anyhow::Result<Operator> {
     let ca = read(pki.join("ca.crt"))?;
     let identity = Identity::from_pem(read(pki.join("admin.crt"))?, read(pki.join("admin.key"))?);
     let tls = tls(&ca).identity(identity);
-    let endpoint = Endpoint::from_shared(format!("https://{address}")).context("--operator: write HOST:PORT")?;
+    let endpoint =
+        Endpoint::from_shared(format!("https://{address}")).context("--operator: write HOST:PORT")?;
     let channel = endpoint.tls_config(tls)?.connect().await;
-    let channel = channel.with_context(|| format!("no operator at {address}: is it running, and is --operator right?"))?;
+    let channel = channel
+        .with_context(|| format!("no operator at {address}: is it running, and is --operator right?"))?;
     Ok(AdminClient::with_interceptor(channel, Bearer::default()))
 }
 

@@ -17,10 +17,12 @@ pub async fn run(connection: &Connection, output: Output) -> anyhow::Result<Exit
         print_structured(&json!({"nodes": nodes}), output)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut rows = table(&["NODE", "AGENT", "KERNEL", "EPOCH", "PLAN", "INTERFACE", "DRIVER", "XDP", "MTU", "FOREIGN"]);
+    let mut rows =
+        table(&["NODE", "AGENT", "KERNEL", "EPOCH", "PLAN", "INTERFACE", "DRIVER", "XDP", "MTU", "FOREIGN"]);
     for node in &nodes {
         let mut head = node_cells(node);
-        let nics: Vec<&Nic> = node.facts.iter().flat_map(|facts| &facts.nics).filter(|nic| nic.name != "lo").collect();
+        let nics: Vec<&Nic> =
+            node.facts.iter().flat_map(|facts| &facts.nics).filter(|nic| nic.name != "lo").collect();
         if nics.is_empty() {
             rows.add_row(head.into_iter().chain(std::iter::repeat_n(String::new(), 5)).collect::<Vec<_>>());
             continue;
@@ -49,13 +51,15 @@ fn print_table_keeping_indent(rows: &comfy_table::Table) -> anyhow::Result<()> {
 
 fn node_cells(node: &NodeStatus) -> Vec<String> {
     let agent = if node.connected { node.version.clone() } else { "silent".to_owned() };
-    let kernel = node.capabilities.as_ref().map(|capabilities| capabilities.kernel.clone()).unwrap_or_default();
+    let kernel =
+        node.capabilities.as_ref().map(|capabilities| capabilities.kernel.clone()).unwrap_or_default();
     let epoch = node.epoch.map(|epoch| sluice_plan::Epoch::from(epoch).to_string()).unwrap_or_default();
     vec![node.name.clone(), agent, kernel, epoch, node.plan_hash.clone()]
 }
 
 fn nic_cells(nic: &Nic) -> Vec<String> {
-    let foreign = nic.foreign.as_ref().map(|foreign| format!("{} ({} {})", foreign.name, foreign.mode, foreign.id));
+    let foreign =
+        nic.foreign.as_ref().map(|foreign| format!("{} ({} {})", foreign.name, foreign.mode, foreign.id));
     vec![
         nic.name.clone(),
         nic.driver.clone(),

@@ -10,7 +10,10 @@ use crate::args::Output;
 /// A table in kubectl's manner: no lines, upper-case heads, as wide as the terminal.
 pub fn table(heads: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(heads);
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(heads);
     table
 }
 

@@ -28,7 +28,9 @@ pub fn run(args: &Simulate) -> anyhow::Result<()> {
     };
     let mut printer = Printer::new(args.output);
     let mut number = 0u64;
-    while let Some(frame) = frames.next_frame().with_context(|| format!("{}: packet {}", args.pcap.display(), number + 1))? {
+    while let Some(frame) =
+        frames.next_frame().with_context(|| format!("{}: packet {}", args.pcap.display(), number + 1))?
+    {
         number += 1;
         let decision = match &mut kernel {
             // The kernel takes no test frame without a whole Ethernet header.
@@ -94,7 +96,8 @@ impl Printer {
     fn finish(self) -> io::Result<()> {
         if self.output == SimulateOutput::Table {
             print_table(&self.rows)?;
-            let counts: Vec<String> = self.counts.iter().map(|(verdict, count)| format!("{count} {verdict}")).collect();
+            let counts: Vec<String> =
+                self.counts.iter().map(|(verdict, count)| format!("{count} {verdict}")).collect();
             println!("\n{}", if counts.is_empty() { "no packets".to_owned() } else { counts.join(", ") });
         }
         Ok(())

@@ -32,7 +32,10 @@ pub fn run(args: Standalone) -> anyhow::Result<()> {
             _ = tokio::signal::ctrl_c() => Ok(()),
         };
         stop.cancel();
-        println!("policies stay in force; sluice-agent detach --bpffs {} takes them off", args.bpffs.display());
+        println!(
+            "policies stay in force; sluice-agent detach --bpffs {} takes them off",
+            args.bpffs.display()
+        );
         outcome
     })
 }
@@ -65,6 +68,7 @@ fn agent_config(args: &Standalone, node: String, data: &Path, token: &Path) -> s
 }
 
 fn host_name() -> anyhow::Result<String> {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").context("this machine's name: give --node")?;
+    let name =
+        std::fs::read_to_string("/proc/sys/kernel/hostname").context("this machine's name: give --node")?;
     Ok(name.trim().to_lowercase())
 }

@@ -15,7 +15,10 @@ pub async fn run(connection: &Connection, output: Output) -> anyhow::Result<Exit
     if output != Output::Table {
         let policies: Vec<Value> = answer.policies.iter().map(structured).collect();
         let epoch = answer.epoch.map(|epoch| sluice_plan::Epoch::from(epoch).to_string());
-        print_structured(&json!({"epoch": epoch, "policies": policies, "problems": answer.problems}), output)?;
+        print_structured(
+            &json!({"epoch": epoch, "policies": policies, "problems": answer.problems}),
+            output,
+        )?;
         return Ok(ExitCode::SUCCESS);
     }
     let heads = ["NAME", "KIND", "MODE", "RULES", "NODES", "DROPPED", "DROPPED/S", "READY", "REASON"];
@@ -47,7 +50,11 @@ pub async fn confirm_deletion(connection: &Connection) -> anyhow::Result<ExitCod
 }
 
 fn row(policy: &PolicyStatus) -> Vec<String> {
-    let name = if policy.namespace.is_empty() { policy.name.clone() } else { format!("{}/{}", policy.namespace, policy.name) };
+    let name = if policy.namespace.is_empty() {
+        policy.name.clone()
+    } else {
+        format!("{}/{}", policy.namespace, policy.name)
+    };
     let rules = match policy.kind.as_str() {
         "XdpLoadBalancer" => format!("{}/{} healthy", policy.backends_healthy, policy.backends_total),
         _ => policy.rules.to_string(),

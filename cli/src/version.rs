@@ -10,7 +10,8 @@ use crate::connect::connect;
 pub async fn run(connection: &Connection) -> anyhow::Result<ExitCode> {
     println!("client    {}", env!("CARGO_PKG_VERSION"));
     // A client without an operator still has a version.
-    let operator = async { anyhow::Ok(connect(connection).await?.version(ListRequest::default()).await?.into_inner()) };
+    let operator =
+        async { anyhow::Ok(connect(connection).await?.version(ListRequest::default()).await?.into_inner()) };
     match operator.await {
         Ok(operator) => println!("operator  {} (cluster {})", operator.version, operator.cluster_id),
         Err(error) => println!("operator  not reached: {error:#}"),

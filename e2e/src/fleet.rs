@@ -31,6 +31,7 @@ pub struct Fleet {
     pub hub: Netns,
     pub edges: Vec<Edge>,
     pub operator: Option<Process>,
+    kept: bool,
 }
 
 pub struct Edge {
@@ -55,7 +56,7 @@ impl Fleet {
             netns.ip(&["route", "add", "default", "via", &format!("10.80.{number}.1")])?;
             edges.push(Edge { name, netns, agent: None });
         }
-        Ok(Fleet { options, hub, edges, operator: None })
+        Ok(Fleet { options, hub, edges, operator: None, kept: false })
     }
 
     pub fn policies(&self) -> PathBuf {
@@ -131,7 +132,10 @@ impl Fleet {
     }
 
     /// Runs a call against the operator from inside the hub.
-    pub fn ask<T, F>(&self, call: impl FnOnce(AdminClient<Channel>) -> F + Send + 'static) -> anyhow::Result<T>
+    pub fn ask<T, F>(
+        &self,
+        call: impl FnOnce(AdminClient<Channel>) -> F + Send + 'static,
+    ) -> anyhow::Result<T>
     where
         T: Send + 'static,
         F: Future<Output = anyhow::Result<T>>,
@@ -140,26 +144,51 @@ impl Fleet {
     }
 
     pub fn statuses(&self) -> anyhow::Result<Vec<PolicyStatus>> {
-        self.ask(async |mut operator| Ok(operator.list_policies(ListRequest::default()).await?.into_inner().policies))
+        self.ask(async |mut operator| {
+            Ok(operator.list_policies(ListRequest::default()).await?.into_inner().policies)
+        })
     }
 
     pub fn counters(&self) -> anyhow::Result<Vec<NodeCounters>> {
-        self.ask(async |mut operator| Ok(operator.list_counters(ListRequest::default()).await?.into_inner().nodes))
+        self.ask(async |mut operator| {
+            Ok(operator.list_counters(ListRequest::default()).await?.into_inner().nodes)
+        })
     }
 
     /// Waits until the policy is Ready on `nodes` nodes with a hash other than `not`; its status then.
-    pub fn wait_ready(&self, policy: &str, nodes: u32, not: &str, within: Duration) -> anyhow::Result<PolicyStatus> {
+    pub fn wait_ready(
+        &self,
+        policy: &str,
+        nodes: u32,
+        not: &str,
+        within: Duration,
+    ) -> anyhow::Result<PolicyStatus> {
         let mut last = None;
         let ready = eventually(within, || {
             // An operator that restarts right now answers later.
             let Ok(statuses) = self.statuses() else { return Ok(None) };
             last = statuses.into_iter().find(|status| status.name == policy);
-            let found = last.as_ref().filter(|status| {
-                status.ready == "True" && status.programmed == nodes && status.hash != not
-            });
+            let found = last
+                .as_ref()
+                .filter(|status| status.ready == "True" && status.programmed == nodes && status.hash != not);
             Ok(found.cloned())
         });
-        ready.with_context(|| format!("{policy} is not Ready on {nodes} nodes: {last:?}{}", self.last_words()))
+        ready
+            .with_context(|| format!("{policy} is not Ready on {nodes} nodes: {last:?}{}", self.last_words()))
+    }
+
+    /// Leaves everything running; the pids to end it by are added to the list.
+    pub fn keep(&mut self, pids: &mut Vec<String>) {
+        self.kept = true;
+        self.hub.keep();
+        let agents = self.edges.iter_mut().flat_map(|edge| {
+            edge.netns.keep();
+            edge.agent.as_mut()
+        });
+        for process in agents.chain(self.operator.as_mut()) {
+            pids.push(process.pid().to_string());
+            process.keep();
+        }
     }
 
     /// The ends of all logs, for a failing test's message.
@@ -178,6 +207,9 @@ impl Fleet {
 impl Drop for Fleet {
     /// Agents never detach on their own: their pins go here.
     fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
         for edge in 0..self.edges.len() {
             drop(self.edges[edge].agent.take());
             let _ = std::fs::remove_dir_all(self.bpffs(edge));
@@ -185,7 +217,11 @@ impl Drop for Fleet {
     }
 }
 
-fn ask<T, F>(hub: String, data: PathBuf, call: impl FnOnce(AdminClient<Channel>) -> F + Send + 'static) -> anyhow::Result<T>
+fn ask<T, F>(
+    hub: String,
+    data: PathBuf,
+    call: impl FnOnce(AdminClient<Channel>) -> F + Send + 'static,
+) -> anyhow::Result<T>
 where
     T: Send + 'static,
     F: Future<Output = anyhow::Result<T>>,
@@ -199,7 +235,8 @@ where
 }
 
 async fn channel(data: &Path) -> anyhow::Result<Channel> {
-    let read = |name: &str| std::fs::read_to_string(data.join("pki").join(name)).with_context(|| name.to_owned());
+    let read =
+        |name: &str| std::fs::read_to_string(data.join("pki").join(name)).with_context(|| name.to_owned());
     let tls = ClientTlsConfig::new()
         .ca_certificate(Certificate::from_pem(read("ca.crt")?))
         .identity(Identity::from_pem(read("admin.crt")?, read("admin.key")?))

@@ -3,21 +3,44 @@
 use etherparse::PacketBuilder;
 
 /// A UDP datagram of 18 payload bytes: the shortest Ethernet frame.
-pub fn udp(from: [u8; 6], to: [u8; 6], source: [u8; 4], destination: [u8; 4], sport: u16, dport: u16) -> Vec<u8> {
+pub fn udp(
+    from: [u8; 6],
+    to: [u8; 6],
+    source: [u8; 4],
+    destination: [u8; 4],
+    sport: u16,
+    dport: u16,
+) -> Vec<u8> {
     let builder = PacketBuilder::ethernet2(from, to).ipv4(source, destination, 64).udp(sport, dport);
     write(|out| builder.write(out, &[0; 18]))
 }
 
 /// The first packet of a TCP connection.
-pub fn syn(from: [u8; 6], to: [u8; 6], source: [u8; 4], destination: [u8; 4], sport: u16, dport: u16) -> Vec<u8> {
-    let builder = PacketBuilder::ethernet2(from, to).ipv4(source, destination, 64).tcp(sport, dport, 1, 1024).syn();
+pub fn syn(
+    from: [u8; 6],
+    to: [u8; 6],
+    source: [u8; 4],
+    destination: [u8; 4],
+    sport: u16,
+    dport: u16,
+) -> Vec<u8> {
+    let builder =
+        PacketBuilder::ethernet2(from, to).ipv4(source, destination, 64).tcp(sport, dport, 1, 1024).syn();
     write(|out| builder.write(out, &[]))
 }
 
 /// A UDP datagram behind an 802.1Q tag.
-pub fn tagged_udp(from: [u8; 6], to: [u8; 6], vlan: u16, source: [u8; 4], destination: [u8; 4], dport: u16) -> Vec<u8> {
+pub fn tagged_udp(
+    from: [u8; 6],
+    to: [u8; 6],
+    vlan: u16,
+    source: [u8; 4],
+    destination: [u8; 4],
+    dport: u16,
+) -> Vec<u8> {
     let vlan = etherparse::VlanId::try_new(vlan).expect("a VLAN id has 12 bits");
-    let builder = PacketBuilder::ethernet2(from, to).single_vlan(vlan).ipv4(source, destination, 64).udp(4000, dport);
+    let builder =
+        PacketBuilder::ethernet2(from, to).single_vlan(vlan).ipv4(source, destination, 64).udp(4000, dport);
     write(|out| builder.write(out, &[0; 18]))
 }
 
@@ -36,7 +59,9 @@ pub fn later_fragment(from: [u8; 6], to: [u8; 6], source: [u8; 4], destination: 
     frame
 }
 
-fn write(build: impl FnOnce(&mut Vec<u8>) -> Result<(), etherparse::err::packet::BuildWriteError>) -> Vec<u8> {
+fn write(
+    build: impl FnOnce(&mut Vec<u8>) -> Result<(), etherparse::err::packet::BuildWriteError>,
+) -> Vec<u8> {
     let mut frame = Vec::with_capacity(128);
     build(&mut frame).expect("a vector takes any frame");
     frame

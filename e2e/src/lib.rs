@@ -2,6 +2,7 @@
 
 pub mod fleet;
 pub mod frames;
+pub mod http;
 pub mod netns;
 pub mod oracle;
 pub mod packets;

@@ -93,7 +93,18 @@ pub struct End<'a> {
 
 /// A veth pair, both ends up.
 pub fn connect(a: End<'_>, b: End<'_>) -> anyhow::Result<()> {
-    a.netns.ip(&["link", "add", a.interface, "type", "veth", "peer", "name", b.interface, "netns", b.netns.name()])?;
+    a.netns.ip(&[
+        "link",
+        "add",
+        a.interface,
+        "type",
+        "veth",
+        "peer",
+        "name",
+        b.interface,
+        "netns",
+        b.netns.name(),
+    ])?;
     for end in [a, b] {
         for address in end.addresses {
             let family: &[&str] = if address.contains(':') { &["nodad"] } else { &[] };

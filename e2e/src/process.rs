@@ -22,7 +22,11 @@ impl Process {
     /// Starts `command` with standard output and error in `DIR/NAME.log`.
     pub fn start(name: &str, directory: &Path, mut command: Command) -> anyhow::Result<Process> {
         let log = directory.join(format!("{name}.log"));
-        let out = File::options().create(true).append(true).open(&log).with_context(|| log.display().to_string())?;
+        let out = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .with_context(|| log.display().to_string())?;
         command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
         let child = command.spawn().with_context(|| format!("start {name}: {:?}", command.get_program()))?;
         Ok(Process { name: name.to_owned(), child, log, keep: false })
@@ -42,7 +46,8 @@ impl Process {
     }
 
     pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        kill(Pid::from_raw(self.child.id().cast_signed()), signal).with_context(|| format!("{signal} to {}", self.name))
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal)
+            .with_context(|| format!("{signal} to {}", self.name))
     }
 
     /// Asks politely and waits.
@@ -62,7 +67,9 @@ impl Process {
 
     pub fn wait(&mut self, within: Duration) -> anyhow::Result<ExitStatus> {
         let ended = eventually(within, || Ok(self.child.try_wait()?));
-        ended.with_context(|| format!("{} does not end; its last words:\n{}", self.name, tail(&self.log(), 20)))
+        ended.with_context(|| {
+            format!("{} does not end; its last words:\n{}", self.name, tail(&self.log(), 20))
+        })
     }
 }
 
@@ -76,7 +83,10 @@ impl Drop for Process {
 }
 
 /// Asks until there is an answer.
-pub fn eventually<T>(within: Duration, mut ask: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
+pub fn eventually<T>(
+    within: Duration,
+    mut ask: impl FnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
     let end = Instant::now() + within;
     loop {
         if let Some(answer) = ask()? {
@@ -99,7 +109,8 @@ pub fn tail(text: &str, lines: usize) -> String {
 pub fn program(name: &str) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
     let directory = own.parent().context("a program lies in a directory")?;
-    let directory = if directory.ends_with("deps") { directory.parent().unwrap_or(directory) } else { directory };
+    let directory =
+        if directory.ends_with("deps") { directory.parent().unwrap_or(directory) } else { directory };
     let found = directory.join(name);
     if !found.exists() {
         bail!("{} is not built: run `make build`", found.display());

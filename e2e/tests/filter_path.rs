@@ -1,5 +1,6 @@
 //! The main job without Kubernetes: a file is saved, a real kernel drops real packets, status and counters say so.
 //! Needs root.
+#![allow(clippy::unwrap_used, reason = "a test says what failed by failing")]
 
 use std::time::Duration;
 
@@ -35,11 +36,19 @@ fn dropped(fleet: &Fleet, node: &str, rule: &str) -> u64 {
 /// Sends UDP to a port of an edge and waits until the counter has grown by exactly that many.
 fn send(fleet: &Fleet, edge: usize, port: u16, count: u64) {
     let to = mac(&fleet.edges[edge].netns, "eth0").unwrap();
-    let frame = frames::udp([2, 0, 0, 0, 0, 9], to, [10, 80, edge as u8 + 1, 1], [10, 80, edge as u8 + 1, 2], 4000, port);
-    let sender = Sender::start(&fleet.hub, &format!("to-edge-{}", edge + 1), 20_000, count, move |_, buffer| {
-        buffer[..frame.len()].copy_from_slice(&frame);
-        frame.len()
-    });
+    let frame = frames::udp(
+        [2, 0, 0, 0, 0, 9],
+        to,
+        [10, 80, edge as u8 + 1, 1],
+        [10, 80, edge as u8 + 1, 2],
+        4000,
+        port,
+    );
+    let sender =
+        Sender::start(&fleet.hub, &format!("to-edge-{}", edge + 1), 20_000, count, move |_, buffer| {
+            buffer[..frame.len()].copy_from_slice(&frame);
+            frame.len()
+        });
     assert_eq!(sender.finish().unwrap(), count);
 }
 
@@ -54,7 +63,9 @@ fn a_saved_policy_drops_packets_on_every_node_and_counts_them_to_the_packet() {
         send(&fleet, edge, 5354, 500);
         let name = format!("edge-{}", edge + 1);
         let counted = eventually(PATIENCE, || Ok((dropped(&fleet, &name, "flood") >= 500).then_some(())));
-        counted.unwrap_or_else(|error| panic!("{name}: {error:#}: {:?}{}", fleet.counters(), fleet.last_words()));
+        counted.unwrap_or_else(|error| {
+            panic!("{name}: {error:#}: {:?}{}", fleet.counters(), fleet.last_words())
+        });
         assert_eq!(dropped(&fleet, &name, "flood"), 500, "only the named port is dropped");
     }
 

@@ -44,7 +44,10 @@ impl AdminService {
 
 #[tonic::async_trait]
 impl Admin for AdminService {
-    async fn list_policies(&self, request: Request<ListRequest>) -> Result<Response<ListPoliciesResponse>, Status> {
+    async fn list_policies(
+        &self,
+        request: Request<ListRequest>,
+    ) -> Result<Response<ListPoliciesResponse>, Status> {
         let view = self.admit(&request, Kind::XdpFilter).await?;
         let name = &request.get_ref().name;
         let chosen = view.objects.iter().filter(|(key, _)| name.is_empty() || key.name == *name);
@@ -71,7 +74,10 @@ impl Admin for AdminService {
         Ok(Response::new(ListNodesResponse { nodes: nodes.collect() }))
     }
 
-    async fn list_counters(&self, request: Request<ListRequest>) -> Result<Response<ListCountersResponse>, Status> {
+    async fn list_counters(
+        &self,
+        request: Request<ListRequest>,
+    ) -> Result<Response<ListCountersResponse>, Status> {
         let view = self.admit(&request, Kind::XdpFilter).await?;
         let name = &request.get_ref().name;
         let nodes = view.nodes.iter().map(|(node, state)| NodeCounters {
@@ -87,7 +93,10 @@ impl Admin for AdminService {
         Ok(Response::new(self.own_version()))
     }
 
-    async fn confirm_deletion(&self, request: Request<ListRequest>) -> Result<Response<VersionResponse>, Status> {
+    async fn confirm_deletion(
+        &self,
+        request: Request<ListRequest>,
+    ) -> Result<Response<VersionResponse>, Status> {
         self.gate.check_delete(&self.caller(&request)).await?;
         self.confirm.send(()).await.map_err(|_| Status::unavailable("the operator is stopping"))?;
         Ok(Response::new(self.own_version()))

@@ -30,8 +30,12 @@ pub fn unhealthy(book: &Book) -> BTreeMap<String, BTreeSet<IpAddr>> {
 /// What is known of one backend: (healthy, why not).
 pub fn health_of(book: &Book, uid: &str, address: IpAddr) -> Option<(bool, String)> {
     let key = (uid.to_owned(), address.to_string());
-    let words: Vec<_> =
-        book.nodes().values().filter(|node| node.connected).filter_map(|node| node.backends.get(&key)).collect();
+    let words: Vec<_> = book
+        .nodes()
+        .values()
+        .filter(|node| node.connected)
+        .filter_map(|node| node.backends.get(&key))
+        .collect();
     let down = words.iter().filter(|word| !word.healthy).count();
     let why = words.iter().find(|word| !word.healthy).map(|word| word.detail.clone()).unwrap_or_default();
     (!words.is_empty()).then_some((down * 2 < words.len(), why))

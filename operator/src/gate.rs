@@ -41,7 +41,9 @@ impl Gate {
             return Ok(());
         }
         match (self, &caller.token) {
-            (Gate::Certificate, _) => Err(Status::unauthenticated("give the administrator's certificate (DATA/pki/admin.crt)")),
+            (Gate::Certificate, _) => {
+                Err(Status::unauthenticated("give the administrator's certificate (DATA/pki/admin.crt)"))
+            }
             (Gate::AccessReview(_), None) => Err(Status::unauthenticated("give a bearer token")),
             (Gate::AccessReview(client), Some(token)) => {
                 let user = review_token(client, token).await?;
@@ -91,7 +93,9 @@ where
     K: Clone + std::fmt::Debug + serde::Serialize + serde::de::DeserializeOwned,
 {
     match timeout(CALL, api.create(&PostParams::default(), object)).await {
-        Ok(answer) => answer.map_err(|error| Status::unavailable(format!("the API server refuses to review: {error}"))),
+        Ok(answer) => {
+            answer.map_err(|error| Status::unavailable(format!("the API server refuses to review: {error}")))
+        }
         Err(_) => Err(Status::unavailable("the API server does not answer: nobody can be let in now")),
     }
 }

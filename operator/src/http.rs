@@ -37,7 +37,11 @@ pub async fn serve(
 }
 
 async fn readyz(State(shared): State<Shared>) -> impl IntoResponse {
-    if *shared.ready.borrow() { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "the source is not read yet\n") }
+    if *shared.ready.borrow() {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the source is not read yet\n")
+    }
 }
 
 async fn metrics_text(State(shared): State<Shared>) -> impl IntoResponse {

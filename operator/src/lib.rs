@@ -4,8 +4,8 @@
 //! [`planner`] for the plans of every class → raft agrees on them → the distribution server streams them to the agents →
 //! their verdicts come back to [`reconcile`] → [`view`] is what status, CLI and metrics show.
 
-pub mod args;
 mod admin;
+pub mod args;
 mod backends;
 mod gate;
 mod http;

@@ -9,7 +9,9 @@ async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match cli.command {
         Some(Command::Token { node, data }) => println!("{}", sluice_operator::token(&node, &data)?),
-        Some(Command::Recover { seen_incarnation, data }) => sluice_operator::recover(&data, seen_incarnation).await?,
+        Some(Command::Recover { seen_incarnation, data }) => {
+            sluice_operator::recover(&data, seen_incarnation).await?
+        }
         None => {
             sluice_operator::start_telemetry();
             let stop = CancellationToken::new();

@@ -54,7 +54,12 @@ impl Collector for Snapshot {
         let connected = view.nodes.values().filter(|node| node.connected).count() as i64;
         gauge(&mut encoder, "agents_connected", "Agents with an open stream", connected)?;
         gauge(&mut encoder, "nodes", "Nodes known to the operator", view.nodes.len() as i64)?;
-        gauge(&mut encoder, "source_problems", "Files or objects that are not in force", view.problems.len() as i64)?;
+        gauge(
+            &mut encoder,
+            "source_problems",
+            "Files or objects that are not in force",
+            view.problems.len() as i64,
+        )?;
         gauge(&mut encoder, "epoch_index", "Raft index of the epoch in force", view.epoch.index as i64)?;
         encode_objects(view, &mut encoder)?;
         encode_rules(view, &mut encoder)
@@ -68,7 +73,8 @@ fn gauge(encoder: &mut DescriptorEncoder, name: &str, help: &str, value: i64) ->
 
 fn encode_objects(view: &View, encoder: &mut DescriptorEncoder) -> Result<(), std::fmt::Error> {
     let kind = ConstGauge::new(0i64).metric_type();
-    let mut family = encoder.encode_descriptor("policy_nodes", "Nodes of each policy by state", None, kind)?;
+    let mut family =
+        encoder.encode_descriptor("policy_nodes", "Nodes of each policy by state", None, kind)?;
     for (key, (_, state)) in &view.objects {
         let counts = [
             ("desired", state.desired),

@@ -53,7 +53,11 @@ pub fn plan(snapshot: &Snapshot, agreed: &State, unhealthy: &BTreeMap<String, BT
     planned
 }
 
-fn rings(snapshot: &Snapshot, previous: &AllRings, unhealthy: &BTreeMap<String, BTreeSet<IpAddr>>) -> AllRings {
+fn rings(
+    snapshot: &Snapshot,
+    previous: &AllRings,
+    unhealthy: &BTreeMap<String, BTreeSet<IpAddr>>,
+) -> AllRings {
     let (none, empty) = (BTreeSet::new(), Rings::new());
     let balancers: BTreeMap<&str, &Balancer> = snapshot
         .classes
@@ -62,7 +66,8 @@ fn rings(snapshot: &Snapshot, previous: &AllRings, unhealthy: &BTreeMap<String, 
         .map(|chosen| (chosen.balancer.object.uid.as_str(), chosen.balancer.as_ref()))
         .collect();
     let repaired = |(uid, balancer): (&str, &Balancer)| {
-        let rings = repair_all(previous.get(uid).unwrap_or(&empty), balancer, unhealthy.get(uid).unwrap_or(&none));
+        let rings =
+            repair_all(previous.get(uid).unwrap_or(&empty), balancer, unhealthy.get(uid).unwrap_or(&none));
         (uid.to_owned(), rings)
     };
     balancers.into_iter().map(repaired).collect()
@@ -83,7 +88,8 @@ fn input<'a>(
             unhealthy: unhealthy.get(uid).cloned().unwrap_or_default(),
         }
     };
-    let nodes = class.balancers.iter().filter_map(|chosen| snapshot.balancer_nodes.get(&chosen.balancer.object.uid));
+    let nodes =
+        class.balancers.iter().filter_map(|chosen| snapshot.balancer_nodes.get(&chosen.balancer.object.uid));
     ClassInput {
         filters: class.filters.iter().map(AsRef::as_ref).collect(),
         balancers: class.balancers.iter().map(balancer).collect(),

@@ -42,7 +42,11 @@ struct Written {
 }
 
 impl Publisher {
-    pub fn new(writer: Writer, view: watch::Receiver<Arc<View>>, desired: watch::Receiver<Arc<Desired>>) -> Publisher {
+    pub fn new(
+        writer: Writer,
+        view: watch::Receiver<Arc<View>>,
+        desired: watch::Receiver<Arc<Desired>>,
+    ) -> Publisher {
         Publisher { writer, view, desired, written: BTreeMap::new(), problems: Vec::new() }
     }
 
@@ -138,13 +142,17 @@ impl Publisher {
         let gone: Vec<ObjectKey> = self
             .written
             .keys()
-            .filter(|key| !view.objects.contains_key(key) && (key.kind != node || !view.nodes.contains_key(&key.name)))
+            .filter(|key| {
+                !view.objects.contains_key(key) && (key.kind != node || !view.nodes.contains_key(&key.name))
+            })
             .cloned()
             .collect();
         for key in gone {
             let removed = match &self.writer {
                 Writer::Directory(writer) => writer.remove(&key).map_err(anyhow::Error::from),
-                Writer::Kubernetes(writer) if key.kind == node => writer.delete_node(&key.name).await.map_err(Into::into),
+                Writer::Kubernetes(writer) if key.kind == node => {
+                    writer.delete_node(&key.name).await.map_err(Into::into)
+                }
                 Writer::Kubernetes(_) => Ok(()),
             };
             match removed {

@@ -53,7 +53,8 @@ impl Reconciler {
     /// Starts from what was agreed before a restart.
     pub fn new(raft: Raft, view: watch::Sender<Arc<View>>, ready: watch::Sender<bool>) -> Reconciler {
         let agreed = raft.state().borrow().clone();
-        let state = agreed.blobs.get(INDEX).and_then(|bytes| serde_json::from_slice::<SavedIndex>(bytes).ok());
+        let state =
+            agreed.blobs.get(INDEX).and_then(|bytes| serde_json::from_slice::<SavedIndex>(bytes).ok());
         let state = state.map(IndexState::from).unwrap_or_default();
         let mut book = Book::default();
         for name in state.nodes.keys() {
@@ -61,7 +62,15 @@ impl Reconciler {
         }
         let mut planned = Planned { node_class: (*agreed.node_class).clone(), ..Planned::default() };
         planned.hashes = agreed.classes.iter().map(|(key, plan)| (key.clone(), plan.hash)).collect();
-        Reconciler { raft, index: Index::restore(state), book, sessions: BTreeMap::new(), planned, view, ready }
+        Reconciler {
+            raft,
+            index: Index::restore(state),
+            book,
+            sessions: BTreeMap::new(),
+            planned,
+            view,
+            ready,
+        }
     }
 
     /// Runs until `stop`.
@@ -168,7 +177,8 @@ impl Reconciler {
 
     async fn plan(&mut self) -> Result<(), ProposeError> {
         let agreed = self.raft.state().borrow().clone();
-        let saved = serde_json::to_vec(&SavedIndex::from(self.index.state())).expect("index state has string keys only");
+        let saved = serde_json::to_vec(&SavedIndex::from(self.index.state()))
+            .expect("index state has string keys only");
         if agreed.blobs.get(INDEX).is_none_or(|known| **known != *saved) {
             // Before the plans: after a crash in between the newer policies are compiled again.
             self.raft.propose(Command::PutBlob { key: INDEX.to_owned(), bytes: Bytes::from(saved) }).await?;

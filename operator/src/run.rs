@@ -80,8 +80,12 @@ async fn serve(args: &RunArgs, ports: Ports, raft: &Raft, stop: CancellationToke
     let names = [args.names.as_slice(), &[OPERATOR_NAME.to_owned()]].concat();
     let server = ports.authority.issue_server(&names, SystemTime::now())?;
     let cluster_id = raft.identity().cluster_id.clone();
-    let admin =
-        AdminService { view: view.clone(), gate: ports.gate, cluster_id: cluster_id.clone(), confirm: confirm_sender };
+    let admin = AdminService {
+        view: view.clone(),
+        gate: ports.gate,
+        cluster_id: cluster_id.clone(),
+        confirm: confirm_sender,
+    };
     let distributor = Distributor {
         state: raft.state(),
         cluster_id,
@@ -149,9 +153,9 @@ fn fleet(args: &RunArgs) -> anyhow::Result<Fleet> {
 }
 
 async fn bind(address: std::net::SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("{flag} {address}: another process has this port, or the address is not this host's"))
+    TcpListener::bind(address).await.with_context(|| {
+        format!("{flag} {address}: another process has this port, or the address is not this host's")
+    })
 }
 
 /// The join token of a node, in directory mode.

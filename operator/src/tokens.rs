@@ -49,12 +49,17 @@ impl ReviewedTokens {
 #[tonic::async_trait]
 impl TokenCheck for ReviewedTokens {
     async fn node_of(&self, token: &str) -> Result<NodeName, TokenRefused> {
-        let spec = TokenReviewSpec { token: Some(token.trim().to_owned()), audiences: Some(vec![AUDIENCE.to_owned()]) };
+        let spec = TokenReviewSpec {
+            token: Some(token.trim().to_owned()),
+            audiences: Some(vec![AUDIENCE.to_owned()]),
+        };
         let review = TokenReview { spec, ..TokenReview::default() };
         let api: Api<TokenReview> = Api::all(self.client.clone());
         match timeout(CALL, api.create(&PostParams::default(), &review)).await {
             Ok(Ok(answer)) => self.node(answer.status.unwrap_or_default()),
-            Ok(Err(error)) => Err(TokenRefused::Unavailable(format!("the API server cannot review tokens: {error}"))),
+            Ok(Err(error)) => {
+                Err(TokenRefused::Unavailable(format!("the API server cannot review tokens: {error}")))
+            }
             Err(_) => Err(TokenRefused::Unavailable("the API server does not answer".to_owned())),
         }
     }

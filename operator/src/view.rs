@@ -20,12 +20,20 @@ pub struct View {
     pub problems: Vec<Problem>,
 }
 
-pub fn view(index: &Index, snapshot: &Snapshot, planned: &Planned, book: &Book, epoch: Epoch, now: i64) -> View {
+pub fn view(
+    index: &Index,
+    snapshot: &Snapshot,
+    planned: &Planned,
+    book: &Book,
+    epoch: Epoch,
+    now: i64,
+) -> View {
     let mut objects = BTreeMap::new();
     for (key, held) in &index.state().held {
         let mut placed = place(key, held, snapshot, planned, book);
         if let Some(gone) = index.state().mass_deletion {
-            let message = format!("{gone} objects vanished from the source at once; all stay in force until confirmed");
+            let message =
+                format!("{gone} objects vanished from the source at once; all stay in force until confirmed");
             placed.refusal.get_or_insert(("MassDeletion".to_owned(), message));
         }
         let state = policy_state(&placed, book, now);
@@ -71,7 +79,8 @@ fn expected(uid: &str, snapshot: &Snapshot, planned: &Planned) -> Vec<Expected> 
     let mut nodes = Vec::new();
     for (key, class) in &snapshot.classes {
         let filters = class.filters.iter().any(|filter| filter.object.uid == uid);
-        let balances = class.balancers.iter().any(|chosen| chosen.balances && chosen.balancer.object.uid == uid);
+        let balances =
+            class.balancers.iter().any(|chosen| chosen.balances && chosen.balancer.object.uid == uid);
         // A class without any plan yet has nothing that its nodes could confirm.
         let plan = planned.hashes.get(&sluice_raft::ClassKey(key.clone())).copied().unwrap_or_default();
         if filters || balances {
@@ -91,7 +100,10 @@ fn place_backends(placed: &mut Placed, balancer: &Balancer, book: &Book) {
         placed.backends.push((backend.address.to_string(), healthy, why));
     }
     let healthy = placed.backends.iter().filter(|(_, healthy, _)| *healthy != Some(false)).count();
-    let counts = (u32::try_from(healthy).unwrap_or(u32::MAX), u32::try_from(placed.backends.len()).unwrap_or(u32::MAX));
+    let counts = (
+        u32::try_from(healthy).unwrap_or(u32::MAX),
+        u32::try_from(placed.backends.len()).unwrap_or(u32::MAX),
+    );
     placed.ports = balancer.ports.iter().map(|port| (port.name.clone(), counts.0, counts.1)).collect();
 }
 

@@ -28,16 +28,19 @@ pub async fn connect(connection: &Connection) -> anyhow::Result<Operator> {
     let namespace = &connection.sluice_namespace;
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let map = maps.get(CA_CONFIG_MAP).await;
-    let map = map.with_context(|| format!("the operator's CA (ConfigMap {CA_CONFIG_MAP} in namespace {namespace})"))?;
+    let map = map
+        .with_context(|| format!("the operator's CA (ConfigMap {CA_CONFIG_MAP} in namespace {namespace})"))?;
     let ca = map.data.and_then(|data| data.get("ca.crt").cloned());
-    let ca = ca.with_context(|| format!("ConfigMap {CA_CONFIG_MAP} has no ca.crt: install the chart again"))?;
+    let ca =
+        ca.with_context(|| format!("ConfigMap {CA_CONFIG_MAP} has no ca.crt: install the chart again"))?;
     let pods: Api<Pod> = Api::namespaced(client, namespace);
     let pod = operator_pod(&pods, namespace).await?;
     let connector = service_fn(move |_| {
         let (pods, pod) = (pods.clone(), pod.clone());
         async move {
             let mut forward = pods.portforward(&pod, &[PORT]).await.map_err(std::io::Error::other)?;
-            let stream = forward.take_stream(PORT).ok_or_else(|| std::io::Error::other("no port-forward stream"))?;
+            let stream =
+                forward.take_stream(PORT).ok_or_else(|| std::io::Error::other("no port-forward stream"))?;
             Ok::<_, std::io::Error>(hyper_util::rt::TokioIo::new(stream))
         }
     });
@@ -48,7 +51,8 @@ pub async fn connect(connection: &Connection) -> anyhow::Result<Operator> {
 
 async fn operator_pod(pods: &Api<Pod>, namespace: &str) -> anyhow::Result<String> {
     let list = pods.list(&ListParams::default().labels("app.kubernetes.io/component=operator")).await?;
-    let running = |pod: &&Pod| pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running");
+    let running =
+        |pod: &&Pod| pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running");
     match list.items.iter().find(running) {
         Some(pod) => Ok(pod.name_any()),
         None => bail!("no running operator pod in namespace {namespace}: is the chart installed there?"),

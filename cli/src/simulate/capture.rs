@@ -27,7 +27,9 @@ pub fn open(path: &Path) -> anyhow::Result<Frames> {
         false => Box::new(BufReader::new(File::open(path).with_context(|| path.display().to_string())?)),
     };
     let mut magic = [0; 4];
-    input.read_exact(&mut magic).with_context(|| format!("{}: no capture: it has no header", path.display()))?;
+    input
+        .read_exact(&mut magic)
+        .with_context(|| format!("{}: no capture: it has no header", path.display()))?;
     let whole: Input = Box::new(io::Cursor::new(magic).chain(input));
     if magic == PCAPNG_MAGIC {
         let reader = PcapNgReader::new(whole).with_context(|| path.display().to_string())?;
@@ -54,7 +56,10 @@ impl Frames {
     }
 }
 
-fn next_block(reader: &mut PcapNgReader<Input>, links: &mut Vec<DataLink>) -> anyhow::Result<Option<Vec<u8>>> {
+fn next_block(
+    reader: &mut PcapNgReader<Input>,
+    links: &mut Vec<DataLink>,
+) -> anyhow::Result<Option<Vec<u8>>> {
     while let Some(block) = reader.next_block() {
         match block? {
             Block::SectionHeader(_) => links.clear(),

@@ -28,7 +28,12 @@ pub struct Decider {
 
 impl Decision {
     /// Where nothing but an audited Drop spoke, that one is named: it is what the reader is looking for.
-    pub fn of_filters(verdict: &'static str, decided: Option<Decider>, audited: Option<Decider>, malformed: bool) -> Decision {
+    pub fn of_filters(
+        verdict: &'static str,
+        decided: Option<Decider>,
+        audited: Option<Decider>,
+        malformed: bool,
+    ) -> Decision {
         match (decided, audited) {
             (Some(decided), audited) => Decision {
                 verdict,
@@ -47,9 +52,11 @@ impl Decision {
                 mode: Some("Audit"),
                 ..Decision::default()
             },
-            (None, None) => {
-                Decision { verdict, stage: if malformed { "Malformed" } else { "Default" }, ..Decision::default() }
-            }
+            (None, None) => Decision {
+                verdict,
+                stage: if malformed { "Malformed" } else { "Default" },
+                ..Decision::default()
+            },
         }
     }
 

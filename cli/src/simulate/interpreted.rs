@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use sluice_interpret::{
-    ControlPeer, DEFAULT_NAME, Failsafe, FailsafePort, MALFORMED_NAME, Service, Stage, Verdict, World, evaluate,
+    ControlPeer, DEFAULT_NAME, Failsafe, FailsafePort, MALFORMED_NAME, Service, Stage, Verdict, World,
+    evaluate,
 };
 
 use super::INTERFACE;
@@ -17,7 +18,8 @@ pub struct Interpreter {
 impl Interpreter {
     pub fn new(policies: &Policies, node_addresses: &[IpAddr]) -> Interpreter {
         let failsafe = &policies.fleet.failsafe;
-        let ports = failsafe.ports.iter().map(|entry| FailsafePort { port: entry.port, protocol: entry.protocol });
+        let ports =
+            failsafe.ports.iter().map(|entry| FailsafePort { port: entry.port, protocol: entry.protocol });
         let peers = failsafe
             .control_endpoints
             .iter()
@@ -25,7 +27,11 @@ impl Interpreter {
         let world = World {
             filters: policies.filters.clone(),
             services: policies.balancers.iter().cloned().map(Service::all_healthy).collect(),
-            failsafe: Some(Failsafe { ports: ports.collect(), within_rate: true, control_peers: peers.collect() }),
+            failsafe: Some(Failsafe {
+                ports: ports.collect(),
+                within_rate: true,
+                control_peers: peers.collect(),
+            }),
             node_addresses: node_addresses.to_vec(),
             default_route: Vec::new(),
         };

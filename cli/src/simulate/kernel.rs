@@ -24,7 +24,9 @@ impl Kernel {
         let plan = compile::plan(policies)?;
         let loaded = load(&plan, &LoadSpec::everything(&plan))
             .context("the kernel does not take the program; --interpret works without it")?;
-        loaded.set_surroundings(&plan, node_addresses).context("addresses and next hops of the simulated node")?;
+        loaded
+            .set_surroundings(&plan, node_addresses)
+            .context("addresses and next hops of the simulated node")?;
         Ok(Kernel { plan, loaded })
     }
 

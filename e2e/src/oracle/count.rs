@@ -36,6 +36,8 @@ impl Counts {
     pub fn differences<'a>(&'a self, other: &'a Counts) -> Vec<(&'a Key, Count, Count)> {
         let keys = self.0.keys().chain(other.0.keys().filter(|key| !self.0.contains_key(*key)));
         let of = |counts: &Counts, key| counts.0.get(key).copied().unwrap_or_default();
-        keys.map(|key| (key, of(self, key), of(other, key))).filter(|(_, here, there)| here != there).collect()
+        keys.map(|key| (key, of(self, key), of(other, key)))
+            .filter(|(_, here, there)| here != there)
+            .collect()
     }
 }

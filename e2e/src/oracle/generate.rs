@@ -55,7 +55,8 @@ fn default_action(rng: &mut impl Rng) -> Action {
 }
 
 fn random_rule(rng: &mut impl Rng, index: usize, audits_left: &mut usize) -> Rule {
-    let action = [Action::Drop, Action::Drop, Action::Pass, Action::Pass, Action::Next][rng.random_range(0..5)];
+    let action =
+        [Action::Drop, Action::Drop, Action::Pass, Action::Pass, Action::Next][rng.random_range(0..5)];
     let mut rule = rule(&format!("r{index}"), action, random_match(rng));
     if rule.matches.has_layer4_fields() && rng.random_bool(0.5) {
         let settings = [LaterFragments::MatchL3, LaterFragments::NoMatch, LaterFragments::Drop];

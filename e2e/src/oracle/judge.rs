@@ -69,11 +69,14 @@ impl<'n> Judge<'n> {
         let chosen = target.as_ref().map(|target| target.backend);
         let difference = if seen != interpreter {
             Difference::Outcome { kernel: seen, interpreter }
-        } else if seen.verdict == XdpAction::Tx && !chosen.is_some_and(|chosen| outcome.backends.contains(&chosen)) {
+        } else if seen.verdict == XdpAction::Tx
+            && !chosen.is_some_and(|chosen| outcome.backends.contains(&chosen))
+        {
             Difference::Backend { chosen, allowed: outcome.backends }
         } else {
             if outcome.stage == Stage::LoadBalancer
-                && let Some(key) = target.map(|target| target.key).or_else(|| without_backend(&outcome, &packet.frame))
+                && let Some(key) =
+                    target.map(|target| target.key).or_else(|| without_backend(&outcome, &packet.frame))
             {
                 self.counts.count(key, &packet.frame);
             }
@@ -129,7 +132,16 @@ impl Tally {
 
     pub fn add(&mut self, other: &Tally) {
         let Tally {
-            verdicts, drops, transmits, audited, malformed, failsafe, by_rule, by_default, by_malformed, by_balancer,
+            verdicts,
+            drops,
+            transmits,
+            audited,
+            malformed,
+            failsafe,
+            by_rule,
+            by_default,
+            by_malformed,
+            by_balancer,
             too_short,
         } = other;
         self.verdicts += verdicts;

@@ -49,7 +49,8 @@ impl Kernel {
         let trace = outcome.trace;
         let decider = self.entry(trace.entry)?.filter(|_| trace.stage == AbiStage::Filter as u8);
         let target = self.target(&trace, outcome.verdict)?;
-        let balancer = target.as_ref().filter(|_| outcome.verdict == XdpAction::Tx).map(|target| &target.key.0);
+        let balancer =
+            target.as_ref().filter(|_| outcome.verdict == XdpAction::Tx).map(|target| &target.key.0);
         let stage = stage(&trace, decider)?;
         let seen = Seen {
             verdict: outcome.verdict,
@@ -98,7 +99,8 @@ impl Kernel {
         }
         let index = trace.target as usize;
         let known = self.names.targets.get(index).zip(self.backends.get(index));
-        let (SlotKey { policy, name }, backend) = known.with_context(|| format!("the trace names target {index}"))?;
+        let (SlotKey { policy, name }, backend) =
+            known.with_context(|| format!("the trace names target {index}"))?;
         let counted = if verdict == XdpAction::Drop { Counted::Drop } else { Counted::Pass };
         Ok(Some(Target { backend: *backend, key: (policy.clone(), name.clone(), counted) }))
     }
@@ -125,11 +127,13 @@ fn stage(trace: &Trace, decider: Option<&SlotKey>) -> anyhow::Result<Stage> {
         stage if stage == AbiStage::None as u8 => Stage::Default,
         stage if stage == AbiStage::Failsafe as u8 => Stage::Failsafe,
         stage if stage == AbiStage::Balancer as u8 => Stage::LoadBalancer,
-        stage if stage == AbiStage::Filter as u8 => match decider.context("a filter decided, but no entry")?.name.as_str() {
-            DEFAULT_NAME => Stage::Default,
-            MALFORMED_NAME => Stage::Malformed,
-            _ => Stage::Filter,
-        },
+        stage if stage == AbiStage::Filter as u8 => {
+            match decider.context("a filter decided, but no entry")?.name.as_str() {
+                DEFAULT_NAME => Stage::Default,
+                MALFORMED_NAME => Stage::Malformed,
+                _ => Stage::Filter,
+            }
+        }
         other => anyhow::bail!("the trace names stage {other}"),
     })
 }

@@ -18,10 +18,20 @@ pub struct Mismatch {
 
 #[derive(Clone, Debug)]
 pub enum Difference {
-    Outcome { kernel: Seen, interpreter: Seen },
+    Outcome {
+        kernel: Seen,
+        interpreter: Seen,
+    },
     /// The balancer chose a backend that it must not.
-    Backend { chosen: Option<IpAddr>, allowed: Vec<IpAddr> },
-    Counter { key: Key, kernel: Count, interpreter: Count },
+    Backend {
+        chosen: Option<IpAddr>,
+        allowed: Vec<IpAddr>,
+    },
+    Counter {
+        key: Key,
+        kernel: Count,
+        interpreter: Count,
+    },
 }
 
 impl fmt::Display for Mismatch {

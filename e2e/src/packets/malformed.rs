@@ -1,6 +1,6 @@
 //! Frames that end too early, and headers that lie.
 
-use super::build::{Extension, ethernet, Ipv4, Ipv6, patched, tag, tcp, udp};
+use super::build::{Extension, Ipv4, Ipv6, ethernet, patched, tag, tcp, udp};
 use super::corpus::Corpus;
 
 pub(super) fn add(corpus: &mut Corpus) {

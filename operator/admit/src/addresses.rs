@@ -41,7 +41,8 @@ fn prefix(text: &str) -> Result<IpNet, String> {
     // Parts apart: both parsers refuse leading zeros, which some tools read as octal.
     let parts = text.split_once('/').filter(|(_, length)| *length == "0" || !length.starts_with(['0', '+']));
     let parsed = parts.and_then(|(address, length)| Some((address.parse().ok()?, length.parse().ok()?)));
-    let net = parsed.and_then(|(address, length)| IpNet::new(address, length).ok()).ok_or_else(|| form.clone())?;
+    let net =
+        parsed.and_then(|(address, length)| IpNet::new(address, length).ok()).ok_or_else(|| form.clone())?;
     // The API server's CEL library does not take IPv4 written as IPv6 either.
     if let IpAddr::V6(address) = net.addr()
         && address.to_ipv4_mapped().is_some()

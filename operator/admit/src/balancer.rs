@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use sluice_crds::{
-    Backends, Duration as ApiDuration, Forwarding, ForwardingMode, HealthCheck as ApiCheck, Kind, MAX_ADDRESSES,
-    MAX_BACKENDS, MAX_PORTS, ServicePort, ServiceProtocol, StaticBackend, XdpLoadBalancer, XdpLoadBalancerSpec,
+    Backends, Duration as ApiDuration, Forwarding, ForwardingMode, HealthCheck as ApiCheck, Kind,
+    MAX_ADDRESSES, MAX_BACKENDS, MAX_PORTS, ServicePort, ServiceProtocol, StaticBackend, XdpLoadBalancer,
+    XdpLoadBalancerSpec,
 };
 use sluice_policy::{Backend, Balancer, HealthCheck, ObjectRef, VipPort};
 
@@ -28,19 +29,31 @@ pub fn admit_balancer(found: &XdpLoadBalancer) -> Result<Balancer, Vec<Refusal>>
     };
     let mut checks = Checks::new(object.clone());
     check_name(&object.name, &mut checks);
-    let XdpLoadBalancerSpec { addresses, ports, node_selector, interfaces, backends, forwarding, hashing, health_check } =
-        &found.spec;
+    let XdpLoadBalancerSpec {
+        addresses,
+        ports,
+        node_selector,
+        interfaces,
+        backends,
+        forwarding,
+        hashing,
+        health_check,
+    } = &found.spec;
     let Forwarding { mode: ForwardingMode::Ipip } = forwarding;
     let Backends::Static(backends) = backends;
     checks.require(!addresses.is_empty(), "spec.addresses", "is empty: write at least one address");
     checks.at_most(addresses.len(), MAX_ADDRESSES, "spec.addresses");
     let parsed = addresses.iter().enumerate();
-    let vips: Vec<IpAddr> =
-        parsed.filter_map(|(index, text)| unicast(text, &format!("spec.addresses[{index}]"), &mut checks)).collect();
+    let vips: Vec<IpAddr> = parsed
+        .filter_map(|(index, text)| unicast(text, &format!("spec.addresses[{index}]"), &mut checks))
+        .collect();
     refuse_repeated(&vips, "spec.addresses", "address", &mut checks);
     if !hashing.slots.is_power_of_two() || !(256..=131_072).contains(&hashing.slots) {
         let slots = hashing.slots;
-        checks.refuse("spec.hashing.slots", format!("{slots} is no power of two from 256 to 131072: write 65536"));
+        checks.refuse(
+            "spec.hashing.slots",
+            format!("{slots} is no power of two from 256 to 131072: write 65536"),
+        );
     }
     let backends = admit_backends(backends, &vips, &mut checks);
     let balancer = Balancer {
@@ -93,11 +106,15 @@ fn admit_backends(found: &[StaticBackend], vips: &[IpAddr], checks: &mut Checks)
     for (index, backend) in found.iter().enumerate() {
         let weight = backend.weight();
         if weight > 256 {
-            checks.refuse(format!("{path}[{index}].weight"), format!("{weight} is too large: write 0 to 256"));
+            checks
+                .refuse(format!("{path}[{index}].weight"), format!("{weight} is too large: write 0 to 256"));
         }
-        let Some(address) = unicast(&backend.address, &format!("{path}[{index}].address"), checks) else { continue };
+        let Some(address) = unicast(&backend.address, &format!("{path}[{index}].address"), checks) else {
+            continue;
+        };
         if vips.contains(&address) {
-            let message = format!("{address}: a virtual address is its own backend: write the server's own address");
+            let message =
+                format!("{address}: a virtual address is its own backend: write the server's own address");
             checks.refuse(format!("{path}[{index}].address"), message);
         }
         backends.push(Backend { address, weight });
@@ -134,7 +151,10 @@ fn admit_check(found: &ApiCheck, checks: &mut Checks) -> Option<HealthCheck> {
 fn duration(found: &ApiDuration, path: &str, checks: &mut Checks) -> Option<Duration> {
     let text = found.as_str();
     let Some(length) = found.to_std() else {
-        checks.refuse(path, format!("\"{text}\" is not a length of time: write \"2s\", \"500ms\" or \"1m30s\""));
+        checks.refuse(
+            path,
+            format!("\"{text}\" is not a length of time: write \"2s\", \"500ms\" or \"1m30s\""),
+        );
         return None;
     };
     if length < Duration::from_millis(50) || length > Duration::from_secs(3600) {

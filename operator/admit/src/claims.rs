@@ -17,7 +17,9 @@ pub struct Claim<'a> {
 pub enum ClaimRefused {
     #[error("{address}: claimed by the older {winner}: use another address, or remove it there")]
     Conflict { address: IpAddr, winner: String },
-    #[error("{address}: in no address pool that is granted to namespace {namespace}: ask who keeps the fleet configuration")]
+    #[error(
+        "{address}: in no address pool that is granted to namespace {namespace}: ask who keeps the fleet configuration"
+    )]
     NotGranted { address: IpAddr, namespace: String },
     #[error("{address}: the address of a node or of a control endpoint: use another address")]
     InUse { address: IpAddr },
@@ -78,7 +80,8 @@ fn claim(
 }
 
 fn grants(pool: &AddressPool, namespace: &str, address: IpAddr) -> bool {
-    let to_namespace = pool.namespaces.is_empty() || pool.namespaces.iter().any(|granted| granted == namespace);
+    let to_namespace =
+        pool.namespaces.is_empty() || pool.namespaces.iter().any(|granted| granted == namespace);
     let holds = |prefix: &String| prefix.parse::<IpNet>().is_ok_and(|prefix| prefix.contains(&address));
     to_namespace && pool.prefixes.iter().any(holds)
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use sluice_crds::{
-    AttachMode as ApiAttach, DefaultAction, FilterRule, Kind, LaterFragments as ApiLater, MAX_RULES, MalformedAction,
-    Mode as ApiMode, RuleAction, XdpFilter, XdpFilterSpec,
+    AttachMode as ApiAttach, DefaultAction, FilterRule, Kind, LaterFragments as ApiLater, MAX_RULES,
+    MalformedAction, Mode as ApiMode, RuleAction, XdpFilter, XdpFilterSpec,
 };
 use sluice_policy::{Action, AttachMode, Filter, LaterFragments, Malformed, Mode, ObjectRef, Rule};
 
@@ -24,9 +24,13 @@ pub fn admit_filter(found: &XdpFilter) -> Result<Filter, Vec<Refusal>> {
     let mut checks = Checks::new(object.clone());
     check_name(&object.name, &mut checks);
     // Without `..`: a new field does not compile until it is looked at.
-    let XdpFilterSpec { node_selector, interfaces, attach, priority, mode, default_action, malformed, rules } = &found.spec;
+    let XdpFilterSpec { node_selector, interfaces, attach, priority, mode, default_action, malformed, rules } =
+        &found.spec;
     if i16::try_from(*priority).is_err() {
-        checks.refuse("spec.priority", format!("{priority} is out of range: write a number from -32768 to 32767"));
+        checks.refuse(
+            "spec.priority",
+            format!("{priority} is out of range: write a number from -32768 to 32767"),
+        );
     }
     checks.at_most(rules.len(), MAX_RULES, "spec.rules");
     check_unique(rules, &mut checks);

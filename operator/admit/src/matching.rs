@@ -1,8 +1,8 @@
 //! A rule's match.
 
 use sluice_crds::{
-    FragmentKind as ApiFragment, IcmpFamily as ApiFamily, IcmpMatch as ApiIcmp, MAX_ENTRIES, Match as ApiMatch,
-    PortRange as ApiPorts, Protocol, TcpFlag, TcpFlagsMatch, nearest, protocol_names,
+    FragmentKind as ApiFragment, IcmpFamily as ApiFamily, IcmpMatch as ApiIcmp, MAX_ENTRIES,
+    Match as ApiMatch, PortRange as ApiPorts, Protocol, TcpFlag, TcpFlagsMatch, nearest, protocol_names,
 };
 use sluice_policy::{FragmentKind, IcmpFamily, IcmpMatch, Match, PortRange, TcpFlags};
 
@@ -26,7 +26,9 @@ pub(crate) fn admit(found: &ApiMatch, path: &str, checks: &mut Checks) -> Match 
     checks.at_most(fragments.len(), MAX_ENTRIES, &format!("{path}.fragments"));
     let admitted = Match {
         sources: sources.as_ref().map(|set| prefix_set(set, &format!("{path}.sources"), checks)),
-        destinations: destinations.as_ref().map(|set| prefix_set(set, &format!("{path}.destinations"), checks)),
+        destinations: destinations
+            .as_ref()
+            .map(|set| prefix_set(set, &format!("{path}.destinations"), checks)),
         protocols: numbers(protocols, &format!("{path}.protocols"), checks),
         source_ports: ports(source_ports, &format!("{path}.sourcePorts"), checks),
         destination_ports: ports(destination_ports, &format!("{path}.destinationPorts"), checks),
@@ -49,7 +51,10 @@ fn refuse_what_never_matches(found: &ApiMatch, admitted: &Match, path: &str, che
         checks.refuse(path, message);
     }
     if flags && restricted && !any_of(&[6]) {
-        checks.refuse(path, "tcpFlags beside protocols without TCP never match: add TCP to protocols, or remove tcpFlags");
+        checks.refuse(
+            path,
+            "tcpFlags beside protocols without TCP never match: add TCP to protocols, or remove tcpFlags",
+        );
     }
     if icmp && restricted && !any_of(&ICMP) {
         let message = "icmp beside protocols without ICMP never matches: add ICMP or IPv6-ICMP to protocols, or remove \
@@ -75,7 +80,8 @@ fn numbers(found: &[Protocol], path: &str, checks: &mut Checks) -> Vec<u8> {
                          \"0\" to \"255\""
                         .to_owned(),
                 };
-                checks.refuse(format!("{path}[{index}]"), format!("\"{text}\" is not an IP protocol: {hint}"));
+                checks
+                    .refuse(format!("{path}[{index}]"), format!("\"{text}\" is not an IP protocol: {hint}"));
             }
         }
     }

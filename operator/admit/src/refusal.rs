@@ -33,7 +33,11 @@ impl Checks {
     }
 
     pub fn refuse(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.refusals.push(Refusal { object: self.object.clone(), path: path.into(), message: message.into() });
+        self.refusals.push(Refusal {
+            object: self.object.clone(),
+            path: path.into(),
+            message: message.into(),
+        });
     }
 
     pub fn require(&mut self, holds: bool, path: &str, message: &str) {
@@ -53,7 +57,8 @@ impl Checks {
         let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let ends = !name.starts_with('-') && !name.ends_with('-');
         if name.is_empty() || name.len() > 63 || !ends || !name.bytes().all(inner) {
-            let message = format!("\"{name}\" is no name: write 1 to 63 lower-case letters, digits and inner hyphens");
+            let message =
+                format!("\"{name}\" is no name: write 1 to 63 lower-case letters, digits and inner hyphens");
             self.refuse(path, message);
         }
     }

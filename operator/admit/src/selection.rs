@@ -40,20 +40,27 @@ pub(crate) fn interfaces(found: &InterfaceSelector, checks: &mut Checks) -> Inte
     checks.require(selects, path, "nothing is selected: write names, patterns or defaultRoute: true");
     checks.at_most(found.names.len(), MAX_ENTRIES, "spec.interfaces.names");
     checks.at_most(found.patterns.len(), MAX_ENTRIES, "spec.interfaces.patterns");
-    let has_strange = |text: &str| text.chars().any(|char| char == '/' || char == ':' || char.is_whitespace());
+    let has_strange =
+        |text: &str| text.chars().any(|char| char == '/' || char == ':' || char.is_whitespace());
     for (index, name) in found.names.iter().enumerate() {
         let name = name.as_str();
         // IFNAMSIZ counts the terminating zero.
         if name.is_empty() || name.len() > 15 || name == "." || name == ".." || has_strange(name) {
             let way_out = "write a name as ip link shows it, at most 15 characters, without blanks, / and :";
-            checks.refuse(format!("{path}.names[{index}]"), format!("\"{name}\" cannot be an interface: {way_out}"));
+            checks.refuse(
+                format!("{path}.names[{index}]"),
+                format!("\"{name}\" cannot be an interface: {way_out}"),
+            );
         }
     }
     for (index, pattern) in found.patterns.iter().enumerate() {
         let pattern = pattern.as_str();
         if pattern.is_empty() || pattern.len() > 63 || has_strange(pattern) {
             let way_out = "write a shell pattern as eth* or ens[0-9], without blanks, / and :";
-            checks.refuse(format!("{path}.patterns[{index}]"), format!("\"{pattern}\" can match no interface: {way_out}"));
+            checks.refuse(
+                format!("{path}.patterns[{index}]"),
+                format!("\"{pattern}\" can match no interface: {way_out}"),
+            );
         }
     }
     Interfaces {

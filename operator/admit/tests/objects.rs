@@ -7,9 +7,9 @@ use sluice_crds::{Kind, XdpFilter, XdpLoadBalancer, unknown_fields};
 
 /// Everything that directory mode would say of an object.
 fn refusals(file: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(file).unwrap();
-    let value: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
-    let kind: Kind = value["kind"].as_str().unwrap().parse().unwrap();
+    let text = std::fs::read_to_string(file).expect("a readable file");
+    let value: serde_json::Value = serde_saphyr::from_str(&text).expect("YAML");
+    let kind: Kind = value["kind"].as_str().and_then(|kind| kind.parse().ok()).expect("a kind");
     let unknown = unknown_fields(&value, kind);
     if !unknown.is_empty() {
         return unknown.into_iter().map(|field| format!("unknown field {}", field.path)).collect();
@@ -30,7 +30,8 @@ fn refusals(file: &Path) -> Vec<String> {
 
 fn files(folder: &str) -> Vec<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crds/tests").join(folder);
-    let mut files: Vec<PathBuf> = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(path).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
     files.sort();
     assert!(files.len() > 3, "{folder} holds the shared objects");
     files
@@ -51,7 +52,7 @@ fn every_good_object_is_taken() {
 
 #[test]
 fn a_refusal_names_object_path_and_way_out() {
-    let file = files("bad").into_iter().find(|file| file.ends_with("filter-cidr-host-bits.yaml")).unwrap();
+    let file = files("bad").into_iter().find(|file| file.ends_with("filter-cidr-host-bits.yaml")).expect("the object");
     let refusal = refusals(&file).remove(0);
     for part in ["XdpFilter/", "spec.rules[0].match.sources.cidrs[0]", "has host bits set: write "] {
         assert!(refusal.contains(part), "{part:?} is missing in {refusal}");

@@ -77,8 +77,8 @@ fn select(
     labels: &BTreeMap<String, String>,
 ) -> Class {
     let chosen = |selector: &NodeSelector| selector.matches(labels);
-    let mut class = Class::default();
-    class.filters = filters.iter().filter(|filter| chosen(&filter.nodes)).cloned().collect();
+    let filters = filters.iter().filter(|filter| chosen(&filter.nodes)).cloned().collect();
+    let mut class = Class { filters, ..Class::default() };
     for balancer in balancers {
         let balances = chosen(&balancer.nodes);
         let has_backend = balancer.backends.iter().any(|backend| node.addresses.contains(&backend.address));

@@ -42,7 +42,8 @@ impl Index {
     pub fn update(&mut self, desired: Arc<Desired>) -> bool {
         let before = self.state.clone();
         for (key, object) in &desired.objects {
-            let seen = self.desired.objects.get(key).is_some_and(|old| Arc::ptr_eq(old, object) || old == object);
+            let seen =
+                self.desired.objects.get(key).is_some_and(|old| Arc::ptr_eq(old, object) || old == object);
             if !seen {
                 let held = Held::admit(self.state.held.remove(key), key, object);
                 self.state.held.insert(key.clone(), held);
@@ -94,7 +95,8 @@ impl Index {
     /// An empty or half-read source must not open every node: more than half gone at once (of at least four) is held.
     fn remove_absent(&mut self, desired: &Desired) {
         let gone = self.state.held.keys().filter(|key| !desired.objects.contains_key(key)).count();
-        self.state.mass_deletion = (self.state.held.len() >= 4 && gone * 2 > self.state.held.len()).then_some(gone);
+        self.state.mass_deletion =
+            (self.state.held.len() >= 4 && gone * 2 > self.state.held.len()).then_some(gone);
         if self.state.mass_deletion.is_none() {
             self.state.held.retain(|key, _| desired.objects.contains_key(key));
         }

@@ -9,7 +9,7 @@ pub mod selection;
 
 pub use balancer::{Backend, Balancer, HealthCheck, VipPort};
 pub use filter::{
-    Action, Filter, FragmentKind, IcmpFamily, IcmpMatch, LaterFragments, Malformed, Match, Mode, PortRange, PrefixSet,
-    Rule, TcpFlags,
+    Action, Filter, FragmentKind, IcmpFamily, IcmpMatch, LaterFragments, Malformed, Match, Mode, PortRange,
+    PrefixSet, Rule, TcpFlags,
 };
 pub use selection::{AttachMode, Interfaces, NodeSelector, ObjectRef, Requirement};

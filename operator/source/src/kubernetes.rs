@@ -62,7 +62,9 @@ async fn drive<T>(
             Ok(_) => {
                 let _ = changed.try_send(());
             }
-            Err(error) => tracing::warn!(%error, "the API server does not answer a watch; the last state stays in force"),
+            Err(error) => {
+                tracing::warn!(%error, "the API server does not answer a watch; the last state stays in force")
+            }
         }
     }
 }
@@ -137,7 +139,8 @@ fn convert<K>(
         Ok(object) => object.meta(),
         Err(invalid) => &invalid.metadata,
     };
-    let (name, namespace) = (meta.name.clone().unwrap_or_default(), meta.namespace.clone().unwrap_or_default());
+    let (name, namespace) =
+        (meta.name.clone().unwrap_or_default(), meta.namespace.clone().unwrap_or_default());
     let key = ObjectKey::new(kind, &namespace, &name);
     let version = meta.resource_version.clone().unwrap_or_default();
     let known = seen.0.get(&key);

@@ -52,7 +52,11 @@ impl Book {
 
     /// A node that is known from before a restart, and silent until its agent is back.
     pub fn expect(&mut self, name: &str, now: i64) {
-        self.nodes.entry(name.to_owned()).or_insert_with(|| NodeState { joined: now, last_seen: now, ..NodeState::default() });
+        self.nodes.entry(name.to_owned()).or_insert_with(|| NodeState {
+            joined: now,
+            last_seen: now,
+            ..NodeState::default()
+        });
     }
 
     pub fn forget(&mut self, name: &str) {
@@ -60,7 +64,10 @@ impl Book {
     }
 
     pub fn connected(&mut self, name: &str, hello: &Hello, now: i64) {
-        let node = self.nodes.entry(name.to_owned()).or_insert_with(|| NodeState { joined: now, ..NodeState::default() });
+        let node = self
+            .nodes
+            .entry(name.to_owned())
+            .or_insert_with(|| NodeState { joined: now, ..NodeState::default() });
         node.connected = true;
         node.last_seen = now;
         node.version = hello.version.clone();
@@ -110,7 +117,8 @@ impl Book {
         for sample in &report.counters {
             let key = (sample.policy_uid.clone(), sample.name.clone(), sample.verdict.clone());
             let packets_per_second = sample.packets_delta as f64 / seconds;
-            node.counters.insert(key, Total { packets: sample.packets, bytes: sample.bytes, packets_per_second });
+            node.counters
+                .insert(key, Total { packets: sample.packets, bytes: sample.bytes, packets_per_second });
         }
         node.stats.extend(report.stats.iter().map(|(name, value)| (name.clone(), *value)));
         for health in &report.backends {

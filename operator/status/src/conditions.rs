@@ -46,7 +46,12 @@ impl<'a> Conditions<'a> {
             self.set(condition_type::STALLED, true, why, held);
             return self.finish();
         }
-        self.set(condition_type::ACCEPTED, true, reason::ACCEPTED, "the object is valid and compiles".to_owned());
+        self.set(
+            condition_type::ACCEPTED,
+            true,
+            reason::ACCEPTED,
+            "the object is valid and compiles".to_owned(),
+        );
         let (ready, why, message) = readiness(placed, state);
         let all = state.desired > 0 && state.programmed == state.desired;
         let programmed_reason = if all { reason::PROGRAMMED } else { why };
@@ -62,23 +67,40 @@ impl<'a> Conditions<'a> {
 }
 
 fn readiness(placed: &Placed, state: &PolicyState) -> (bool, &'static str, String) {
-    let programmed = format!("{} of {} nodes enforce generation {}", state.programmed, state.desired, placed.generation);
-    let worst = state.failing.first().map(|(node, why, detail)| format!("; {node}: {why}: {detail}")).unwrap_or_default();
+    let programmed =
+        format!("{} of {} nodes enforce generation {}", state.programmed, state.desired, placed.generation);
+    let worst = state
+        .failing
+        .first()
+        .map(|(node, why, detail)| format!("; {node}: {why}: {detail}"))
+        .unwrap_or_default();
     if state.desired == 0 {
-        return (false, reason::NO_NODES, "no node is selected: check nodeSelector against the nodes' labels".to_owned());
+        return (
+            false,
+            reason::NO_NODES,
+            "no node is selected: check nodeSelector against the nodes' labels".to_owned(),
+        );
     }
     if state.rejected > 0 {
         return (false, reason::REJECTED, format!("{programmed}, {} refuse it{worst}", state.rejected));
     }
     // maxUnreachable is 1 % rounded down.
     if state.unreachable > state.desired / 100 {
-        return (false, reason::UNREACHABLE, format!("{programmed}, {} do not answer{worst}", state.unreachable));
+        return (
+            false,
+            reason::UNREACHABLE,
+            format!("{programmed}, {} do not answer{worst}", state.unreachable),
+        );
     }
     if state.programmed + state.unreachable < state.desired {
         return (false, reason::PENDING, programmed);
     }
     if !placed.ports.is_empty() && placed.ports.iter().any(|(_, healthy, _)| *healthy == 0) {
-        return (false, reason::NO_HEALTHY_BACKENDS, "a port has no healthy backend: see status.backends".to_owned());
+        return (
+            false,
+            reason::NO_HEALTHY_BACKENDS,
+            "a port has no healthy backend: see status.backends".to_owned(),
+        );
     }
     (true, reason::PROGRAMMED, programmed)
 }
@@ -98,7 +120,9 @@ mod tests {
         assert_eq!(before, after);
         let broken = PolicyState { desired: 1, rejected: 1, ..PolicyState::default() };
         let changed = Conditions::new(&after, 1, later).of_policy(&placed, &broken);
-        let of = |list: &[Condition], kind: &str| list.iter().find(|one| one.type_ == kind).expect("there").clone();
+        let of = |list: &[Condition], kind: &str| {
+            list.iter().find(|one| one.type_ == kind).expect("there").clone()
+        };
         assert_eq!(of(&changed, "Ready").last_transition_time.0, later);
         assert_eq!(of(&changed, "Accepted").last_transition_time.0, first);
     }

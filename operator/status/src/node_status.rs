@@ -1,6 +1,8 @@
 //! The API's status of a node: facts, never plan, hash or epoch.
 
-use sluice_crds::{Condition, ForeignProgram, Nic, NicQueues, Softnet, XdpMode, XdpNodeStatus, condition_type};
+use sluice_crds::{
+    Condition, ForeignProgram, Nic, NicQueues, Softnet, XdpMode, XdpNodeStatus, condition_type,
+};
 use sluice_proto::v1;
 
 use crate::book::NodeState;
@@ -9,9 +11,18 @@ use crate::conditions::Conditions;
 pub fn node_status(node: &NodeState, previous: &[Condition], now: jiff::Timestamp) -> XdpNodeStatus {
     let mut conditions = Conditions::new(previous, 1, now);
     match (node.connected, &node.refused) {
-        (false, _) => conditions.set(condition_type::READY, false, "Unreachable", "its agent does not answer".to_owned()),
-        (true, Some((_, reason, detail))) => conditions.set(condition_type::READY, false, reason, detail.clone()),
-        (true, None) => conditions.set(condition_type::READY, true, "Connected", "its agent answers".to_owned()),
+        (false, _) => conditions.set(
+            condition_type::READY,
+            false,
+            "Unreachable",
+            "its agent does not answer".to_owned(),
+        ),
+        (true, Some((_, reason, detail))) => {
+            conditions.set(condition_type::READY, false, reason, detail.clone())
+        }
+        (true, None) => {
+            conditions.set(condition_type::READY, true, "Connected", "its agent answers".to_owned())
+        }
     }
     XdpNodeStatus {
         conditions: conditions.finish(),
@@ -19,7 +30,7 @@ pub fn node_status(node: &NodeState, previous: &[Condition], now: jiff::Timestam
         agent_version: known(&node.version),
         nics: node.facts.nics.iter().map(nic).collect(),
         // Counters are metrics; only a number that says something is broken belongs here.
-        softnet: (node.facts.softnet_dropped > 0).then(|| Softnet {
+        softnet: (node.facts.softnet_dropped > 0).then_some(Softnet {
             dropped: node.facts.softnet_dropped,
             time_squeeze: node.facts.softnet_time_squeeze,
         }),
@@ -50,7 +61,11 @@ fn nic(nic: &v1::Nic) -> Nic {
         rx_fcs_errors: some_if_counted(nic.rx_fcs_errors),
         link_flaps: some_if_counted(nic.link_flaps),
         foreign_program: nic.foreign.as_ref().and_then(|foreign| {
-            Some(ForeignProgram { id: foreign.id, mode: xdp_mode(&foreign.mode)?, name: known(&foreign.name) })
+            Some(ForeignProgram {
+                id: foreign.id,
+                mode: xdp_mode(&foreign.mode)?,
+                name: known(&foreign.name),
+            })
         }),
     }
 }

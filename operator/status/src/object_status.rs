@@ -1,8 +1,8 @@
 //! The API's status of filters and balancers.
 
 use sluice_crds::{
-    BackendHealth, BackendStatus, Condition, DroppedSummary, FailingNode, NodeSummary, PortStatus, XdpFilterStatus,
-    XdpLoadBalancerStatus,
+    BackendHealth, BackendStatus, Condition, DroppedSummary, FailingNode, NodeSummary, PortStatus,
+    XdpFilterStatus, XdpLoadBalancerStatus,
 };
 
 use crate::conditions::Conditions;
@@ -37,7 +37,11 @@ pub fn balancer_status(
     previous: &[Condition],
     now: jiff::Timestamp,
 ) -> XdpLoadBalancerStatus {
-    let port = |(name, healthy, total): &(String, u32, u32)| PortStatus { name: name.clone(), healthy: *healthy, total: *total };
+    let port = |(name, healthy, total): &(String, u32, u32)| PortStatus {
+        name: name.clone(),
+        healthy: *healthy,
+        total: *total,
+    };
     XdpLoadBalancerStatus {
         observed_generation: Some(placed.generation),
         conditions: Conditions::new(previous, placed.generation, now).of_policy(placed, state),

@@ -71,7 +71,11 @@ pub fn policy_state(placed: &Placed, book: &Book, now: i64) -> PolicyState {
         state.add(&expected.node, found);
     }
     // Joiners do not take Ready away from a fleet that has it; on their own they are the fleet.
-    if joining > 0 && state.programmed > 0 && state.programmed + joining == state.desired && state.rejected == 0 {
+    if joining > 0
+        && state.programmed > 0
+        && state.programmed + joining == state.desired
+        && state.rejected == 0
+    {
         state.desired -= joining;
         state.unreachable = 0;
         state.failing.clear();
@@ -106,7 +110,10 @@ impl PolicyState {
 fn on_node(placed: &Placed, expected: &Expected, node: &NodeState, now: i64) -> OnNode {
     let silent = now - node.last_seen;
     if !node.connected && silent > SILENCE_MS {
-        return OnNode::Unreachable(format!("no word from its agent for {} s; its last plan stays in force", silent / 1000));
+        return OnNode::Unreachable(format!(
+            "no word from its agent for {} s; its last plan stays in force",
+            silent / 1000
+        ));
     }
     if let Some((_, reason, detail)) = node.refused.as_ref().filter(|(hash, ..)| *hash == expected.plan) {
         return OnNode::Rejected(reason.clone(), detail.clone());
@@ -155,7 +162,13 @@ mod tests {
     }
 
     fn say(book: &mut Book, node: &str, stage: VerdictStage, generation: i64, policy: VerdictStage) {
-        let verdict = PolicyVerdict { uid: "u".to_owned(), generation, stage: policy.into(), reason: "Why".to_owned(), ..Default::default() };
+        let verdict = PolicyVerdict {
+            uid: "u".to_owned(),
+            generation,
+            stage: policy.into(),
+            reason: "Why".to_owned(),
+            ..Default::default()
+        };
         let resource = ResourceVerdict {
             key: "plan".to_owned(),
             hash: PLAN.0.to_vec(),

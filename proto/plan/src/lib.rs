@@ -3,16 +3,16 @@
 //! A plan is plain data with one canonical encoding, so that the same input gives the same bytes and the same hash on
 //! every replica, and so that an agent can recompute the hash from what its kernel returns.
 
+mod balancers;
 mod encoding;
 mod epoch;
 mod filters;
-mod balancers;
 mod fleet;
 
-pub use balancers::{BalancerPart, Balancers, BalancerTables, HealthCheck, TargetRef, VipRef};
+pub use balancers::{BalancerPart, BalancerTables, Balancers, HealthCheck, TargetRef, VipRef};
 pub use encoding::{DecodeError, Hash, decode, encode, fleet_hash};
 pub use epoch::Epoch;
-pub use filters::{FilterPart, FilterTables, Filters, Interfaces, AttachMode, PolicyRef};
+pub use filters::{AttachMode, FilterPart, FilterTables, Filters, Interfaces, PolicyRef};
 pub use fleet::{AddressPool, ControlEndpoint, Failsafe, FailsafeEntry, Fleet};
 
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,10 @@ use crate::oracle::build::*;
 pub fn sets() -> Vec<(&'static str, Vec<Filter>)> {
     vec![
         ("everything dropped", vec![filter("closed", Action::Drop, vec![])]),
-        ("everything dropped by a rule", vec![filter("closed", Action::Next, vec![rule("all", Action::Drop, all())])]),
+        (
+            "everything dropped by a rule",
+            vec![filter("closed", Action::Next, vec![rule("all", Action::Drop, all())])],
+        ),
         ("malformed dropped", malformed(Malformed::Drop, Action::Next)),
         ("malformed dropped, else passed", malformed(Malformed::Drop, Action::Pass)),
         ("malformed passed, else dropped", malformed(Malformed::Pass, Action::Drop)),
@@ -60,7 +63,10 @@ fn audited_rules() -> Vec<Filter> {
         audited(rule("again", Action::Drop, all())),
         rule("udp", Action::Drop, protocols(&[17])),
     ];
-    vec![filter("mixed", Action::Next, rules), filter("second", Action::Drop, vec![audited(rule("all", Action::Drop, all()))])]
+    vec![
+        filter("mixed", Action::Next, rules),
+        filter("second", Action::Drop, vec![audited(rule("all", Action::Drop, all()))]),
+    ]
 }
 
 fn audited_twice() -> Vec<Filter> {
@@ -79,22 +85,34 @@ fn audited_twice() -> Vec<Filter> {
 }
 
 fn next_and_priorities() -> Vec<Filter> {
-    let next = |name: &str, matches| vec![rule(name, Action::Next, matches), rule("all", Action::Drop, all())];
+    let next =
+        |name: &str, matches| vec![rule(name, Action::Next, matches), rule("all", Action::Drop, all())];
     let with = |priority, filter| Filter { priority, ..filter };
     vec![
         with(i32::MIN, filter("a-last", Action::Drop, vec![rule("udp", Action::Pass, protocols(&[17]))])),
         with(7, filter("b", Action::Drop, next("ports", Match { protocols: vec![6, 17], ..all() }))),
         with(7, filter("a", Action::Next, vec![rule("web", Action::Drop, destination_ports(&[(80, 80)]))])),
         with(-3, filter("c", Action::Next, next("v6", from(&["::/0"], &[])))),
-        with(i32::MAX, filter("z-first", Action::Next, vec![rule("ssh", Action::Pass, destination_ports(&[(22, 22)]))])),
+        with(
+            i32::MAX,
+            filter("z-first", Action::Next, vec![rule("ssh", Action::Pass, destination_ports(&[(22, 22)]))]),
+        ),
     ]
 }
 
 fn another_interface() -> Vec<Filter> {
     let elsewhere = |filter| Filter { interfaces: on(ELSEWHERE), ..filter };
     vec![
-        elsewhere(Filter { priority: 9, malformed: Malformed::Drop, ..filter("a", Action::Drop, vec![rule("all", Action::Drop, all())]) }),
-        filter("b", Action::Next, vec![rule("tcp", Action::Drop, protocols(&[6])), rule("leave", Action::Next, protocols(&[17]))]),
+        elsewhere(Filter {
+            priority: 9,
+            malformed: Malformed::Drop,
+            ..filter("a", Action::Drop, vec![rule("all", Action::Drop, all())])
+        }),
+        filter(
+            "b",
+            Action::Next,
+            vec![rule("tcp", Action::Drop, protocols(&[6])), rule("leave", Action::Next, protocols(&[17]))],
+        ),
         elsewhere(filter("c", Action::Drop, vec![])),
         filter("d", Action::Pass, vec![rule("dns", Action::Drop, destination_ports(&[(53, 53)]))]),
     ]

@@ -47,7 +47,11 @@ fn ports() -> Vec<Filter> {
         rule("sctp", Action::Drop, Match { protocols: vec![132], ..destination_ports(&[(2905, 2905)]) }),
         rule("dns", Action::Next, Match { protocols: vec![17, 136], ..destination_ports(&[(53, 53)]) }),
         rule("web", Action::Pass, Match { protocols: vec![6], ..destination_ports(&[(80, 81), (443, 443)]) }),
-        rule("both", Action::Pass, Match { source_ports: source_ports(&[(1, 1000)]).source_ports, ..destination_ports(&[(79, 79)]) }),
+        rule(
+            "both",
+            Action::Pass,
+            Match { source_ports: source_ports(&[(1, 1000)]).source_ports, ..destination_ports(&[(79, 79)]) },
+        ),
         rule("any-port", Action::Drop, source_ports(&[(0, 65535)])),
     ];
     vec![filter("ports", Action::Pass, rules), filter("second", Action::Drop, vec![])]
@@ -66,8 +70,16 @@ fn prefix_sets() -> Vec<Filter> {
         rule("with-exception", Action::Drop, from(&["192.0.2.0/24"], &["192.0.2.7/32", "192.0.2.128/25"])),
         rule("mapped", Action::Drop, from(&["::ffff:0:0/96"], &[])),
         rule("half", Action::Drop, from(&["2001:db8:1:0:8000::/65"], &["2001:db8:1:0:ffff::/80"])),
-        rule("all-but", Action::Drop, to(&[], &["198.51.100.0/24", "203.0.113.0/24", "2000::/3", "ff00::/8"])),
-        rule("all-v6-to-multicast", Action::Pass, Match { destinations: to(&["ff00::/8"], &[]).destinations, ..from(&["::/0"], &[]) }),
+        rule(
+            "all-but",
+            Action::Drop,
+            to(&[], &["198.51.100.0/24", "203.0.113.0/24", "2000::/3", "ff00::/8"]),
+        ),
+        rule(
+            "all-v6-to-multicast",
+            Action::Pass,
+            Match { destinations: to(&["ff00::/8"], &[]).destinations, ..from(&["::/0"], &[]) },
+        ),
         rule("all-v4", Action::Pass, from(&["0.0.0.0/0"], &[])),
         rule("all-v6", Action::Drop, from(&["::/0"], &["2001:db8::/32"])),
     ];
@@ -96,7 +108,11 @@ fn fragment_kinds() -> Vec<Filter> {
         filter(&format!("{kind:?}").to_lowercase(), Action::Next, rules)
     };
     let decide = vec![
-        rule("tiny-v6", Action::Drop, Match { sources: from(&["::/0"], &[]).sources, ..fragments(&[FragmentKind::Tiny]) }),
+        rule(
+            "tiny-v6",
+            Action::Drop,
+            Match { sources: from(&["::/0"], &[]).sources, ..fragments(&[FragmentKind::Tiny]) },
+        ),
         rule("tiny", Action::Pass, fragments(&[FragmentKind::Tiny])),
         rule("later-or-first", Action::Drop, fragments(&[FragmentKind::Later, FragmentKind::First])),
         rule("whole-udp", Action::Drop, Match { protocols: vec![17], ..fragments(&[FragmentKind::None]) }),
@@ -115,7 +131,14 @@ fn later_fragments() -> Vec<Filter> {
         later(Drop, rule("flags-v4", Action::Pass, from_v4(flags(0x02, 0x10)))),
         later(MatchL3, rule("tcp-v6", Action::Pass, tcp(source_ports(&[(1000, 1000)])))),
         later(Drop, rule("ports-v4", Action::Next, from_v4(destination_ports(&[(53, 53)])))),
-        later(MatchL3, rule("other", Action::Drop, Match { protocols: vec![136, 33], ..destination_ports(&[(53, 5001)]) })),
+        later(
+            MatchL3,
+            rule(
+                "other",
+                Action::Drop,
+                Match { protocols: vec![136, 33], ..destination_ports(&[(53, 5001)]) },
+            ),
+        ),
         later(NoMatch, rule("rest", Action::Pass, source_ports(&[(0, 65535)]))),
     ];
     vec![filter("later", Action::Drop, rules)]
@@ -129,7 +152,14 @@ fn tcp_flags() -> Vec<Filter> {
         rule("syn-fin", Action::Drop, flags(0x03, 0)),
         rule("syn", Action::Next, flags(0x02, 0x10)),
         rule("reset", Action::Drop, flags(0x04, 0)),
-        rule("acked-web", Action::Pass, Match { destination_ports: destination_ports(&[(443, 443)]).destination_ports, ..flags(0x10, 0x07) }),
+        rule(
+            "acked-web",
+            Action::Pass,
+            Match {
+                destination_ports: destination_ports(&[(443, 443)]).destination_ports,
+                ..flags(0x10, 0x07)
+            },
+        ),
     ];
     vec![filter("flags", Action::Drop, rules)]
 }
@@ -137,7 +167,9 @@ fn tcp_flags() -> Vec<Filter> {
 fn icmp_messages() -> Vec<Filter> {
     use IcmpFamily::{V4, V6};
     let several = Match {
-        icmp: [icmp(V4, Some(0), None), icmp(V6, Some(129), None), icmp(V4, Some(3), Some(4))].map(|one| one.icmp[0]).to_vec(),
+        icmp: [icmp(V4, Some(0), None), icmp(V6, Some(129), None), icmp(V4, Some(3), Some(4))]
+            .map(|one| one.icmp[0])
+            .to_vec(),
         ..Match::default()
     };
     let rules = vec![
@@ -147,7 +179,11 @@ fn icmp_messages() -> Vec<Filter> {
         rule("last", Action::Drop, icmp(V4, Some(255), Some(255))),
         rule("echo6", Action::Drop, icmp(V6, Some(8), None)),
         rule("echo", Action::Next, icmp(V4, Some(8), None)),
-        rule("any6-from", Action::Pass, Match { sources: from(&["2001:db8::/32"], &[]).sources, ..icmp(V6, None, None) }),
+        rule(
+            "any6-from",
+            Action::Pass,
+            Match { sources: from(&["2001:db8::/32"], &[]).sources, ..icmp(V6, None, None) },
+        ),
         rule("any", Action::Drop, icmp(V4, None, None)),
     ];
     vec![filter("icmp", Action::Next, rules)]

@@ -66,6 +66,27 @@ fn other_ports_protocols_and_addresses_are_untouched() {
 }
 
 #[test]
+fn fragments_and_broken_packets_are_untouched() {
+    let world = node();
+    let first = V4 { destination: FOUR, fragment: 0x2000, ..V4::default() }.frame(6, &tcp(40000, 80, 2));
+    let mut too_long = to_vip(80);
+    too_long[17] += 1;
+    for frame in [first, too_long] {
+        assert_eq!(on_eth0(&world, &frame).verdict, Verdict::Pass);
+    }
+}
+
+#[test]
+fn a_packet_at_its_last_hop_enters_no_tunnel() {
+    let world = node();
+    for (ttl, verdict) in [(0, Verdict::Drop), (1, Verdict::Drop), (2, Verdict::Tx)] {
+        let frame = V4 { destination: FOUR, ttl, ..V4::default() }.frame(6, &tcp(40000, 80, 2));
+        let outcome = on_eth0(&world, &frame);
+        assert_eq!((outcome.verdict, outcome.stage), (verdict, Stage::LoadBalancer), "TTL {ttl}");
+    }
+}
+
+#[test]
 fn without_a_healthy_backend_the_packet_is_dropped() {
     let mut world = node();
     world.services[0].healthy = addresses(&["10.0.0.2", "fd00::1"]);

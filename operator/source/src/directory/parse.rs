@@ -62,7 +62,9 @@ fn split_documents(text: &str) -> Vec<(u64, &str)> {
         }
     }
     parts.push((first_line, &text[start..]));
-    parts.retain(|(_, part)| part.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')));
+    parts.retain(|(_, part)| {
+        part.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
+    });
     parts
 }
 
@@ -155,7 +157,11 @@ mod tests {
     const GOOD: &str = "apiVersion: sluice.dev/v1alpha1\nkind: XdpFilter\nmetadata: {name: edge}\nspec:\n  interfaces: {names: [eth0]}\n  rules: []\n";
 
     fn problems(text: &str) -> Vec<String> {
-        parse_documents(Path::new("edge.yaml"), text).expect_err("refused").iter().map(ToString::to_string).collect()
+        parse_documents(Path::new("edge.yaml"), text)
+            .expect_err("refused")
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]

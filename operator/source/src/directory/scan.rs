@@ -81,7 +81,8 @@ impl Directory {
         for (file, state) in &self.files {
             for (key, object) in &state.good {
                 if let Some(owner) = owners.get(key) {
-                    let message = format!("{key} is already in {}: rename or remove one of them", owner.display());
+                    let message =
+                        format!("{key} is already in {}: rename or remove one of them", owner.display());
                     problems.push(Problem { place: file.display().to_string(), message });
                     continue;
                 }
@@ -100,10 +101,12 @@ impl FileState {
             return;
         }
         self.stamp = stamp;
-        let parsed = read_text(file).map_err(|problem| vec![problem]).and_then(|text| parse_documents(file, &text));
+        let parsed =
+            read_text(file).map_err(|problem| vec![problem]).and_then(|text| parse_documents(file, &text));
         match parsed {
             Ok(documents) => {
-                self.good = documents.into_iter().map(|Document { key, object }| (key, Arc::new(object))).collect();
+                self.good =
+                    documents.into_iter().map(|Document { key, object }| (key, Arc::new(object))).collect();
                 self.problems.clear();
             }
             Err(problems) => self.problems = problems,
@@ -137,7 +140,9 @@ fn read_text(file: &Path) -> Result<String, Problem> {
     let metadata = fs::metadata(file).map_err(|error| problem(read_failure(&error)))?;
     if metadata.len() > MAX_FILE_BYTES {
         let (found, limit) = (metadata.len() >> 20, MAX_FILE_BYTES >> 20);
-        return Err(problem(format!("the file has {found} MiB, more than the {limit} MiB allowed: split it")));
+        return Err(problem(format!(
+            "the file has {found} MiB, more than the {limit} MiB allowed: split it"
+        )));
     }
     if !metadata.is_file() {
         return Err(problem("not a regular file: put a file or a link to one here".to_owned()));
@@ -149,7 +154,9 @@ fn read_text(file: &Path) -> Result<String, Problem> {
 fn read_failure(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(40) => "a symbolic link that leads back to itself: point it at a file".to_owned(),
-        _ if error.kind() == io::ErrorKind::NotFound => "a symbolic link to nothing: point it at a file".to_owned(),
+        _ if error.kind() == io::ErrorKind::NotFound => {
+            "a symbolic link to nothing: point it at a file".to_owned()
+        }
         _ => format!("cannot be read: {error}"),
     }
 }

@@ -18,7 +18,9 @@ const POLL: Duration = Duration::from_secs(10);
 
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
-    #[error("the policy directory {path} cannot be read: {source}: create it or name another with --source dir:PATH")]
+    #[error(
+        "the policy directory {path} cannot be read: {source}: create it or name another with --source dir:PATH"
+    )]
     Read { path: String, source: std::io::Error },
     #[error("the policy directory {path} cannot be watched: {source}")]
     Watch { path: String, source: notify::Error },

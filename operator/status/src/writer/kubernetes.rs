@@ -49,7 +49,8 @@ impl KubernetesWriter {
     /// XdpNode objects are the operator's own: made when an agent first reports.
     pub async fn create_node(&self, name: &str) -> Result<(), WriteError> {
         let key = ObjectKey::new(Kind::XdpNode, "", name);
-        let body = json!({"apiVersion": API_VERSION, "kind": key.kind, "metadata": {"name": name}, "spec": {}});
+        let body =
+            json!({"apiVersion": API_VERSION, "kind": key.kind, "metadata": {"name": name}, "spec": {}});
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         timeout(CALL, self.api(&key).patch(name, &parameters, &Patch::Apply(&body))).await??;
         Ok(())
@@ -61,8 +62,10 @@ impl KubernetesWriter {
     }
 
     fn api(&self, key: &ObjectKey) -> Api<DynamicObject> {
-        let plural = key.kind.parse::<Kind>().map_or_else(|kind| kind.to_lowercase(), |kind| kind.plural().to_owned());
-        let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(GROUP, VERSION, &key.kind), &plural);
+        let plural =
+            key.kind.parse::<Kind>().map_or_else(|kind| kind.to_lowercase(), |kind| kind.plural().to_owned());
+        let resource =
+            ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(GROUP, VERSION, &key.kind), &plural);
         if key.namespace.is_empty() {
             Api::all_with(self.client.clone(), &resource)
         } else {
