@@ -200,7 +200,10 @@ impl Fleet {
     }
 
     fn connect_once(&self) -> anyhow::Result<()> {
-        self.ask(async |mut operator| Ok(drop(operator.version(ListRequest::default()).await?)))
+        self.ask(async |mut operator| {
+            operator.version(ListRequest::default()).await?;
+            Ok(())
+        })
     }
 }
 

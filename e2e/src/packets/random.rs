@@ -90,8 +90,9 @@ impl<R: Rng> Generator<R> {
     /// At least 14 bytes, which is the least that the kernel runs a program on.
     pub fn frame(&mut self) -> Vec<u8> {
         let mut frame = match self.rng.random_range(0..20) {
-            0..9 => self.ipv4(),
-            9..18 => self.ipv6(),
+            0..8 => self.ipv4(),
+            8..16 => self.ipv6(),
+            16 | 17 => self.to_service(),
             18 => self.other(),
             _ => self.noise(),
         };
@@ -133,6 +134,33 @@ impl<R: Rng> Generator<R> {
         let protocol = if rng.random_bool(0.03) { EXTENSIONS[rng.random_range(0..8)] } else { protocol(rng) };
         let payload = payload(rng, protocol);
         header.frame(protocol, &payload)
+    }
+
+    /// What reaches a balancer, a port that failsafe keeps, or almost.
+    fn to_service(&mut self) -> Vec<u8> {
+        let rng = &mut self.rng;
+        let port = [80, 443, 53, 22, 6443, 9443][rng.random_range(0..6)];
+        let (protocol, payload) = if rng.random_bool(0.6) {
+            (6, tcp_with(ports(rng), port, flags(rng), 5))
+        } else {
+            (17, udp_with(ports(rng), port, 16))
+        };
+        let to_vip = rng.random_bool(0.7);
+        if rng.random() {
+            let destination = if to_vip { VIP4 } else { NODE4 };
+            let header =
+                Ipv4 { source: addresses::v4(rng), destination, ttl: hop_limit(rng), ..Ipv4::default() };
+            header.frame(protocol, &payload)
+        } else {
+            let destination = if to_vip { VIP6 } else { NODE6 };
+            let header = Ipv6 {
+                source: addresses::v6(rng),
+                destination,
+                hop_limit: hop_limit(rng),
+                ..Ipv6::default()
+            };
+            header.frame(protocol, &payload)
+        }
     }
 
     fn other(&mut self) -> Vec<u8> {
