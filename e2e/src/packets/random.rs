@@ -92,7 +92,7 @@ impl<R: Rng> Generator<R> {
         let mut frame = match self.rng.random_range(0..20) {
             0..8 => self.ipv4(),
             8..16 => self.ipv6(),
-            16 | 17 => self.to_service(),
+            16 | 17 => self.towards_service(),
             18 => self.other(),
             _ => self.noise(),
         };
@@ -137,7 +137,7 @@ impl<R: Rng> Generator<R> {
     }
 
     /// What reaches a balancer, a port that failsafe keeps, or almost.
-    fn to_service(&mut self) -> Vec<u8> {
+    fn towards_service(&mut self) -> Vec<u8> {
         let rng = &mut self.rng;
         let port = [80, 443, 53, 22, 6443, 9443][rng.random_range(0..6)];
         let (protocol, payload) = if rng.random_bool(0.6) {

@@ -52,7 +52,10 @@ fn every_good_object_is_taken() {
 
 #[test]
 fn a_refusal_names_object_path_and_way_out() {
-    let file = files("bad").into_iter().find(|file| file.ends_with("filter-cidr-host-bits.yaml")).expect("the object");
+    let file = files("bad")
+        .into_iter()
+        .find(|file| file.ends_with("filter-cidr-host-bits.yaml"))
+        .expect("the object");
     let refusal = refusals(&file).remove(0);
     for part in ["XdpFilter/", "spec.rules[0].match.sources.cidrs[0]", "has host bits set: write "] {
         assert!(refusal.contains(part), "{part:?} is missing in {refusal}");
