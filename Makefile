@@ -50,8 +50,8 @@ generate: ## make the generated files again
 bench: build ## the cost of a packet and of an edit
 	cargo run -q --release --bin bench
 
-fuzz: build ## the property tests with many more cases (CASES=100000)
-	PROPTEST_CASES=$(or $(CASES),100000) cargo test --release --workspace --exclude sluice-e2e
+fuzz: build ## random packets through kernel and interpreter until they disagree (PACKETS=10000000)
+	cargo run -q --bin fuzz -- --number $(or $(PACKETS),10000000)
 
 image: ## images of operator, agent and cli in TARGET/images, without a container engine
 	./setup.sh build

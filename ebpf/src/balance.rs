@@ -10,7 +10,7 @@ use sluice_abi::{Counted, HopState, NO_TARGET, NextHop, Stat, Vip, VipKey, featu
 use crate::constants::{balances, enabled};
 use crate::count::{count, count_stat};
 use crate::maps::{NEXT_HOPS, RING, TARGET_SLOTS, VIP_SLOTS, VIPS};
-use crate::packet::{Packet, SPECIAL, address, protocol};
+use crate::packet::{Packet, SPECIAL, protocol};
 
 /// Set where the packet is for a VIP.
 const FOR_VIP: u64 = 1 << 63;
@@ -60,7 +60,7 @@ fn vip(packet: &Packet) -> Option<&'static Vip> {
         return None;
     }
     let key = VipKey {
-        address: address(packet.destination),
+        address: packet.key(packet.destination)?,
         port: packet.destination_port as u16,
         protocol: packet.protocol as u8,
         reserved: 0,

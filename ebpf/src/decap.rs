@@ -43,8 +43,8 @@ fn open(context: *mut xdp_md, packet: &Packet) -> Option<()> {
     let inner = packet.transport as usize & OFFSET_MASK;
     let is_v6 = packet.family == kind::FAMILY_V6;
     let vip = if is_v6 { destination_v6(frame, inner)? } else { destination_v4(frame, inner)? };
-    let backend = address(packet.destination);
-    if !is_peer(address(packet.source), backend, vip) {
+    let backend = packet.key(packet.destination)?;
+    if !is_peer(packet.key(packet.source)?, backend, vip) {
         if is_peer(address([opaque(0); 2]), backend, vip) {
             count_stat(packet, Stat::DecapRefused);
         }

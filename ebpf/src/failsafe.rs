@@ -5,11 +5,12 @@ mod rate;
 use aya_ebpf::bindings::xdp_md;
 use sluice_abi::{ControlPeer, MAX_FAILSAFE_PORTS, NodeAddress, Stat, features, kind};
 
+use crate::classify::opaque;
 use crate::constants::{enabled, failsafe_port};
 use crate::count::count_stat;
 use crate::frame::Frame;
 use crate::maps::{NODE_ADDRS, PEERS};
-use crate::packet::{Packet, SPECIAL, address, ether_type, protocol};
+use crate::packet::{Packet, SPECIAL, ether_type, protocol};
 
 const ACK: u32 = 0x10;
 const BFD: u32 = 3784;
@@ -86,7 +87,7 @@ fn is_bfd(packet: &Packet) -> bool {
 fn is_to_ospf_routers(packet: &Packet) -> bool {
     let [high, low] = packet.destination;
     let group = match high {
-        0 => low.wrapping_sub(0xffff_e000_0000),
+        0 if packet.family == kind::FAMILY_V4 => low.wrapping_sub(0xffff_e000_0000),
         0xff02_0000_0000_0000 => low,
         _ => 0,
     };
@@ -134,21 +135,22 @@ fn is_kept_port(packet: &Packet) -> bool {
 /// The smaller of two numbers below 2^32.
 #[inline(always)]
 fn smaller(one: u64, other: u64) -> u64 {
-    let difference = crate::classify::opaque(one.wrapping_sub(other));
-    other.wrapping_add(difference & (difference as i64 >> 63) as u64)
+    let difference = opaque(one.wrapping_sub(other));
+    other.wrapping_add(difference & opaque((difference as i64 >> 63) as u64))
 }
 
 #[inline(always)]
 fn is_to_node(packet: &Packet) -> bool {
-    let key = NodeAddress { address: address(packet.destination) };
+    let Some(address) = packet.key(packet.destination) else { return false };
+    let key = NodeAddress { address };
     // SAFETY: the value is not looked at.
     unsafe { NODE_ADDRS.get(&key) }.is_some()
 }
 
 #[inline(always)]
 fn is_from_peer(packet: &Packet) -> bool {
-    let key =
-        ControlPeer { address: address(packet.source), port: packet.source_port as u16, reserved: [0; 2] };
+    let Some(address) = packet.key(packet.source) else { return false };
+    let key = ControlPeer { address, port: packet.source_port as u16, reserved: [0; 2] };
     // SAFETY: the value is not looked at.
     unsafe { PEERS.get(&key) }.is_some()
 }

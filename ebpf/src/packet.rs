@@ -3,7 +3,7 @@
 use core::mem::MaybeUninit;
 
 use aya_ebpf::bindings::xdp_md;
-use sluice_abi::{ABSENT, Address, LATER};
+use sluice_abi::{ABSENT, Address, LATER, kind};
 
 /// Set in a field that has no value; the low bits are then the offset of its special row.
 pub const SPECIAL: u32 = 1 << 31;
@@ -103,7 +103,15 @@ impl Packet {
 
     #[inline(always)]
     pub fn is_later(&self) -> bool {
-        self.fragment >= sluice_abi::kind::LATER
+        self.fragment >= kind::LATER
+    }
+
+    /// One of its addresses in the form of the maps' keys. `None` for an IPv4-mapped address in an IPv6 packet: its
+    /// key would be that of the IPv4 address, and what is open to one is not open to the other.
+    #[inline(always)]
+    pub fn key(&self, [high, low]: [u64; 2]) -> Option<Address> {
+        let poses_as_v4 = self.family == kind::FAMILY_V6 && high == 0 && low >> 32 == 0xffff;
+        (!poses_as_v4).then(|| address([high, low]))
     }
 }
 

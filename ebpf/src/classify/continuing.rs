@@ -6,7 +6,7 @@ use aya_ebpf::helpers::generated::bpf_loop;
 use sluice_abi::{Counted, Entry, EntryAction, WORDS, entry_flags};
 
 use super::rows::Rows;
-use super::{DROP, NOBODY, PASS, count_entry, decision, effective, lowest};
+use super::{DROP, NOBODY, PASS, count_entry, decision, effective, lowest, opaque};
 use crate::constants::{mask, words};
 use crate::maps::ENTRIES;
 use crate::packet::Packet;
@@ -87,6 +87,8 @@ impl Walk<'_> {
         if word >= words() || word >= WORDS as u32 {
             return STOP;
         }
+        // Says it again: the verifier does not carry a comparison over to every copy of the number.
+        let word = opaque(word as u64) as u32 & (WORDS as u32 - 1);
         self.word = word as u64;
         self.bits = self.rows.and(word, mask(word) & remaining);
         GO_ON

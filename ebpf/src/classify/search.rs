@@ -33,7 +33,7 @@ pub fn search128<const DIMENSION: usize>(table: &Array<Bound128, 1>, [high, low]
         let half = length >> 1;
         let bound = table.get(first + half)?;
         let below = borrow(low, bound.low, 0);
-        first += half & (borrow(high, bound.high, below) as u32).wrapping_sub(1);
+        first += half & all_ones_unless(borrow(high, bound.high, below));
         length -= half;
     }
     Some(table.get(first)?.row)
@@ -42,14 +42,20 @@ pub fn search128<const DIMENSION: usize>(table: &Array<Bound128, 1>, [high, low]
 /// All ones if so, else zero; both are below 2^63.
 #[inline(always)]
 fn starts_at_or_below(start: u64, value: u64) -> u32 {
-    ((opaque(value.wrapping_sub(start)) >> 63) as u32).wrapping_sub(1)
+    all_ones_unless(opaque(value.wrapping_sub(start)) >> 63)
+}
+
+/// All ones for 0, zero for 1.
+#[inline(always)]
+fn all_ones_unless(bit: u64) -> u32 {
+    (opaque(bit) as u32).wrapping_sub(1)
 }
 
 /// 1 if `one - other - carried` is below zero (Hacker's Delight, 2-13).
 #[inline(always)]
 fn borrow(one: u64, other: u64, carried: u64) -> u64 {
     let difference = opaque(one.wrapping_sub(other).wrapping_sub(carried));
-    ((!one & other) | ((!one | other) & difference)) >> 63
+    opaque(((!one & other) | ((!one | other) & difference)) >> 63)
 }
 
 /// Hides where a number comes from, or the compiler makes the arithmetic a branch again.
