@@ -1,7 +1,7 @@
 # Thin names for commands that can be run by hand just as well.
 # CARGO_TARGET_DIR, SLUICE_CACHE (see setup.sh) and the usual cargo variables are respected.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo demo-up demo-down test verify fix generate bench fuzz image clean
+.PHONY: help setup build demo demo-up demo-down test verify fix generate fuzz image clean
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 ARCH := $(shell uname -m)-unknown-linux-gnu
@@ -46,9 +46,6 @@ fix: ## what of verify can be mended by a machine
 
 generate: ## make the generated files again
 	cargo run -q -p sluice-crds --bin crdgen
-
-bench: build ## the cost of a packet and of an edit
-	cargo run -q --release --bin bench
 
 fuzz: build ## random packets through kernel and interpreter until they disagree (PACKETS=10000000)
 	cargo run -q --bin fuzz -- --number $(or $(PACKETS),10000000)
