@@ -1,8 +1,8 @@
 //! The operator: desired state in, plans out, the truth back.
 //!
-//! One walk: a source publishes the desired state → [`reconcile`] keeps the index and, when something changed, asks
-//! [`planner`] for the plans of every class → raft agrees on them → the distribution server streams them to the agents →
-//! their verdicts come back to [`reconcile`] → [`view`] is what status, CLI and metrics show.
+//! One walk: a source publishes the desired state → `reconcile` keeps the index and, when something changed, asks
+//! `planner` for the plans of every class → raft agrees on them → the distribution server streams them to the agents →
+//! their verdicts come back to `reconcile` → `view` is what status, CLI and metrics show.
 
 mod admin;
 pub mod args;
