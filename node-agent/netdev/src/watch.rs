@@ -41,7 +41,7 @@ pub struct Changes {
 /// Starts watching; ends when the receiver is dropped.
 ///
 /// # Guarantees
-/// Every lasting difference from the returned snapshot is told, within [`RECHECK`] at the latest.
+/// Every lasting difference from the returned snapshot is told, within half a second at the latest.
 ///
 /// # Errors
 /// When the sockets cannot be opened or the first dump fails.
