@@ -118,10 +118,11 @@ fn count_entry(packet: &Packet, index: u32, counted: Counted) {
     }
 }
 
-/// Index of the lowest set bit, without a branch: the number of ones below it.
+/// Index of the lowest set bit, without a branch: the number of ones below it. The compiler must not see what is
+/// counted, or it looks the index up in a table, and the verifier then follows every value that the bits can have.
 #[inline(always)]
 fn lowest(bits: u64) -> u32 {
-    let below = !bits & bits.wrapping_sub(1);
+    let below = opaque(!bits & bits.wrapping_sub(1));
     let pairs = below - (below >> 1 & 0x5555_5555_5555_5555);
     let nibbles = (pairs & 0x3333_3333_3333_3333) + (pairs >> 2 & 0x3333_3333_3333_3333);
     let bytes = (nibbles + (nibbles >> 4)) & 0x0f0f_0f0f_0f0f_0f0f;

@@ -23,6 +23,8 @@ struct Walk<'p> {
     packet: &'p Packet,
     /// Entries of this word that match and are still to be looked at.
     bits: u64,
+    /// Zero, which the verifier does not know. What begins as a known number it would follow through every value.
+    zero: u64,
     word: u64,
     audited: u64,
     verdict: u64,
@@ -31,8 +33,18 @@ struct Walk<'p> {
 
 #[inline(always)]
 pub fn decide(packet: &Packet, rows: &Rows) -> u64 {
-    let bits = rows.and(0, mask(0));
-    let mut walk = Walk { rows, packet, bits, word: 0, audited: NOBODY, verdict: 0, entry: NOBODY };
+    let address = packet.destination[0];
+    let zero = opaque(address) ^ address;
+    let mut walk = Walk {
+        rows,
+        packet,
+        bits: rows.and(0, mask(0) & !zero),
+        zero,
+        word: zero & (WORDS as u64 - 1),
+        audited: NOBODY | zero,
+        verdict: 0,
+        entry: NOBODY,
+    };
     // SAFETY: the callback's argument is the walk.
     unsafe { bpf_loop(MOST_STEPS, step as *mut c_void, (&raw mut walk).cast(), 0) };
     decision(walk.verdict, walk.entry as u32, walk.audited)
@@ -61,7 +73,7 @@ impl Walk<'_> {
         if entry.flags & (entry_flags::AUDIT_RULE | entry_flags::AUDIT_FILTER) != 0 {
             count_entry(self.packet, index, Counted::Audited);
             if drops && self.audited == NOBODY {
-                self.audited = index as u64;
+                self.audited = index as u64 | self.zero;
             }
             if entry.flags & entry_flags::AUDIT_RULE != 0 { GO_ON } else { self.leave_filter(entry) }
         } else if matches!(action, EntryAction::Next) {
@@ -90,7 +102,7 @@ impl Walk<'_> {
         // Says it again: the verifier does not carry a comparison over to every copy of the number.
         let word = opaque(word as u64) as u32 & (WORDS as u32 - 1);
         self.word = word as u64;
-        self.bits = self.rows.and(word, mask(word) & remaining);
+        self.bits = self.rows.and(word, mask(word) & remaining & !self.zero);
         GO_ON
     }
 }

@@ -18,7 +18,7 @@ pub fn search32<const DIMENSION: usize>(table: &Array<Bound32, 1>, value: u32) -
     while length > 1 {
         let half = length >> 1;
         let bound = table.get(low + half)?;
-        low += half & starts_at_or_below(bound.start as u64, value as u64);
+        low += half * starts_at_or_below(bound.start as u64, value as u64);
         length -= half;
     }
     Some(table.get(low)?.row)
@@ -33,22 +33,22 @@ pub fn search128<const DIMENSION: usize>(table: &Array<Bound128, 1>, [high, low]
         let half = length >> 1;
         let bound = table.get(first + half)?;
         let below = borrow(low, bound.low, 0);
-        first += half & all_ones_unless(borrow(high, bound.high, below));
+        first += half * flag(borrow(high, bound.high, below) ^ 1);
         length -= half;
     }
     Some(table.get(first)?.row)
 }
 
-/// All ones if so, else zero; both are below 2^63.
+/// 1 if so, else 0; both are below 2^63.
 #[inline(always)]
 fn starts_at_or_below(start: u64, value: u64) -> u32 {
-    all_ones_unless(opaque(value.wrapping_sub(start)) >> 63)
+    flag(opaque(value.wrapping_sub(start)) >> 63 ^ 1)
 }
 
-/// All ones for 0, zero for 1.
+/// A factor and no mask: newer verifiers follow a mask of all ones or none both ways.
 #[inline(always)]
-fn all_ones_unless(bit: u64) -> u32 {
-    (opaque(bit) as u32).wrapping_sub(1)
+fn flag(bit: u64) -> u32 {
+    opaque(bit) as u32
 }
 
 /// 1 if `one - other - carried` is below zero (Hacker's Delight, 2-13).

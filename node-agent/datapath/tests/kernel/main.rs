@@ -7,6 +7,7 @@ mod frames;
 mod robustness;
 mod tables;
 mod tunnel;
+mod verifier;
 
 use sluice_abi::{Stage, Trace};
 use sluice_datapath::load::{LoadSpec, Loaded, load};

@@ -1,0 +1,93 @@
+//! The verifier takes the program whatever the plan's constants are, and does not take long.
+
+use std::time::{Duration, Instant};
+
+use sluice_abi::{DecapPeer, EntryAction, MAX_ENTRIES, dimension::*, kind};
+use sluice_datapath::load::{LoadSpec, load};
+use sluice_plan::NodePlan;
+
+use super::balancer;
+use super::tables::Tables;
+
+/// Verified instructions that no plan may exceed: the time of a load is theirs.
+const MOST_VERIFIED: u32 = 20_000;
+
+/// All stages on; `entries` entries of which the first continues or not, and `intervals` in each searched dimension.
+fn plan(entries: usize, continues: bool, intervals: u32, used: impl Fn(usize) -> bool) -> NodePlan {
+    let mut actions = vec![(EntryAction::Drop, 0); entries];
+    if continues {
+        actions[0].0 = EntryAction::Next;
+    }
+    let starts: Vec<(u32, &[usize])> = (0..intervals).map(|interval| (interval, &[0][..])).collect();
+    let starts_v6: Vec<(u128, &[usize])> =
+        (0..intervals).map(|interval| (u128::from(interval) << 64, &[0][..])).collect();
+    let mut tables = Tables::new(&actions);
+    for (index, first, length) in [
+        (KIND, DIRECT_KIND, kind::KINDS),
+        (PROTOCOL, DIRECT_PROTOCOL, 257),
+        (TCP_FLAGS, DIRECT_TCP_FLAGS, 256),
+    ] {
+        if used(index) {
+            tables = tables.direct(index, (first, length), &[0], &[]).special(index, &[0], &[0]);
+        }
+    }
+    for index in [SOURCE_PORT, DESTINATION_PORT, ICMP] {
+        if used(index) {
+            tables = tables.searched(index, &starts, &[0], &[0]);
+        }
+    }
+    for (v4, v6) in [(SOURCE_V4, SOURCE_V6), (DESTINATION_V4, DESTINATION_V6)] {
+        if used(v4) {
+            tables = tables.searched(v4, &starts, &[0], &[0]).searched_v6(v6, &starts_v6, &[0]);
+        }
+    }
+    NodePlan { filters: tables.plan().filters, ..balancer::plan() }
+}
+
+fn verified(plan: &NodePlan) -> u32 {
+    let spec = LoadSpec { decap: vec![DecapPeer::default()], ..LoadSpec::everything(plan) };
+    let loaded = load(plan, &spec).unwrap_or_else(|error| panic!("{error}"));
+    loaded.facts().expect("facts").verified_instructions
+}
+
+#[test]
+fn plans_of_every_size_are_verified() {
+    let mut most = 0;
+    for continues in [false, true] {
+        for entries in [1, 64, 65, 128, 500, MAX_ENTRIES - 64, MAX_ENTRIES - 1, MAX_ENTRIES] {
+            most = most.max(verified(&plan(entries, continues, 3, |_| true)));
+        }
+        for intervals in [1, 2, 3, 7, 8, 9, 1000, 65_535] {
+            most = most.max(verified(&plan(200, continues, intervals, |_| true)));
+        }
+    }
+    println!("{most} instructions verified at most");
+    assert!(most <= MOST_VERIFIED, "{most}");
+}
+
+#[test]
+fn plans_with_any_dimensions_are_verified() {
+    for continues in [false, true] {
+        // Each alone, each left out, and none.
+        for index in (0..COUNT).filter(|index| ![SOURCE_V6, DESTINATION_V6].contains(index)) {
+            verified(&plan(130, continues, 5, |other| other == index));
+            verified(&plan(130, continues, 5, |other| other != index));
+        }
+        verified(&plan(130, continues, 5, |_| false));
+    }
+}
+
+#[test]
+fn a_load_is_a_matter_of_milliseconds() {
+    let plan = plan(200, true, 100, |_| true);
+    let spec = LoadSpec::everything(&plan);
+    let time = |_| {
+        let start = Instant::now();
+        let loaded = load(&plan, &spec).unwrap_or_else(|error| panic!("{error}"));
+        (start.elapsed(), loaded).0
+    };
+    let fastest = (0..10).map(time).min().expect("ten loads");
+    println!("{fastest:?} for the fastest load");
+    // Far above what it takes, so that a busy machine does not fail it: reading the kernel's BTF again would.
+    assert!(fastest < Duration::from_millis(60), "{fastest:?}");
+}
