@@ -29,6 +29,8 @@ demo-down: build ## take them away
 
 test: ## every test, the real kernel and a real Kubernetes included
 	./setup.sh test
+	# Tests start the programs, which testing a workspace alone does not build.
+	cargo build --workspace --bins
 	$(RUNNER) cargo test --workspace --no-fail-fast
 
 verify: ## format, lints, licences and advisories, generated files current, docs build
