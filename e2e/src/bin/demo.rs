@@ -83,7 +83,7 @@ fn demo() -> anyhow::Result<()> {
     let floods = floods(&fleet)?;
     let answered: Vec<Arc<AtomicU64>> = (1..=EDGES).map(|edge| reader(&fleet, edge, stop.clone())).collect();
     watch(&fleet, &answered, 3, &stop)?;
-    step("kubectl apply -f docs/examples/xdpfilter.yaml");
+    step("docs/examples/xdpfilter.yaml is saved among the policies");
     fleet.write_policy("edge.yaml", POLICY)?;
     let first = fleet.wait_ready("edge", EDGES as u32, "", PATIENCE)?;
     println!("    Ready: {} (hash {})", first.message, first.hash);
