@@ -40,7 +40,8 @@ impl Held {
     pub fn admit(previous: Option<Held>, key: &ObjectKey, object: &Object) -> Held {
         let spec = Hash::of(&spec_bytes(object));
         let (uid, generation) = identity(previous.as_ref(), key, object, spec);
-        let good = previous.and_then(|held| held.good);
+        // An object that was deleted and made anew under the same name has nothing to fall back on.
+        let good = previous.filter(|held| held.uid == uid).and_then(|held| held.good);
         match admitted(object, &uid, generation) {
             Ok(policy) => Held { uid, generation, spec, good: Some(policy), refusals: Vec::new() },
             Err(refusals) => Held { uid, generation, spec, good, refusals },

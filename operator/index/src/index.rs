@@ -92,11 +92,13 @@ impl Index {
         class::snapshot(policies, nodes, &self.desired.fleet)
     }
 
-    /// An empty or half-read source must not open every node: more than half gone at once (of at least four) is held.
+    /// An empty or half-read source must not open every node: more than half gone at once (of at least four) is held,
+    /// until a person confirms it or the objects are back.
     fn remove_absent(&mut self, desired: &Desired) {
         let gone = self.state.held.keys().filter(|key| !desired.objects.contains_key(key)).count();
-        self.state.mass_deletion =
-            (self.state.held.len() >= 4 && gone * 2 > self.state.held.len()).then_some(gone);
+        let many = self.state.held.len() >= 4 && gone * 2 > self.state.held.len();
+        let waiting = self.state.mass_deletion.is_some() && gone > 0;
+        self.state.mass_deletion = (many || waiting).then_some(gone);
         if self.state.mass_deletion.is_none() {
             self.state.held.retain(|key, _| desired.objects.contains_key(key));
         }

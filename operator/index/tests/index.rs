@@ -1,0 +1,184 @@
+//! What is in force after a source said this and that.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sluice_crds::Kind;
+use sluice_index::{Desired, Held, Index, IndexState, Node, Object, ObjectKey, Policy};
+
+#[test]
+fn a_refused_version_leaves_the_last_good_one_in_force() {
+    let mut index = Index::default();
+    index.update(desired([filter("edge", "192.0.2.0/24")]));
+    index.update(desired([filter("edge", "192.0.2.1/24")]));
+    let held = held(&index, "edge");
+    assert_eq!(held.generation, 2);
+    assert!(held.refusals[0].contains("spec.rules[0].match.sources.cidrs[0]"), "{:?}", held.refusals);
+    assert_eq!(sources(held), "192.0.2.0/24");
+
+    index.update(desired([filter("edge", "203.0.113.0/24")]));
+    let held = self::held(&index, "edge");
+    assert_eq!((held.generation, held.refusals.len()), (3, 0));
+    assert_eq!(sources(held), "203.0.113.0/24");
+}
+
+#[test]
+fn a_generation_counts_changes_of_the_spec_only_and_survives_a_restart() {
+    let mut index = Index::default();
+    index.update(desired([filter("edge", "192.0.2.0/24")]));
+    let mut labelled = filter("edge", "192.0.2.0/24");
+    labelled["metadata"]["labels"] = json!({"team": "net"});
+    index.update(desired([labelled]));
+    assert_eq!(held(&index, "edge").generation, 1);
+
+    let mut restarted = Index::restore(index.state().clone());
+    assert!(!restarted.update(desired([filter("edge", "192.0.2.0/24")])), "nothing changed over the restart");
+    restarted.update(desired([filter("edge", "203.0.113.0/24")]));
+    assert_eq!(held(&restarted, "edge").generation, 2);
+}
+
+#[test]
+fn an_object_made_anew_under_an_old_name_does_not_inherit() {
+    let mut index = Index::default();
+    index.update(desired([with_uid(filter("edge", "192.0.2.0/24"), "one")]));
+    index.update(desired([with_uid(filter("edge", "not a prefix"), "two")]));
+    assert_eq!(held(&index, "edge").good, None);
+}
+
+#[test]
+fn absence_means_nothing_before_the_source_was_read() {
+    let mut index = Index::default();
+    index.update(desired([filter("edge", "192.0.2.0/24")]));
+    let unread = Desired { synced: false, ..Desired::default() };
+    assert!(!index.update(Arc::new(unread)));
+    assert!(held(&index, "edge").good.is_some());
+}
+
+#[test]
+fn one_deletion_takes_effect_at_once() {
+    let mut index = Index::default();
+    index.update(desired(["a", "b", "c", "d"].map(|name| filter(name, "192.0.2.0/24"))));
+    assert!(index.update(desired(["a", "b", "c"].map(|name| filter(name, "192.0.2.0/24")))));
+    assert_eq!(names(&index), ["a", "b", "c"]);
+}
+
+#[test]
+fn a_source_that_loses_most_objects_at_once_waits_for_a_person() {
+    let mut index = Index::default();
+    index.update(desired(["a", "b", "c", "d"].map(|name| filter(name, "192.0.2.0/24"))));
+    index.update(desired([filter("a", "192.0.2.0/24")]));
+    assert_eq!(names(&index), ["a", "b", "c", "d"]);
+    assert_eq!(index.state().mass_deletion, Some(3));
+
+    // New objects do not make the loss a small one.
+    let others = ["a", "e", "f", "g", "h", "i"].map(|name| filter(name, "192.0.2.0/24"));
+    index.update(desired(others));
+    assert_eq!(index.state().mass_deletion, Some(3));
+    assert!(index.confirm_mass_deletion());
+    assert_eq!(names(&index), ["a", "e", "f", "g", "h", "i"]);
+    assert!(!index.confirm_mass_deletion(), "nothing waits any more");
+}
+
+#[test]
+fn objects_that_come_back_end_the_wait() {
+    let mut index = Index::default();
+    let all = ["a", "b", "c", "d"].map(|name| filter(name, "192.0.2.0/24"));
+    index.update(desired(all.clone()));
+    index.update(desired([]));
+    assert_eq!(index.state().mass_deletion, Some(4));
+    index.update(desired(all));
+    assert_eq!(index.state().mass_deletion, None);
+}
+
+#[test]
+fn nodes_that_the_same_policies_select_are_one_class() {
+    let mut index = Index::default();
+    let mut core = filter("core", "192.0.2.0/24");
+    core["spec"]["nodeSelector"] = json!({"matchLabels": {"role": "core"}});
+    index.update(desired([filter("edge", "192.0.2.0/24"), core]));
+    for (name, role) in [("a", "edge"), ("b", "edge"), ("c", "core")] {
+        index.set_node(name, node(role, "native=true"));
+    }
+    // An older kernel is not given a plan that it cannot load.
+    index.set_node("d", node("edge", "native=false"));
+    let snapshot = index.snapshot();
+    assert_eq!(snapshot.node_class["a"], snapshot.node_class["b"]);
+    assert_eq!(snapshot.classes.len(), 3);
+    assert_eq!(snapshot.classes[&snapshot.node_class["c"]].filters.len(), 2);
+}
+
+#[test]
+fn a_class_keeps_its_name_when_a_policy_is_edited() {
+    let mut index = Index::default();
+    index.set_node("a", node("edge", ""));
+    index.update(desired([filter("edge", "192.0.2.0/24")]));
+    let before = index.snapshot();
+    index.update(desired([filter("edge", "203.0.113.0/24")]));
+    assert_eq!(before.node_class, index.snapshot().node_class);
+    assert_ne!(before.classes, index.snapshot().classes);
+}
+
+#[test]
+fn the_state_survives_its_encoding() {
+    let mut index = Index::default();
+    index.update(desired([filter("edge", "192.0.2.0/24")]));
+    index.set_node("a", node("edge", ""));
+    let IndexState { held, nodes, .. } = index.state().clone();
+    let text = serde_json::to_string(&(held.values().collect::<Vec<_>>(), &nodes)).unwrap();
+    let (held_again, nodes_again): (Vec<Held>, BTreeMap<String, Node>) = serde_json::from_str(&text).unwrap();
+    assert_eq!((held_again, nodes_again), (held.into_values().collect(), nodes));
+}
+
+fn desired<const N: usize>(filters: [Value; N]) -> Arc<Desired> {
+    let object = |value: Value| {
+        let filter: sluice_crds::XdpFilter = serde_json::from_value(value).expect("an XdpFilter");
+        let name = filter.metadata.name.clone().expect("a name");
+        (ObjectKey::new(Kind::XdpFilter, "", &name), Arc::new(Object::Filter(filter)))
+    };
+    Arc::new(Desired {
+        synced: true,
+        objects: filters.into_iter().map(object).collect(),
+        ..Desired::default()
+    })
+}
+
+fn filter(name: &str, source: &str) -> Value {
+    json!({
+        "apiVersion": "sluice.dev/v1alpha1",
+        "kind": "XdpFilter",
+        "metadata": {"name": name},
+        "spec": {
+            "interfaces": {"names": ["eth0"]},
+            "rules": [{"name": "bad", "action": "Drop", "match": {"sources": {"cidrs": [source]}}}],
+        },
+    })
+}
+
+fn with_uid(mut filter: Value, uid: &str) -> Value {
+    filter["metadata"]["uid"] = json!(uid);
+    filter["metadata"]["generation"] = json!(1);
+    filter
+}
+
+fn node(role: &str, capabilities: &str) -> Node {
+    Node {
+        labels: BTreeMap::from([("role".to_owned(), role.to_owned())]),
+        capabilities: capabilities.to_owned(),
+        ..Node::default()
+    }
+}
+
+fn held<'a>(index: &'a Index, name: &str) -> &'a Held {
+    &index.state().held[&ObjectKey::new(Kind::XdpFilter, "", name)]
+}
+
+fn names(index: &Index) -> Vec<&str> {
+    index.state().held.keys().map(|key| key.name.as_str()).collect()
+}
+
+fn sources(held: &Held) -> String {
+    let Some(Policy::Filter(filter)) = &held.good else { panic!("no filter in force: {held:?}") };
+    let sources = filter.rules[0].matches.sources.as_ref().expect("the rule has sources");
+    sources.v4.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
