@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tonic::{Request, Response, Status};
 
 use crate::gate::{Caller, Gate};
-use crate::view::{View, key_of_uid};
+use crate::view::View;
 
 pub struct AdminService {
     pub view: watch::Receiver<Arc<View>>,
@@ -105,7 +105,7 @@ impl Admin for AdminService {
 
 fn named(view: &View, state: &sluice_status::NodeState, policy: &str) -> Vec<NamedCounter> {
     let named = state.counters.iter().filter_map(|((uid, rule, verdict), total)| {
-        let key = key_of_uid(view, uid)?;
+        let key = view.key_of_uid(uid)?;
         (policy.is_empty() || key.name == policy).then(|| NamedCounter {
             kind: key.kind.clone(),
             namespace: key.namespace.clone(),

@@ -9,7 +9,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use crate::view::{View, key_of_uid};
+use crate::view::View;
 
 /// Rules with a series of their own, over the whole fleet; the others share `rule="_other"`.
 const RULE_SERIES: usize = 200;
@@ -113,7 +113,7 @@ fn encode_rules(view: &View, encoder: &mut DescriptorEncoder) -> Result<(), std:
 fn sum_rules(view: &View) -> BTreeMap<RuleLabels, (u64, u64)> {
     let mut sums: BTreeMap<RuleLabels, (u64, u64)> = BTreeMap::new();
     for ((uid, name, verdict), total) in view.nodes.values().flat_map(|node| &node.counters) {
-        let Some(key) = key_of_uid(view, uid) else { continue };
+        let Some(key) = view.key_of_uid(uid) else { continue };
         let labels = RuleLabels {
             kind: key.kind.clone(),
             namespace: key.namespace.clone(),

@@ -60,7 +60,10 @@ impl Publisher {
                 return;
             }
             let view = self.view.borrow().clone();
-            self.write_due(&view).await;
+            // After a restart nobody was heard of yet: what was written before is nearer to the truth.
+            if view.settled {
+                self.write_due(&view).await;
+            }
         }
     }
 

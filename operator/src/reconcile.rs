@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_distribute::{AgentEvent, AgentEventKind};
-use sluice_index::{Desired, Index, IndexState, Node};
+use sluice_index::{Desired, Index, IndexState, Node, Snapshot};
 use sluice_plan::encode;
 use sluice_proto::v1::{Hello, NodeFacts};
-use sluice_raft::{Bytes, Command, PolicyRecord, ProposeError, Raft};
+use sluice_raft::{Bytes, Command, ProposeError, Raft};
 use sluice_status::Book;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -25,8 +25,10 @@ use crate::view::{View, view};
 
 /// Key of the index's state among the agreed blobs.
 const INDEX: &str = "index";
-/// The view follows verdicts at this pace; it also lets silence show.
+/// The view follows what agents say at this pace.
 const SHOW: Duration = Duration::from_millis(100);
+/// Without a word from any agent the view is made anew this often, so that silence shows.
+const SHOW_SILENCE: Duration = Duration::from_secs(1);
 /// Several causes within this become one plan.
 const GATHER: Duration = Duration::from_millis(5);
 
@@ -36,7 +38,10 @@ pub struct Reconciler {
     book: Book,
     /// Newest stream of each node.
     sessions: BTreeMap<String, u64>,
+    /// What was planned last, and for which snapshot of the index.
+    snapshot: Snapshot,
     planned: Planned,
+    shown: Instant,
     view: watch::Sender<Arc<View>>,
     ready: watch::Sender<bool>,
 }
@@ -62,12 +67,15 @@ impl Reconciler {
         }
         let mut planned = Planned { node_class: (*agreed.node_class).clone(), ..Planned::default() };
         planned.hashes = agreed.classes.iter().map(|(key, plan)| (key.clone(), plan.hash)).collect();
+        let index = Index::restore(state);
         Reconciler {
             raft,
-            index: Index::restore(state),
+            snapshot: index.snapshot(),
+            index,
             book,
             sessions: BTreeMap::new(),
             planned,
+            shown: Instant::now(),
             view,
             ready,
         }
@@ -80,24 +88,30 @@ impl Reconciler {
     pub async fn run(mut self, mut inputs: Inputs, stop: CancellationToken) -> Result<(), ProposeError> {
         let mut show = interval(SHOW);
         show.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut plan_at: Option<Instant> = None;
         self.take_desired(&mut inputs.desired);
-        if *self.ready.borrow() {
-            plan_at = Some(Instant::now());
-        }
+        let mut plan_at = self.ready.borrow().then(Instant::now);
+        self.show();
+        let mut said = false;
         loop {
             let changed = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 Ok(()) = inputs.desired.changed() => self.take_desired(&mut inputs.desired),
-                Some(event) = inputs.agents.recv() => self.take_agent_event(event),
+                Some(event) = inputs.agents.recv() => {
+                    said = true;
+                    self.take_agent_event(event)
+                }
                 Some(()) = inputs.confirm.recv() => self.index.confirm_mass_deletion(),
                 () = sleep_until(plan_at.unwrap_or_else(Instant::now)), if plan_at.is_some() => {
                     plan_at = None;
                     self.plan().await?;
                     false
                 }
-                _ = show.tick() => {
-                    self.show();
+                // What waits to be planned is not shown: the plans in force are not its plans.
+                _ = show.tick(), if plan_at.is_none() => {
+                    if said || self.shown.elapsed() >= SHOW_SILENCE {
+                        said = false;
+                        self.show();
+                    }
                     false
                 }
             };
@@ -110,10 +124,12 @@ impl Reconciler {
 
     fn take_desired(&mut self, desired: &mut watch::Receiver<Arc<Desired>>) -> bool {
         let desired = desired.borrow_and_update().clone();
-        if desired.synced {
-            self.ready.send_replace(true);
-            self.forget_deleted_nodes(&desired);
+        // Half a list of objects is no list: what was agreed before stays.
+        if !desired.synced {
+            return false;
         }
+        self.ready.send_replace(true);
+        self.forget_deleted_nodes(&desired);
         self.index.update(desired)
     }
 
@@ -177,19 +193,16 @@ impl Reconciler {
 
     async fn plan(&mut self) -> Result<(), ProposeError> {
         let agreed = self.raft.state().borrow().clone();
+        self.snapshot = self.index.snapshot();
+        self.planned = planner::plan(&self.snapshot, &agreed, &unhealthy(&self.book));
         let saved = serde_json::to_vec(&SavedIndex::from(self.index.state()))
             .expect("index state has string keys only");
-        if agreed.blobs.get(INDEX).is_none_or(|known| **known != *saved) {
-            // Before the plans: after a crash in between the newer policies are compiled again.
-            self.raft.propose(Command::PutBlob { key: INDEX.to_owned(), bytes: Bytes::from(saved) }).await?;
-        }
-        let snapshot = self.index.snapshot();
-        self.planned = planner::plan(&snapshot, &agreed, &unhealthy(&self.book));
         let command = Command::PutPlans {
             classes: self.planned.classes.clone(),
             node_class: self.planned.node_class.clone(),
-            policies: self.records(),
             rings: Bytes::from(encode(&self.planned.rings)),
+            // With the plans: a restart never finds newer policies beside older plans.
+            blobs: [(INDEX.to_owned(), Bytes::from(saved))].into(),
         };
         let applied = self.raft.propose(command).await?;
         tracing::info!(epoch = %applied.epoch, classes = self.planned.classes.len(), "plans agreed");
@@ -197,34 +210,11 @@ impl Reconciler {
         Ok(())
     }
 
-    fn records(&self) -> Vec<PolicyRecord> {
-        let shown = self.current_view();
-        shown
-            .objects
-            .iter()
-            .map(|(key, (placed, _))| PolicyRecord {
-                policy: sluice_plan::PolicyRef {
-                    kind: key.kind.clone(),
-                    namespace: key.namespace.clone(),
-                    name: key.name.clone(),
-                    uid: placed.uid.clone(),
-                    generation: placed.generation,
-                    hash: placed.hash.unwrap_or_default(),
-                },
-                audit: placed.mode == "Audit",
-                rules: placed.rules,
-                nodes: placed.nodes.iter().map(|expected| expected.node.clone()).collect(),
-            })
-            .collect()
-    }
-
-    fn current_view(&self) -> View {
+    fn show(&mut self) {
         let epoch = self.raft.state().borrow().epoch;
-        view(&self.index, &self.index.snapshot(), &self.planned, &self.book, epoch, now())
-    }
-
-    fn show(&self) {
-        self.view.send_replace(Arc::new(self.current_view()));
+        let shown = view(&self.index, &self.snapshot, &self.planned, &self.book, epoch, now());
+        self.view.send_replace(Arc::new(shown));
+        self.shown = Instant::now();
     }
 }
 

@@ -14,12 +14,24 @@ use crate::planner::Planned;
 #[derive(Clone, Debug, Default)]
 pub struct View {
     pub epoch: Epoch,
+    /// Every known node was heard of since this process started, or is overdue.
+    pub settled: bool,
     pub objects: BTreeMap<ObjectKey, (Placed, PolicyState)>,
     pub nodes: BTreeMap<String, NodeState>,
     pub node_class: BTreeMap<String, String>,
     pub problems: Vec<Problem>,
+    /// Counters know objects by their uid.
+    keys: BTreeMap<String, ObjectKey>,
 }
 
+impl View {
+    pub fn key_of_uid(&self, uid: &str) -> Option<&ObjectKey> {
+        self.keys.get(uid)
+    }
+}
+
+/// `snapshot` and `planned` belong to the index as it was when it was last planned for, so no newer generation is
+/// ever held against an older plan.
 pub fn view(
     index: &Index,
     snapshot: &Snapshot,
@@ -28,32 +40,36 @@ pub fn view(
     epoch: Epoch,
     now: i64,
 ) -> View {
-    let mut objects = BTreeMap::new();
+    let expected = expected(snapshot, planned);
+    let (mut objects, mut keys) = (BTreeMap::new(), BTreeMap::new());
     for (key, held) in &index.state().held {
-        let mut placed = place(key, held, snapshot, planned, book);
+        let mut placed = place(key, held, planned, book);
+        placed.nodes = expected.get(held.uid.as_str()).cloned().unwrap_or_default();
         if let Some(gone) = index.state().mass_deletion {
             let message =
                 format!("{gone} objects vanished from the source at once; all stay in force until confirmed");
             placed.refusal.get_or_insert(("MassDeletion".to_owned(), message));
         }
         let state = policy_state(&placed, book, now);
+        keys.insert(held.uid.clone(), key.clone());
         objects.insert(key.clone(), (placed, state));
     }
     View {
         epoch,
+        settled: book.settled(now),
         objects,
         nodes: book.nodes().clone(),
         node_class: snapshot.node_class.clone(),
         problems: index.problems().to_vec(),
+        keys,
     }
 }
 
-fn place(key: &ObjectKey, held: &Held, snapshot: &Snapshot, planned: &Planned, book: &Book) -> Placed {
+fn place(key: &ObjectKey, held: &Held, planned: &Planned, book: &Book) -> Placed {
     let mut placed = Placed {
         key: Some(key.clone()),
         uid: held.uid.clone(),
         generation: held.generation,
-        nodes: expected(&held.uid, snapshot, planned),
         ..Placed::default()
     };
     match &held.good {
@@ -75,19 +91,21 @@ fn place(key: &ObjectKey, held: &Held, snapshot: &Snapshot, planned: &Planned, b
     placed
 }
 
-fn expected(uid: &str, snapshot: &Snapshot, planned: &Planned) -> Vec<Expected> {
-    let mut nodes = Vec::new();
+/// By policy uid, the nodes that it selects and the plan that each must hold.
+fn expected<'a>(snapshot: &'a Snapshot, planned: &Planned) -> BTreeMap<&'a str, Vec<Expected>> {
+    let mut expected: BTreeMap<&str, Vec<Expected>> = BTreeMap::new();
     for (key, class) in &snapshot.classes {
-        let filters = class.filters.iter().any(|filter| filter.object.uid == uid);
-        let balances =
-            class.balancers.iter().any(|chosen| chosen.balances && chosen.balancer.object.uid == uid);
         // A class without any plan yet has nothing that its nodes could confirm.
         let plan = planned.hashes.get(&sluice_raft::ClassKey(key.clone())).copied().unwrap_or_default();
-        if filters || balances {
-            nodes.extend(class.nodes.iter().map(|node| Expected { node: node.clone(), plan }));
+        let filters = class.filters.iter().map(|filter| &filter.object);
+        let balancers =
+            class.balancers.iter().filter(|chosen| chosen.balances).map(|chosen| &chosen.balancer.object);
+        for object in filters.chain(balancers) {
+            let nodes = class.nodes.iter().map(|node| Expected { node: node.clone(), plan });
+            expected.entry(&object.uid).or_default().extend(nodes);
         }
     }
-    nodes
+    expected
 }
 
 fn place_backends(placed: &mut Placed, balancer: &Balancer, book: &Book) {
@@ -105,9 +123,4 @@ fn place_backends(placed: &mut Placed, balancer: &Balancer, book: &Book) {
         u32::try_from(placed.backends.len()).unwrap_or(u32::MAX),
     );
     placed.ports = balancer.ports.iter().map(|port| (port.name.clone(), counts.0, counts.1)).collect();
-}
-
-/// Names a counter's object and, for balancers, nothing more: the counter's name says the rest.
-pub fn key_of_uid<'a>(view: &'a View, uid: &str) -> Option<&'a ObjectKey> {
-    view.objects.iter().find(|(_, (placed, _))| placed.uid == uid).map(|(key, _)| key)
 }

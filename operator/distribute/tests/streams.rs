@@ -292,8 +292,8 @@ fn put(plan: &'static str) -> Command {
     Command::PutPlans {
         classes: [("edge".into(), sluice_raft::Bytes::from_static(plan.as_bytes()))].into(),
         node_class: [("edge-1".to_owned(), "edge".into())].into(),
-        policies: Vec::new(),
         rings: sluice_raft::Bytes::new(),
+        blobs: Default::default(),
     }
 }
 

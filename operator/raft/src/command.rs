@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use sluice_plan::{Epoch, PolicyRef};
+use sluice_plan::Epoch;
 
 /// A change of the [`State`](crate::State); at most [`Command::MAX_BYTES`] once encoded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,11 +16,12 @@ pub enum Command {
         classes: BTreeMap<ClassKey, Bytes>,
         /// Class of each node.
         node_class: BTreeMap<String, ClassKey>,
-        policies: Vec<PolicyRecord>,
         /// The ring of each VIP, opaque here: the next repair starts from them.
         rings: Bytes,
+        /// Values that must not be agreed on without these plans, nor these plans without them: what they were made of.
+        blobs: BTreeMap<String, Bytes>,
     },
-    /// Sets a value that has no epoch: health of backends, generations of directory-mode objects.
+    /// Sets a value that has no epoch.
     PutBlob {
         key: String,
         bytes: Bytes,
@@ -53,17 +54,6 @@ impl From<&str> for ClassKey {
     fn from(key: &str) -> Self {
         ClassKey(key.to_owned())
     }
-}
-
-/// What status needs to know of a policy in force without reading its plans.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PolicyRecord {
-    pub policy: PolicyRef,
-    /// Observes without deciding.
-    pub audit: bool,
-    pub rules: u32,
-    /// Nodes that it selects.
-    pub nodes: Vec<String>,
 }
 
 /// The state's epoch once a command is agreed and on disk.

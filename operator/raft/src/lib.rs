@@ -24,7 +24,7 @@ mod state;
 mod store;
 
 pub use bytes::Bytes;
-pub use command::{Applied, ClassKey, Command, PolicyRecord};
+pub use command::{Applied, ClassKey, Command};
 pub use error::{OpenError, ProposeError};
 pub use identity::Identity;
 pub use raft::{Options, Raft};

@@ -189,14 +189,11 @@ async fn tell_when_failed(
 
 fn size(command: &Command) -> usize {
     match command {
-        Command::PutPlans { classes, node_class, policies, rings } => {
+        Command::PutPlans { classes, node_class, rings, blobs } => {
             classes.iter().map(|(key, bytes)| key.0.len() + bytes.len()).sum::<usize>()
                 + node_class.iter().map(|(node, class)| node.len() + class.0.len()).sum::<usize>()
-                + policies
-                    .iter()
-                    .map(|policy| 256 + policy.nodes.iter().map(String::len).sum::<usize>())
-                    .sum::<usize>()
                 + rings.len()
+                + blobs.iter().map(|(key, bytes)| key.len() + bytes.len()).sum::<usize>()
         }
         Command::PutBlob { key, bytes } => key.len() + bytes.len(),
         Command::RemoveBlob { key } => key.len(),

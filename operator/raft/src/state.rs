@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sluice_plan::{Epoch, Hash};
 
-use crate::{ClassKey, Command, PolicyRecord};
+use crate::{ClassKey, Command};
 
 /// What all replicas agree on. Parts are shared between versions, so a clone is cheap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +16,6 @@ pub struct State {
     pub epoch: Epoch,
     pub classes: Arc<BTreeMap<ClassKey, Plan>>,
     pub node_class: Arc<BTreeMap<String, ClassKey>>,
-    pub policies: Arc<Vec<PolicyRecord>>,
     pub rings: Bytes,
     pub blobs: Arc<BTreeMap<String, Bytes>>,
 }
@@ -39,16 +38,16 @@ impl State {
     pub(crate) fn apply(&self, command: Command, term: u64, index: u64) -> State {
         let mut next = self.clone();
         match command {
-            Command::PutPlans { classes, node_class, policies, rings } => {
+            Command::PutPlans { classes, node_class, rings, blobs } => {
                 next.classes =
                     Arc::new(classes.into_iter().map(|(key, bytes)| (key, Plan::new(bytes))).collect());
                 next.node_class = Arc::new(node_class);
-                next.policies = Arc::new(policies);
                 next.rings = rings;
                 // The same plans keep their epoch: an operator that compiles anew after a restart moves nobody.
                 if next != *self || self.epoch.index == 0 {
                     next.epoch = Epoch { term, index, ..self.epoch };
                 }
+                Arc::make_mut(&mut next.blobs).extend(blobs);
             }
             Command::PutBlob { key, bytes } => {
                 Arc::make_mut(&mut next.blobs).insert(key, bytes);
@@ -77,7 +76,6 @@ impl Default for State {
             epoch: Epoch { incarnation: 1, term: 0, index: 0 },
             classes: Arc::default(),
             node_class: Arc::default(),
-            policies: Arc::default(),
             rings: Bytes::new(),
             blobs: Arc::default(),
         }

@@ -86,7 +86,7 @@ fn plan(text: &str) -> Command {
     Command::PutPlans {
         classes: [("edge".into(), Bytes::copy_from_slice(text.as_bytes()))].into(),
         node_class: [("edge-1".to_owned(), "edge".into())].into(),
-        policies: Vec::new(),
         rings: Bytes::new(),
+        blobs: Default::default(),
     }
 }

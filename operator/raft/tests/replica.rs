@@ -176,8 +176,8 @@ fn plans(classes: &[(&str, &str)]) -> Command {
             .iter()
             .map(|(key, _)| (format!("node-{key}"), (*key).into()))
             .collect::<BTreeMap<_, _>>(),
-        policies: Vec::new(),
         rings: Bytes::new(),
+        blobs: BTreeMap::new(),
     }
 }
 

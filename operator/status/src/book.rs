@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use sluice_plan::{Epoch, Hash};
 use sluice_proto::v1::{self, Hello, NodeFacts, Report, VerdictStage, Verdicts};
 
+/// Without a word for this long a node is unreachable; a reconnect takes less.
+pub const SILENCE_MS: i64 = 5_000;
+
 /// Policy uid, counter name, verdict.
 pub type CounterKey = (String, String, String);
 
@@ -19,6 +22,8 @@ pub struct Total {
 #[derive(Clone, Debug, Default)]
 pub struct NodeState {
     pub connected: bool,
+    /// Greeted since this process started.
+    pub greeted: bool,
     /// Unix milliseconds.
     pub joined: i64,
     pub last_seen: i64,
@@ -50,13 +55,17 @@ impl Book {
         &self.nodes
     }
 
-    /// A node that is known from before a restart, and silent until its agent is back.
+    /// A node that is known from before a restart, and silent until its agent is back. It does not join, so it is
+    /// never left out of what must be programmed.
     pub fn expect(&mut self, name: &str, now: i64) {
-        self.nodes.entry(name.to_owned()).or_insert_with(|| NodeState {
-            joined: now,
-            last_seen: now,
-            ..NodeState::default()
-        });
+        self.nodes
+            .entry(name.to_owned())
+            .or_insert_with(|| NodeState { last_seen: now, ..NodeState::default() });
+    }
+
+    /// True once every known node has greeted, or has been silent for too long.
+    pub fn settled(&self, now: i64) -> bool {
+        self.nodes.values().all(|node| node.greeted || now - node.last_seen > SILENCE_MS)
     }
 
     pub fn forget(&mut self, name: &str) {
@@ -69,6 +78,7 @@ impl Book {
             .entry(name.to_owned())
             .or_insert_with(|| NodeState { joined: now, ..NodeState::default() });
         node.connected = true;
+        node.greeted = true;
         node.last_seen = now;
         node.version = hello.version.clone();
         node.capabilities = hello.capabilities.clone().unwrap_or_default();

@@ -4,10 +4,8 @@ use sluice_index::ObjectKey;
 use sluice_plan::Hash;
 use sluice_proto::v1::VerdictStage;
 
-use crate::book::{Book, NodeState};
+use crate::book::{Book, NodeState, SILENCE_MS};
 
-/// Without a word for this long a node is unreachable; a reconnect takes less.
-const SILENCE_MS: i64 = 5_000;
 /// A node that joins a running fleet counts once it is programmed or after this long.
 const JOINING_MS: i64 = 60_000;
 /// Failing nodes that a status names.
@@ -218,5 +216,18 @@ mod tests {
         assert_eq!((early.desired, early.programmed), (1, 1));
         let late = policy_state(&placed(&["a", "b"]), &book, 100_000 + JOINING_MS);
         assert_eq!((late.desired, late.programmed), (2, 1));
+    }
+
+    #[test]
+    fn a_node_known_from_before_a_restart_does_not_join() {
+        let mut book = book(&["a"]);
+        say(&mut book, "a", VerdictStage::Programmed, 2, VerdictStage::Programmed);
+        book.expect("b", 100_000);
+        assert!(!book.settled(101_000), "b may greet yet");
+        assert_eq!(policy_state(&placed(&["a", "b"]), &book, 101_000).desired, 2);
+        assert!(book.settled(110_000), "b is overdue");
+        assert_eq!(policy_state(&placed(&["a", "b"]), &book, 110_000).unreachable, 1);
+        book.connected("b", &Hello::default(), 110_000);
+        assert!(book.settled(110_000));
     }
 }

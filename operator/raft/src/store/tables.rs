@@ -57,7 +57,6 @@ pub fn load(db: &Database, expected: Option<&Identity>) -> Result<Loaded, Error>
     }
     let state = State {
         epoch: decode_or(get("epoch")?, "epoch", State::default().epoch)?,
-        policies: Arc::new(decode_or(get("policies")?, "policies", Vec::new())?),
         rings: get("rings")?.unwrap_or_default().into(),
         classes: Arc::new(
             strings(&txn.open_table(CLASSES)?)?
@@ -117,9 +116,6 @@ pub fn put_machine(txn: &WriteTransaction, before: &State, after: &Machine) -> R
     put(txn, "membership", &after.membership)?;
     let state = &after.state;
     put(txn, "epoch", &state.epoch)?;
-    if before.policies != state.policies {
-        put(txn, "policies", &*state.policies)?;
-    }
     if before.rings != state.rings {
         txn.open_table(META)?.insert("rings", &*state.rings)?;
     }
@@ -137,7 +133,7 @@ pub fn clear_machine(txn: &WriteTransaction) -> Result<(), Error> {
     txn.open_table(NODES)?.retain(|_, _| false)?;
     txn.open_table(BLOBS)?.retain(|_, _| false)?;
     let mut meta = txn.open_table(META)?;
-    for key in ["epoch", "policies", "rings", "applied", "membership"] {
+    for key in ["epoch", "rings", "applied", "membership"] {
         meta.remove(key)?;
     }
     Ok(())
