@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use sluice_crds::Kind;
+use sluice_crds::{GROUP, Kind};
+use sluice_index::ObjectKey;
 use sluice_pki::Peer;
 use sluice_proto::v1::admin_server::Admin;
 use sluice_proto::v1::{
     FailingNode, ListCountersResponse, ListNodesResponse, ListPoliciesResponse, ListRequest, NamedCounter,
     NodeCounters, NodeStatus, PolicyStatus, VersionResponse,
 };
-use sluice_status::{Conditions, Placed, PolicyState};
+use sluice_status::{Conditions, NodeState, Placed, PolicyState};
 use tokio::sync::{mpsc, watch};
 use tonic::{Request, Response, Status};
 
-use crate::gate::{Caller, Gate};
+use crate::gate::{Caller, Gate, Reader};
+use crate::sight::Sight;
 use crate::view::View;
 
 pub struct AdminService {
@@ -25,9 +27,12 @@ pub struct AdminService {
 }
 
 impl AdminService {
-    async fn admit<T>(&self, request: &Request<T>, kind: Kind) -> Result<Arc<View>, Status> {
-        self.gate.check_read(&self.caller(request), kind).await?;
-        Ok(self.view.borrow().clone())
+    /// The present view, who asks and what of it they may see.
+    async fn admit<T>(&self, request: &Request<T>) -> Result<(Arc<View>, Reader, Sight), Status> {
+        let reader = self.gate.recognise(&self.caller(request)).await?;
+        let view = self.view.borrow().clone();
+        let sight = Sight::of(&reader, &view).await?;
+        Ok((view, reader, sight))
     }
 
     fn own_version(&self) -> VersionResponse {
@@ -48,16 +53,20 @@ impl Admin for AdminService {
         &self,
         request: Request<ListRequest>,
     ) -> Result<Response<ListPoliciesResponse>, Status> {
-        let view = self.admit(&request, Kind::XdpFilter).await?;
+        let (view, reader, sight) = self.admit(&request).await?;
+        sight.require_policies(&reader)?;
         let name = &request.get_ref().name;
-        let chosen = view.objects.iter().filter(|(key, _)| name.is_empty() || key.name == *name);
+        let named = |key: &ObjectKey| name.is_empty() || key.name == *name;
+        let chosen = view.objects.iter().filter(|(key, _)| sight.sees(key) && named(key));
         let policies = chosen.map(|(_, (placed, state))| policy_status(placed, state)).collect();
-        let problems = view.problems.iter().map(ToString::to_string).collect();
+        // They quote files and objects of any kind and namespace.
+        let problems = view.problems.iter().filter(|_| sight.filters).map(ToString::to_string).collect();
         Ok(Response::new(ListPoliciesResponse { epoch: Some(view.epoch.into()), policies, problems }))
     }
 
     async fn list_nodes(&self, request: Request<ListRequest>) -> Result<Response<ListNodesResponse>, Status> {
-        let view = self.admit(&request, Kind::XdpNode).await?;
+        let (view, reader, sight) = self.admit(&request).await?;
+        sight.require_nodes(&reader)?;
         let name = &request.get_ref().name;
         let chosen = view.nodes.iter().filter(|(node, _)| name.is_empty() || *node == name);
         let nodes = chosen.map(|(name, node)| NodeStatus {
@@ -78,18 +87,19 @@ impl Admin for AdminService {
         &self,
         request: Request<ListRequest>,
     ) -> Result<Response<ListCountersResponse>, Status> {
-        let view = self.admit(&request, Kind::XdpFilter).await?;
+        let (view, reader, sight) = self.admit(&request).await?;
+        sight.require_policies(&reader)?;
         let name = &request.get_ref().name;
         let nodes = view.nodes.iter().map(|(node, state)| NodeCounters {
             node: node.clone(),
-            stats: state.stats.clone().into_iter().collect(),
-            counters: named(&view, state, name),
+            stats: state.stats.clone().into_iter().filter(|_| sight.nodes).collect(),
+            counters: named(&view, &sight, state, name),
         });
         Ok(Response::new(ListCountersResponse { nodes: nodes.collect() }))
     }
 
     async fn version(&self, request: Request<ListRequest>) -> Result<Response<VersionResponse>, Status> {
-        self.admit(&request, Kind::XdpFilter).await?;
+        self.gate.recognise(&self.caller(&request)).await?;
         Ok(Response::new(self.own_version()))
     }
 
@@ -97,16 +107,23 @@ impl Admin for AdminService {
         &self,
         request: Request<ListRequest>,
     ) -> Result<Response<VersionResponse>, Status> {
-        self.gate.check_delete(&self.caller(&request)).await?;
+        let reader = self.gate.recognise(&self.caller(&request)).await?;
+        // What vanished may be of either kind, in any namespace.
+        for kind in [Kind::XdpFilter, Kind::XdpLoadBalancer] {
+            if !reader.may("delete", kind, None).await? {
+                let what = kind.plural();
+                return Err(Status::permission_denied(format!("{reader} may not delete {what}.{GROUP}")));
+            }
+        }
         self.confirm.send(()).await.map_err(|_| Status::unavailable("the operator is stopping"))?;
         Ok(Response::new(self.own_version()))
     }
 }
 
-fn named(view: &View, state: &sluice_status::NodeState, policy: &str) -> Vec<NamedCounter> {
+fn named(view: &View, sight: &Sight, state: &NodeState, policy: &str) -> Vec<NamedCounter> {
     let named = state.counters.iter().filter_map(|((uid, rule, verdict), total)| {
         let key = view.key_of_uid(uid)?;
-        (policy.is_empty() || key.name == policy).then(|| NamedCounter {
+        (sight.sees(key) && (policy.is_empty() || key.name == policy)).then(|| NamedCounter {
             kind: key.kind.clone(),
             namespace: key.namespace.clone(),
             policy: key.name.clone(),

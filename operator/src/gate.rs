@@ -1,5 +1,6 @@
 //! Who may use the CLI's side of the operator.
 
+use std::fmt;
 use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, UserInfo};
@@ -27,18 +28,20 @@ pub enum Gate {
     AccessReview(Client),
 }
 
+/// A caller that was recognised.
+pub enum Reader {
+    Administrator,
+    User { client: Client, user: Box<UserInfo> },
+}
+
 impl Gate {
-    pub async fn check_read(&self, caller: &Caller, kind: Kind) -> Result<(), Status> {
-        self.check(caller, kind, "list").await
-    }
-
-    pub async fn check_delete(&self, caller: &Caller) -> Result<(), Status> {
-        self.check(caller, Kind::XdpFilter, "delete").await
-    }
-
-    async fn check(&self, caller: &Caller, kind: Kind, verb: &str) -> Result<(), Status> {
+    /// Recognises the caller.
+    ///
+    /// # Errors
+    /// It shows nothing that this operator knows, or the API server cannot be asked.
+    pub async fn recognise(&self, caller: &Caller) -> Result<Reader, Status> {
         if caller.admin_certificate {
-            return Ok(());
+            return Ok(Reader::Administrator);
         }
         match (self, &caller.token) {
             (Gate::Certificate, _) => {
@@ -46,9 +49,31 @@ impl Gate {
             }
             (Gate::AccessReview(_), None) => Err(Status::unauthenticated("give a bearer token")),
             (Gate::AccessReview(client), Some(token)) => {
-                let user = review_token(client, token).await?;
-                review_access(client, user, kind, verb).await
+                let user = Box::new(review_token(client, token).await?);
+                Ok(Reader::User { client: client.clone(), user })
             }
+        }
+    }
+}
+
+impl Reader {
+    /// Whether the API server would let it do so itself; no namespace means all of them.
+    ///
+    /// # Errors
+    /// The API server cannot be asked.
+    pub async fn may(&self, verb: &str, kind: Kind, namespace: Option<&str>) -> Result<bool, Status> {
+        match self {
+            Reader::Administrator => Ok(true),
+            Reader::User { client, user } => review_access(client, user, verb, kind, namespace).await,
+        }
+    }
+}
+
+impl fmt::Display for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reader::Administrator => f.write_str("the administrator"),
+            Reader::User { user, .. } => f.write_str(user.username.as_deref().unwrap_or("a nameless user")),
         }
     }
 }
@@ -64,14 +89,21 @@ async fn review_token(client: &Client, token: &str) -> Result<UserInfo, Status> 
     }
 }
 
-async fn review_access(client: &Client, user: UserInfo, kind: Kind, verb: &str) -> Result<(), Status> {
-    let name = user.username.clone().unwrap_or_default();
+async fn review_access(
+    client: &Client,
+    user: &UserInfo,
+    verb: &str,
+    kind: Kind,
+    namespace: Option<&str>,
+) -> Result<bool, Status> {
     let attributes = ResourceAttributes {
         group: Some(GROUP.to_owned()),
         resource: Some(kind.plural().to_owned()),
         verb: Some(verb.to_owned()),
+        namespace: namespace.map(str::to_owned),
         ..ResourceAttributes::default()
     };
+    let user = user.clone();
     let spec = SubjectAccessReviewSpec {
         user: user.username,
         uid: user.uid,
@@ -82,10 +114,7 @@ async fn review_access(client: &Client, user: UserInfo, kind: Kind, verb: &str) 
     };
     let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
     let answer = create(Api::all(client.clone()), &review).await?;
-    if answer.status.is_some_and(|status| status.allowed) {
-        return Ok(());
-    }
-    Err(Status::permission_denied(format!("{name} may not {verb} {}.{GROUP}", kind.plural())))
+    Ok(answer.status.is_some_and(|status| status.allowed))
 }
 
 async fn create<K>(api: Api<K>, object: &K) -> Result<K, Status>

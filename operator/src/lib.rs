@@ -14,6 +14,7 @@ mod planner;
 mod publish;
 mod reconcile;
 mod run;
+mod sight;
 mod telemetry;
 mod tokens;
 mod view;
