@@ -51,7 +51,7 @@ fn objects(file: &Path, fleet: &mut Fleet, problems: &mut Vec<String>) -> anyhow
     if file.is_dir() {
         let desired = Directory::new(file).read().with_context(|| file.display().to_string())?;
         problems.extend(desired.problems.iter().map(ToString::to_string));
-        *fleet = desired.fleet;
+        *fleet = desired.fleet.unwrap_or_default();
         return Ok(desired.objects.into_iter().map(|(key, object)| (key, (*object).clone())).collect());
     }
     let (name, text) = text(file)?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sluice_distribute::{AgentEvent, AgentEventKind};
 use sluice_index::{Desired, Index, IndexState, Node, Snapshot};
-use sluice_plan::encode;
+use sluice_plan::{Fleet, encode};
 use sluice_proto::v1::{Hello, NodeFacts};
 use sluice_raft::{Bytes, Command, ProposeError, Raft};
 use sluice_status::Book;
@@ -223,20 +223,21 @@ impl Reconciler {
 struct SavedIndex {
     held: Vec<(sluice_index::ObjectKey, sluice_index::Held)>,
     nodes: BTreeMap<String, Node>,
+    fleet: Fleet,
     mass_deletion: Option<usize>,
 }
 
 impl From<&IndexState> for SavedIndex {
     fn from(state: &IndexState) -> SavedIndex {
-        let IndexState { held, nodes, mass_deletion } = state.clone();
-        SavedIndex { held: held.into_iter().collect(), nodes, mass_deletion }
+        let IndexState { held, nodes, fleet, mass_deletion } = state.clone();
+        SavedIndex { held: held.into_iter().collect(), nodes, fleet, mass_deletion }
     }
 }
 
 impl From<SavedIndex> for IndexState {
     fn from(saved: SavedIndex) -> IndexState {
-        let SavedIndex { held, nodes, mass_deletion } = saved;
-        IndexState { held: held.into_iter().collect(), nodes, mass_deletion }
+        let SavedIndex { held, nodes, fleet, mass_deletion } = saved;
+        IndexState { held: held.into_iter().collect(), nodes, fleet, mass_deletion }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a source says should be, whole at every change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,11 +14,23 @@ pub struct Desired {
     /// False until everything was read once: nothing may be concluded from absence before.
     pub synced: bool,
     pub objects: BTreeMap<ObjectKey, Arc<Object>>,
+    /// Objects that are there and could not be read since this process started.
+    pub unread: BTreeSet<ObjectKey>,
+    /// A part of the source could not be read since this process started, and may hold any object.
+    pub partial: bool,
     /// What could not be read; the objects concerned are those of the last good reading.
     pub problems: Vec<Problem>,
-    pub fleet: Fleet,
+    /// `None` if it could not be read since this process started.
+    pub fleet: Option<Fleet>,
     /// The cluster's nodes; `None` where agents name their own labels (directory mode).
     pub nodes: Option<BTreeMap<String, NodeObject>>,
+}
+
+impl Desired {
+    /// Whether the source has this object, readable or not.
+    pub(crate) fn names(&self, key: &ObjectKey) -> bool {
+        self.objects.contains_key(key) || self.unread.contains(key)
+    }
 }
 
 /// A node as the cluster knows it.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use sluice_plan::Fleet;
 
 use crate::class::{self, Snapshot};
 use crate::desired::{Desired, ObjectKey, Problem};
@@ -21,6 +22,7 @@ pub struct Index {
 pub struct IndexState {
     pub held: BTreeMap<ObjectKey, Held>,
     pub nodes: BTreeMap<String, Node>,
+    pub fleet: Fleet,
     /// A source that lost more than half of its objects at once; they stay in force until it is confirmed.
     pub mass_deletion: Option<usize>,
 }
@@ -49,11 +51,13 @@ impl Index {
                 self.state.held.insert(key.clone(), held);
             }
         }
-        if desired.synced {
+        if desired.synced && !desired.partial {
             self.remove_absent(&desired);
         }
+        if let Some(fleet) = &desired.fleet {
+            self.state.fleet = fleet.clone();
+        }
         let changed = before != self.state
-            || self.desired.fleet != desired.fleet
             || self.desired.nodes != desired.nodes
             || self.desired.problems != desired.problems;
         self.desired = desired;
@@ -65,7 +69,7 @@ impl Index {
         let confirmed = self.state.mass_deletion.take().is_some();
         if confirmed {
             let desired = self.desired.clone();
-            self.state.held.retain(|key, _| desired.objects.contains_key(key));
+            self.state.held.retain(|key, _| desired.names(key));
         }
         confirmed
     }
@@ -89,18 +93,18 @@ impl Index {
             };
             Some((name, node, labels))
         });
-        class::snapshot(policies, nodes, &self.desired.fleet)
+        class::snapshot(policies, nodes, &self.state.fleet)
     }
 
     /// An empty or half-read source must not open every node: more than half gone at once (of at least four) is held,
     /// until a person confirms it or the objects are back.
     fn remove_absent(&mut self, desired: &Desired) {
-        let gone = self.state.held.keys().filter(|key| !desired.objects.contains_key(key)).count();
+        let gone = self.state.held.keys().filter(|key| !desired.names(key)).count();
         let many = self.state.held.len() >= 4 && gone * 2 > self.state.held.len();
         let waiting = self.state.mass_deletion.is_some() && gone > 0;
         self.state.mass_deletion = (many || waiting).then_some(gone);
         if self.state.mass_deletion.is_none() {
-            self.state.held.retain(|key, _| desired.objects.contains_key(key));
+            self.state.held.retain(|key, _| desired.names(key));
         }
     }
 }

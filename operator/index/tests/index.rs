@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sluice_crds::Kind;
 use sluice_index::{Desired, Held, Index, IndexState, Node, Object, ObjectKey, Policy};
+use sluice_plan::{AddressPool, Fleet};
 
 #[test]
 fn a_refused_version_leaves_the_last_good_one_in_force() {
@@ -53,6 +54,24 @@ fn absence_means_nothing_before_the_source_was_read() {
     let unread = Desired { synced: false, ..Desired::default() };
     assert!(!index.update(Arc::new(unread)));
     assert!(held(&index, "edge").good.is_some());
+}
+
+#[test]
+fn what_was_not_read_since_the_start_is_not_taken_for_deleted() {
+    let mut before = Index::default();
+    let all = ["a", "b"].map(|name| filter(name, "192.0.2.0/24"));
+    before.update(Arc::new(Desired { fleet: Some(fleet()), ..(*desired(all)).clone() }));
+
+    let mut restarted = Index::restore(before.state().clone());
+    let partial = Desired { synced: true, partial: true, ..Desired::default() };
+    restarted.update(Arc::new(partial));
+    assert_eq!(names(&restarted), ["a", "b"], "a file is broken");
+    assert_eq!(restarted.snapshot().fleet, fleet(), "and the fleet's too");
+
+    let mut restarted = Index::restore(before.state().clone());
+    let unread = [ObjectKey::new(Kind::XdpFilter, "", "a")].into();
+    restarted.update(Arc::new(Desired { synced: true, unread, ..Desired::default() }));
+    assert_eq!(names(&restarted), ["a"], "an object cannot be read");
 }
 
 #[test]
@@ -141,6 +160,12 @@ fn desired<const N: usize>(filters: [Value; N]) -> Arc<Desired> {
         objects: filters.into_iter().map(object).collect(),
         ..Desired::default()
     })
+}
+
+/// One that is not the default.
+fn fleet() -> Fleet {
+    let pool = AddressPool { name: "public".to_owned(), ..AddressPool::default() };
+    Fleet { address_pools: vec![pool], ..Fleet::default() }
 }
 
 fn filter(name: &str, source: &str) -> Value {

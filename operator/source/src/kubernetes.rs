@@ -16,7 +16,8 @@ use sluice_crds::{Kind, XdpFilter, XdpLoadBalancer};
 use sluice_index::{Desired, NodeObject, Object, ObjectKey, Problem};
 use sluice_plan::Fleet;
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+
+use crate::gather::gather;
 
 const QUIET: Duration = Duration::from_millis(10);
 
@@ -37,7 +38,7 @@ pub fn watch_cluster(client: Client, fleet: Fleet) -> watch::Receiver<Arc<Desire
         // Metadata only: a node's status changes every few seconds and its labels are all that matters here.
         nodes: follow(Api::all(client), changed),
     };
-    let (sender, receiver) = watch::channel(Arc::new(Desired { fleet: fleet.clone(), ..Desired::default() }));
+    let (sender, receiver) = watch::channel(Arc::new(Desired::default()));
     tokio::spawn(publish(stores, fleet, changes, sender));
     receiver
 }
@@ -90,6 +91,7 @@ async fn publish(
             let changed = !current.synced
                 || current.objects != desired.objects
                 || current.nodes != desired.nodes
+                || current.unread != desired.unread
                 || current.problems != desired.problems;
             if changed {
                 *current = Arc::new(desired);
@@ -100,7 +102,7 @@ async fn publish(
             () = sender.closed() => return,
             change = changes.recv() => if change.is_none() { return },
         }
-        while let Ok(Some(())) = timeout(QUIET, changes.recv()).await {}
+        gather(&mut changes, QUIET).await;
     }
 }
 
@@ -110,7 +112,7 @@ struct Seen(BTreeMap<ObjectKey, (String, Arc<Object>)>);
 
 impl Stores {
     fn desired(&self, fleet: &Fleet, seen: &mut Seen) -> Desired {
-        let mut desired = Desired { synced: true, fleet: fleet.clone(), ..Desired::default() };
+        let mut desired = Desired { synced: true, fleet: Some(fleet.clone()), ..Desired::default() };
         let mut next = Seen::default();
         for stored in self.filters.state() {
             convert(Kind::XdpFilter, &stored, Object::Filter, seen, &mut next, &mut desired);
@@ -144,16 +146,17 @@ fn convert<K>(
     let key = ObjectKey::new(kind, &namespace, &name);
     let version = meta.resource_version.clone().unwrap_or_default();
     let known = seen.0.get(&key);
-    let object = match (&stored.0, known) {
-        (_, Some((at, object))) if *at == version => object.clone(),
-        (Ok(object), _) => Arc::new(make(object.clone())),
+    let (version, object) = match (&stored.0, known) {
+        (Ok(_), Some((at, object))) if *at == version => (version, object.clone()),
+        (Ok(object), _) => (version, Arc::new(make(object.clone()))),
         (Err(invalid), known) => {
             let message = format!("cannot be read by this version of the operator: {}", invalid.error);
             desired.problems.push(Problem { place: key.to_string(), message });
-            match known {
-                Some((_, object)) => object.clone(),
-                None => return,
-            }
+            let Some((at, object)) = known else {
+                desired.unread.insert(key);
+                return;
+            };
+            (at.clone(), object.clone())
         }
     };
     next.0.insert(key.clone(), (version, object.clone()));

@@ -2,4 +2,5 @@
 //! [`Desired`](sluice_index::Desired) state in a watch channel at every change.
 
 pub mod directory;
+mod gather;
 pub mod kubernetes;

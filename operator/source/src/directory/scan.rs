@@ -19,7 +19,10 @@ const FLEET_FILE: &str = "fleet.yaml";
 pub struct Directory {
     path: PathBuf,
     files: BTreeMap<PathBuf, FileState>,
-    fleet: Fleet,
+    /// `None` while it was never read.
+    fleet: Option<Fleet>,
+    /// Set by the first reading: files that break or come later hold nothing that was in force before.
+    started: bool,
 }
 
 #[derive(Debug, Default)]
@@ -27,6 +30,8 @@ struct FileState {
     /// Modification time, length and inode of the reading; another means read again.
     stamp: Option<Stamp>,
     good: Vec<(ObjectKey, Arc<Object>)>,
+    /// It was broken when this process started, so what it holds in force is not known.
+    unread: bool,
     problems: Vec<Problem>,
 }
 
@@ -39,7 +44,7 @@ struct Stamp {
 
 impl Directory {
     pub fn new(path: impl Into<PathBuf>) -> Directory {
-        Directory { path: path.into(), files: BTreeMap::new(), fleet: Fleet::default() }
+        Directory { path: path.into(), files: BTreeMap::new(), fleet: None, started: false }
     }
 
     /// Reads what changed since the last call.
@@ -50,24 +55,32 @@ impl Directory {
         let found = policy_files(&self.path)?;
         self.files.retain(|file, _| found.contains(file));
         let mut problems = Vec::new();
+        if !found.iter().any(|file| is_fleet(file)) {
+            self.fleet = Some(Fleet::default());
+        }
         for file in found {
-            if file.file_name().is_some_and(|name| name == FLEET_FILE) {
+            if is_fleet(&file) {
                 problems.extend(self.read_fleet(&file));
             } else {
-                self.files.entry(file.clone()).or_default().read(&file);
+                let state = self.files.entry(file.clone()).or_default();
+                state.read(&file);
+                state.unread |= !self.started && !state.problems.is_empty();
             }
         }
+        self.started = true;
         let (objects, duplicates) = self.merge();
         problems.extend(self.files.values().flat_map(|state| state.problems.iter().cloned()));
         problems.extend(duplicates);
-        Ok(Desired { synced: true, objects, problems, fleet: self.fleet.clone(), nodes: None })
+        let partial = self.files.values().any(|state| state.unread);
+        let fleet = self.fleet.clone();
+        Ok(Desired { synced: true, objects, partial, problems, fleet, ..Desired::default() })
     }
 
     fn read_fleet(&mut self, file: &Path) -> Option<Problem> {
         let read = read_text(file).and_then(|text| parse_fleet(file, &text));
         match read {
             Ok(fleet) => {
-                self.fleet = fleet;
+                self.fleet = Some(fleet);
                 None
             }
             Err(problem) => Some(problem),
@@ -108,10 +121,15 @@ impl FileState {
                 self.good =
                     documents.into_iter().map(|Document { key, object }| (key, Arc::new(object))).collect();
                 self.problems.clear();
+                self.unread = false;
             }
             Err(problems) => self.problems = problems,
         }
     }
+}
+
+fn is_fleet(file: &Path) -> bool {
+    file.file_name().is_some_and(|name| name == FLEET_FILE)
 }
 
 /// Files directly in the directory, in order; hidden ones and editors' leftovers are none.
@@ -191,6 +209,31 @@ mod tests {
         assert_eq!((names(&mended), mended.problems.len()), (vec!["core"], 0));
         fs::remove_file(&file).expect("removed");
         assert!(directory.read().expect("listed").objects.is_empty());
+    }
+
+    #[test]
+    fn a_file_that_is_broken_at_the_start_makes_absence_mean_nothing() {
+        let place = tempfile::tempdir().expect("a directory");
+        let (old, new) = (place.path().join("old.yaml"), place.path().join("new.yaml"));
+        fs::write(&old, "kind: [broken").expect("written");
+        let mut directory = Directory::new(place.path());
+        assert!(directory.read().expect("listed").partial);
+        fs::write(&old, filter("edge")).expect("written");
+        assert!(!directory.read().expect("listed").partial);
+        fs::write(&old, "kind: [broken").expect("written");
+        fs::write(&new, "kind: [broken").expect("written");
+        assert!(!directory.read().expect("listed").partial, "their last good readings are known");
+    }
+
+    #[test]
+    fn a_fleet_file_is_default_where_there_is_none_and_unknown_where_it_is_broken() {
+        let place = tempfile::tempdir().expect("a directory");
+        let file = place.path().join(FLEET_FILE);
+        fs::write(&file, "failsafe: [broken").expect("written");
+        let mut directory = Directory::new(place.path());
+        assert_eq!(directory.read().expect("listed").fleet, None);
+        fs::remove_file(&file).expect("removed");
+        assert_eq!(directory.read().expect("listed").fleet, Some(Fleet::default()));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::scan::Directory;
+use crate::gather::gather;
 
 /// An editor's burst (write, rename, chmod) becomes one reading.
 const QUIET: Duration = Duration::from_millis(10);
@@ -64,7 +65,7 @@ async fn follow(
                 }
             }
         }
-        while let Ok(Some(())) = timeout(QUIET, events.recv()).await {}
+        gather(&mut events, QUIET).await;
         publish(&mut directory, &sender);
     }
 }
@@ -73,6 +74,7 @@ fn publish(directory: &mut Directory, sender: &watch::Sender<Arc<Desired>>) {
     match directory.read() {
         Ok(desired) => sender.send_if_modified(|current| {
             let changed = current.objects != desired.objects
+                || current.partial != desired.partial
                 || current.problems != desired.problems
                 || current.fleet != desired.fleet;
             if changed {
