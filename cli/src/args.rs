@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -61,6 +62,8 @@ pub enum Command {
     Simulate(Simulate),
     /// Runs operator and agent in one process on this machine, without cluster or certificates to make
     Standalone(Standalone),
+    /// Has every node of the cluster detach, and names those that could not be reached
+    Detach(Detach),
     /// Lets go of objects that vanished together and are held in force (reason MassDeletion)
     ConfirmDeletion,
     /// Versions of this command and of the operator
@@ -149,6 +152,34 @@ pub struct Simulate {
     pub interface: Option<String>,
     #[arg(short, long, value_enum, default_value_t)]
     pub output: SimulateOutput,
+}
+
+const DETACH_HELP: &str = "Example:
+  kubectl sluice detach --all --timeout 2m
+
+The agents are replaced by pods that take Sluice's programs, pins and state off their nodes. `helm uninstall` runs this
+first. On a node that is named as not reached, run `sluice-agent detach --forget` once it is back.
+Exit code 1 if a node was not reached, unless --ignore-unreached says otherwise.";
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = DETACH_HELP)]
+pub struct Detach {
+    /// Really all nodes: nothing is filtered or balanced any more
+    #[arg(long, required = true)]
+    pub all: bool,
+    /// How long a node may take, as 60s or 2m
+    #[arg(long, default_value = "60s", value_parser = duration)]
+    pub timeout: Duration,
+    /// Exit code 0 although a node was not reached
+    #[arg(long)]
+    pub ignore_unreached: bool,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<jiff::SignedDuration>().ok();
+    parsed
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .ok_or_else(|| format!("`{text}` is no time: write 60s or 2m"))
 }
 
 #[derive(Clone, Debug, Args)]

@@ -13,7 +13,7 @@ use tonic::{Request, Status};
 
 use crate::args::Connection;
 
-mod cluster;
+pub mod cluster;
 
 pub type Operator = AdminClient<InterceptedService<Channel, Bearer>>;
 

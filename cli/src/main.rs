@@ -4,6 +4,7 @@ mod args;
 mod compile;
 mod connect;
 mod counters;
+mod detach;
 mod nodes;
 mod output;
 mod policies;
@@ -43,6 +44,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Status(args) => status::run(&cli.connection, args.output).await,
             Command::Nodes(args) => nodes::run(&cli.connection, args.output).await,
             Command::Get { what: Get::Counters(args) } => counters::run(&cli.connection, &args).await,
+            Command::Detach(args) => detach::run(&cli.connection, &args).await,
             Command::ConfirmDeletion => status::confirm_deletion(&cli.connection).await,
             Command::Version => version::run(&cli.connection).await,
             Command::Compile(_) | Command::Simulate(_) | Command::Standalone(_) => {

@@ -72,6 +72,15 @@ pub struct Place {
 pub struct DetachArgs {
     #[command(flatten)]
     pub place: Place,
+    /// How long to wait for an agent that still runs, as 30s
+    #[arg(long, default_value = "0s", value_parser = wait)]
+    pub wait: Duration,
+    /// Also remove what is in the state directory, the node's certificate with it
+    #[arg(long)]
+    pub forget: bool,
+    /// Afterwards do nothing until told to end (for a pod that is done when it runs)
+    #[arg(long)]
+    pub stay: bool,
 }
 
 impl TryFrom<RunArgs> for Config {
@@ -102,10 +111,15 @@ fn label(text: &str) -> Result<(String, String), String> {
     }
 }
 
+fn wait(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<jiff::SignedDuration>().ok();
+    parsed
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .ok_or_else(|| format!("`{text}` is no time to wait: write 30s or 2m"))
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
-    let parsed =
-        text.parse::<jiff::SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
-    let long_enough = parsed.filter(|duration| *duration >= Duration::from_millis(100));
+    let long_enough = wait(text).ok().filter(|duration| *duration >= Duration::from_millis(100));
     long_enough.ok_or_else(|| format!("`{text}` is no interval of 100ms or more: write 1s or 500ms"))
 }
 

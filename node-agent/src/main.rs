@@ -21,7 +21,15 @@ async fn main() -> ExitCode {
 
 async fn execute(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
-        Some(Command::Detach(args)) => sluice_agent::detach(args).await,
+        Some(Command::Detach(args)) => {
+            let stop = args.stay.then(CancellationToken::new);
+            sluice_agent::detach(args).await?;
+            if let Some(stop) = stop {
+                stop_on_signal(stop.clone())?;
+                stop.cancelled().await;
+            }
+            Ok(())
+        }
         None => {
             let stop = CancellationToken::new();
             stop_on_signal(stop.clone())?;

@@ -17,13 +17,21 @@ const PORT: u16 = 9443;
 /// Published by the chart.
 const CA_CONFIG_MAP: &str = "sluice-ca";
 
+/// The cluster of the kubeconfig or, in a pod without one, the pod's own.
+pub async fn client(connection: &Connection) -> anyhow::Result<Client> {
+    let config = match Kubeconfig::read() {
+        Ok(kubeconfig) => Config::from_custom_kubeconfig(kubeconfig, &options(connection)).await?,
+        Err(_) => Config::incluster().context("neither a kubeconfig nor a pod's service account")?,
+    };
+    Ok(Client::try_from(config)?)
+}
+
 pub async fn connect(connection: &Connection) -> anyhow::Result<Operator> {
-    let options = KubeConfigOptions { context: connection.context.clone(), ..KubeConfigOptions::default() };
     let kubeconfig = Kubeconfig::read().context(
         "no kubeconfig, and no --data or --pki either: name a cluster, or the directory of an operator without one",
     )?;
     let token = user_token(&kubeconfig, connection)?;
-    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await?;
+    let config = Config::from_custom_kubeconfig(kubeconfig, &options(connection)).await?;
     let client = Client::try_from(config)?;
     let namespace = &connection.sluice_namespace;
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
@@ -47,6 +55,10 @@ pub async fn connect(connection: &Connection) -> anyhow::Result<Operator> {
     let endpoint = Endpoint::from_static("https://sluice-operator").tls_config(tls(&ca))?;
     let channel = endpoint.connect_with_connector(connector).await.context("port-forward to the operator")?;
     Ok(AdminClient::with_interceptor(channel, bearer(&token)?))
+}
+
+fn options(connection: &Connection) -> KubeConfigOptions {
+    KubeConfigOptions { context: connection.context.clone(), ..KubeConfigOptions::default() }
 }
 
 async fn operator_pod(pods: &Api<Pod>, namespace: &str) -> anyhow::Result<String> {
