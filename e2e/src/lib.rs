@@ -8,3 +8,4 @@ pub mod oracle;
 pub mod packets;
 pub mod process;
 pub mod sender;
+pub mod traffic;

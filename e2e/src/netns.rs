@@ -27,6 +27,11 @@ impl Netns {
         Ok(netns)
     }
 
+    /// One that somebody else made and removes.
+    pub fn existing(name: &str) -> Netns {
+        Netns { name: name.to_owned(), keep: true }
+    }
+
     pub fn name(&self) -> &str {
         &self.name
     }
