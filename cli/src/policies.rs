@@ -37,7 +37,10 @@ pub fn read(args: &PolicyFiles) -> anyhow::Result<Policies> {
     }
     if let Some(file) = &args.fleet {
         let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-        policies.fleet = parse_fleet(file, &text).map_err(|problem| anyhow::anyhow!("{problem}"))?;
+        match parse_fleet(file, &text) {
+            Ok(fleet) => policies.fleet = fleet,
+            Err(found) => problems.extend(found.iter().map(ToString::to_string)),
+        }
     }
     if !problems.is_empty() {
         bail!("{}", problems.join("\n"));

@@ -77,7 +77,11 @@ fn text(path: &Path) -> String {
 }
 
 fn objects(folder: &str) -> Vec<PathBuf> {
-    let folder = repository().join("crds/tests").join(folder);
+    in_folder(&format!("crds/tests/{folder}"))
+}
+
+fn in_folder(folder: &str) -> Vec<PathBuf> {
+    let folder = repository().join(folder);
     let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(!files.is_empty());
@@ -125,7 +129,7 @@ fn refusals(said: &str) -> Vec<String> {
 
 #[test]
 fn good_objects_are_admitted_and_differ_in_nothing_afterwards() {
-    for path in objects("good") {
+    for path in objects("good").into_iter().chain(in_folder("docs/examples")) {
         let path = text(&path);
         SERVER.must(&["apply", "-f", &path]);
         SERVER.must(&["diff", "-f", &path]);

@@ -1,8 +1,12 @@
 //! From a snapshot to the plans of every class. Pure: the same snapshot, rings and health give the same bytes.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use sluice_admit::{ClaimRefused, Taken, refused_claims};
 use sluice_balance::{Rings, repair_all};
 use sluice_compile::{BalancerInput, ClassInput, compile};
 use sluice_index::{Class, Snapshot};
@@ -13,9 +17,11 @@ use sluice_raft::{Bytes, ClassKey, State};
 /// The agreed rings of every balancer, by uid.
 pub type AllRings = BTreeMap<String, Rings>;
 
-/// What is to be agreed on, and what could not be compiled.
+/// What is to be agreed on, and what is left out of it.
 #[derive(Debug, Default)]
 pub struct Planned {
+    /// What the plans are made of: balancers that may not have their addresses are not in its classes.
+    pub snapshot: Snapshot,
     pub classes: BTreeMap<ClassKey, Bytes>,
     pub hashes: BTreeMap<ClassKey, Hash>,
     pub node_class: BTreeMap<String, ClassKey>,
@@ -24,14 +30,26 @@ pub struct Planned {
     pub refusals: BTreeMap<String, (String, String)>,
 }
 
-pub fn plan(snapshot: &Snapshot, agreed: &State, unhealthy: &BTreeMap<String, BTreeSet<IpAddr>>) -> Planned {
+impl Planned {
+    /// Nothing is planned anew: what is agreed on is in force.
+    pub fn agreed(snapshot: Snapshot, agreed: &State) -> Planned {
+        let (snapshot, refusals) = grant(snapshot);
+        let hashes = agreed.classes.iter().map(|(key, plan)| (key.clone(), plan.hash)).collect();
+        let node_class = (*agreed.node_class).clone();
+        Planned { snapshot, refusals, hashes, node_class, ..Planned::default() }
+    }
+}
+
+pub fn plan(snapshot: Snapshot, agreed: &State, unhealthy: &BTreeMap<String, BTreeSet<IpAddr>>) -> Planned {
     let previous: AllRings = sluice_plan::decode(&agreed.rings).unwrap_or_default();
-    let mut planned = Planned { rings: rings(snapshot, &previous, unhealthy), ..Planned::default() };
+    let (snapshot, refusals) = grant(snapshot);
+    let rings = rings(&snapshot, &previous, unhealthy);
+    let mut planned = Planned { rings, refusals, ..Planned::default() };
     planned.node_class =
         snapshot.node_class.iter().map(|(node, class)| (node.clone(), ClassKey(class.clone()))).collect();
     for (key, class) in &snapshot.classes {
         let key = ClassKey(key.clone());
-        match compile(&input(snapshot, class, &planned.rings, unhealthy)) {
+        match compile(&input(&snapshot, class, &planned.rings, unhealthy)) {
             Ok(plan) => {
                 let bytes = Bytes::from(encode::<NodePlan>(&plan));
                 planned.hashes.insert(key.clone(), Hash::of(&bytes));
@@ -50,7 +68,27 @@ pub fn plan(snapshot: &Snapshot, agreed: &State, unhealthy: &BTreeMap<String, BT
             }
         }
     }
-    planned
+    Planned { snapshot, ..planned }
+}
+
+/// Takes out the balancers whose claims are refused, whole: half of a service answers its clients worse than none.
+fn grant(mut snapshot: Snapshot) -> (Snapshot, BTreeMap<String, (String, String)>) {
+    let refused = refused_claims(
+        snapshot.balancers.iter().map(AsRef::as_ref),
+        &snapshot.fleet.address_pools,
+        &taken(&snapshot),
+    );
+    snapshot.leave_out(&refused.keys().map(String::as_str).collect());
+    let words = |why: ClaimRefused| (why.reason().to_owned(), why.to_string());
+    (snapshot, refused.into_iter().map(|(uid, why)| (uid, words(why))).collect())
+}
+
+fn taken(snapshot: &Snapshot) -> Taken {
+    let nodes = snapshot.node_addresses.iter().map(|(address, node)| (*address, format!("node {node}")));
+    let endpoints = &snapshot.fleet.failsafe.control_endpoints;
+    let control =
+        endpoints.iter().map(|endpoint| (endpoint.address, format!("control endpoint {}", endpoint.port)));
+    control.chain(nodes).collect()
 }
 
 fn rings(

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_distribute::{AgentEvent, AgentEventKind};
-use sluice_index::{Desired, Index, IndexState, Node, Snapshot};
+use sluice_index::{Desired, Index, IndexState, Node};
 use sluice_plan::{Fleet, encode};
 use sluice_proto::v1::{Hello, NodeFacts};
 use sluice_raft::{Bytes, Command, ProposeError, Raft};
@@ -38,8 +38,6 @@ pub struct Reconciler {
     book: Book,
     /// Newest stream of each node.
     sessions: BTreeMap<String, u64>,
-    /// What was planned last, and for which snapshot of the index.
-    snapshot: Snapshot,
     planned: Planned,
     shown: Instant,
     view: watch::Sender<Arc<View>>,
@@ -65,16 +63,13 @@ impl Reconciler {
         for name in state.nodes.keys() {
             book.expect(name, now());
         }
-        let mut planned = Planned { node_class: (*agreed.node_class).clone(), ..Planned::default() };
-        planned.hashes = agreed.classes.iter().map(|(key, plan)| (key.clone(), plan.hash)).collect();
         let index = Index::restore(state);
         Reconciler {
             raft,
-            snapshot: index.snapshot(),
+            planned: Planned::agreed(index.snapshot(), &agreed),
             index,
             book,
             sessions: BTreeMap::new(),
-            planned,
             shown: Instant::now(),
             view,
             ready,
@@ -193,8 +188,7 @@ impl Reconciler {
 
     async fn plan(&mut self) -> Result<(), ProposeError> {
         let agreed = self.raft.state().borrow().clone();
-        self.snapshot = self.index.snapshot();
-        self.planned = planner::plan(&self.snapshot, &agreed, &unhealthy(&self.book));
+        self.planned = planner::plan(self.index.snapshot(), &agreed, &unhealthy(&self.book));
         let saved = serde_json::to_vec(&SavedIndex::from(self.index.state()))
             .expect("index state has string keys only");
         let command = Command::PutPlans {
@@ -212,7 +206,7 @@ impl Reconciler {
 
     fn show(&mut self) {
         let epoch = self.raft.state().borrow().epoch;
-        let shown = view(&self.index, &self.snapshot, &self.planned, &self.book, epoch, now());
+        let shown = view(&self.index, &self.planned, &self.book, epoch, now());
         self.view.send_replace(Arc::new(shown));
         self.shown = Instant::now();
     }

@@ -149,7 +149,10 @@ async fn cluster_ports(args: &RunArgs) -> anyhow::Result<Ports> {
 fn fleet(args: &RunArgs) -> anyhow::Result<Fleet> {
     let Some(file) = &args.fleet else { return Ok(Fleet::default()) };
     let text = std::fs::read_to_string(file).with_context(|| format!("--fleet {}", file.display()))?;
-    directory::parse_fleet(file, &text).map_err(|problem| anyhow::anyhow!("--fleet {problem}"))
+    directory::parse_fleet(file, &text).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(|problem| format!("--fleet {problem}")).collect();
+        anyhow::anyhow!("{}", lines.join("\n"))
+    })
 }
 
 async fn bind(address: std::net::SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {

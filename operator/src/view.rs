@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sluice_compile::{balancer_hash, filter_hash};
-use sluice_index::{Held, Index, ObjectKey, Policy, Problem, Snapshot};
+use sluice_index::{Held, Index, ObjectKey, Policy, Problem};
 use sluice_plan::Epoch;
 use sluice_policy::{Balancer, Mode};
 use sluice_status::{Book, Expected, NodeState, Placed, PolicyState, policy_state};
@@ -30,17 +30,10 @@ impl View {
     }
 }
 
-/// `snapshot` and `planned` belong to the index as it was when it was last planned for, so no newer generation is
-/// ever held against an older plan.
-pub fn view(
-    index: &Index,
-    snapshot: &Snapshot,
-    planned: &Planned,
-    book: &Book,
-    epoch: Epoch,
-    now: i64,
-) -> View {
-    let expected = expected(snapshot, planned);
+/// `planned` belongs to the index as it was when it was last planned for, so no newer generation is ever held against
+/// an older plan.
+pub fn view(index: &Index, planned: &Planned, book: &Book, epoch: Epoch, now: i64) -> View {
+    let expected = expected(planned);
     let (mut objects, mut keys) = (BTreeMap::new(), BTreeMap::new());
     for (key, held) in &index.state().held {
         let mut placed = place(key, held, planned, book);
@@ -59,7 +52,7 @@ pub fn view(
         settled: book.settled(now),
         objects,
         nodes: book.nodes().clone(),
-        node_class: snapshot.node_class.clone(),
+        node_class: planned.snapshot.node_class.clone(),
         problems: index.problems().to_vec(),
         keys,
     }
@@ -85,16 +78,17 @@ fn place(key: &ObjectKey, held: &Held, planned: &Planned, book: &Book) -> Placed
         None => {}
     }
     placed.refusal = planned.refusals.get(&held.uid).cloned();
-    if !held.refusals.is_empty() {
+    // Without its addresses nothing of it is in force, whatever else is wrong with its newest generation.
+    if placed.refusal.is_none() && !held.refusals.is_empty() {
         placed.refusal = Some(("Invalid".to_owned(), held.refusals.join("; ")));
     }
     placed
 }
 
 /// By policy uid, the nodes that it selects and the plan that each must hold.
-fn expected<'a>(snapshot: &'a Snapshot, planned: &Planned) -> BTreeMap<&'a str, Vec<Expected>> {
+fn expected(planned: &Planned) -> BTreeMap<&str, Vec<Expected>> {
     let mut expected: BTreeMap<&str, Vec<Expected>> = BTreeMap::new();
-    for (key, class) in &snapshot.classes {
+    for (key, class) in &planned.snapshot.classes {
         // A class without any plan yet has nothing that its nodes could confirm.
         let plan = planned.hashes.get(&sluice_raft::ClassKey(key.clone())).copied().unwrap_or_default();
         let filters = class.filters.iter().map(|filter| &filter.object);

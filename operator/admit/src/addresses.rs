@@ -36,7 +36,8 @@ fn prefixes(found: &[Cidr], path: &str, checks: &mut Checks) -> Vec<IpNet> {
     parsed.collect()
 }
 
-fn prefix(text: &str) -> Result<IpNet, String> {
+/// The error says what to write.
+pub(crate) fn prefix(text: &str) -> Result<IpNet, String> {
     let form = format!("\"{text}\" is not a prefix: write an address and a length, as 192.0.2.0/24");
     // Parts apart: both parsers refuse leading zeros, which some tools read as octal.
     let parts = text.split_once('/').filter(|(_, length)| *length == "0" || !length.starts_with(['0', '+']));

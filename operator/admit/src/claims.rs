@@ -1,17 +1,14 @@
 //! Who may have which virtual address.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use sluice_plan::AddressPool;
 use sluice_policy::Balancer;
 
-/// One balancer's wish for its addresses.
-#[derive(Clone, Copy, Debug)]
-pub struct Claim<'a> {
-    pub balancer: &'a Balancer,
-}
+/// Addresses that nobody may claim, and whose they are: `node edge-1`.
+pub type Taken = BTreeMap<IpAddr, String>;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClaimRefused {
@@ -21,8 +18,8 @@ pub enum ClaimRefused {
         "{address}: in no address pool that is granted to namespace {namespace}: ask who keeps the fleet configuration"
     )]
     NotGranted { address: IpAddr, namespace: String },
-    #[error("{address}: the address of a node or of a control endpoint: use another address")]
-    InUse { address: IpAddr },
+    #[error("{address}: belongs to {owner}: use another address")]
+    InUse { address: IpAddr, owner: String },
 }
 
 impl ClaimRefused {
@@ -38,19 +35,20 @@ impl ClaimRefused {
 
 /// The balancers (by uid) that may not have what they claim. Of two claims on one address the older wins, then the one
 /// whose namespace and name come first.
-pub fn refused_claims(
-    claims: &[Claim<'_>],
+pub fn refused_claims<'a>(
+    claims: impl IntoIterator<Item = &'a Balancer>,
     pools: &[AddressPool],
-    taken: &BTreeSet<IpAddr>,
+    taken: &Taken,
 ) -> BTreeMap<String, ClaimRefused> {
-    let mut order: Vec<&Balancer> = claims.iter().map(|claim| claim.balancer).collect();
+    let mut order: Vec<&Balancer> = claims.into_iter().collect();
     order.sort_by_key(|balancer| (balancer.created, &balancer.object.namespace, &balancer.object.name));
     let (mut owners, mut refused) = (BTreeMap::new(), BTreeMap::new());
     for balancer in order {
         match claim(balancer, pools, taken, &owners) {
             Err(why) => drop(refused.insert(balancer.object.uid.clone(), why)),
             Ok(()) => {
-                let name = format!("{}/{}", balancer.object.namespace, balancer.object.name);
+                let object = &balancer.object;
+                let name = format!("{}/{}/{}", object.kind, object.namespace, object.name);
                 owners.extend(balancer.addresses.iter().map(|address| (*address, name.clone())));
             }
         }
@@ -61,13 +59,13 @@ pub fn refused_claims(
 fn claim(
     balancer: &Balancer,
     pools: &[AddressPool],
-    taken: &BTreeSet<IpAddr>,
+    taken: &Taken,
     owners: &BTreeMap<IpAddr, String>,
 ) -> Result<(), ClaimRefused> {
     let namespace = &balancer.object.namespace;
     for &address in &balancer.addresses {
-        if taken.contains(&address) {
-            return Err(ClaimRefused::InUse { address });
+        if let Some(owner) = taken.get(&address) {
+            return Err(ClaimRefused::InUse { address, owner: owner.clone() });
         }
         if !pools.iter().any(|pool| grants(pool, namespace, address)) {
             return Err(ClaimRefused::NotGranted { address, namespace: namespace.clone() });

@@ -8,11 +8,13 @@ mod addresses;
 mod balancer;
 mod claims;
 mod filter;
+mod fleet;
 mod matching;
 mod refusal;
 mod selection;
 
 pub use balancer::admit_balancer;
-pub use claims::{Claim, ClaimRefused, refused_claims};
+pub use claims::{ClaimRefused, Taken, refused_claims};
 pub use filter::admit_filter;
+pub use fleet::admit_fleet;
 pub use refusal::Refusal;

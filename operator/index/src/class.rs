@@ -18,10 +18,22 @@ pub struct Snapshot {
     pub fleet: Fleet,
     pub classes: BTreeMap<ClassKey, Class>,
     pub node_class: BTreeMap<String, ClassKey>,
+    /// Every balancer, whether it selects a node or not: each claims its addresses.
+    pub balancers: Vec<Arc<Balancer>>,
     /// Addresses of the nodes that each balancer (by uid) selects.
     pub balancer_nodes: BTreeMap<String, BTreeSet<IpAddr>>,
-    /// Addresses of every node, which no VIP may take.
-    pub node_addresses: BTreeSet<IpAddr>,
+    /// Addresses of every node, which no VIP may take, and the node's name.
+    pub node_addresses: BTreeMap<IpAddr, String>,
+}
+
+impl Snapshot {
+    /// As if these balancers (by uid) selected no node and had no backend anywhere.
+    pub fn leave_out(&mut self, balancers: &BTreeSet<&str>) {
+        for class in self.classes.values_mut() {
+            class.balancers.retain(|chosen| !balancers.contains(chosen.balancer.object.uid.as_str()));
+        }
+        self.balancer_nodes.retain(|uid, _| !balancers.contains(uid.as_str()));
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,7 +58,7 @@ pub(crate) fn snapshot<'a>(
     let (filters, balancers) = split(policies);
     let mut snapshot = Snapshot { fleet: fleet.clone(), ..Snapshot::default() };
     for (name, node, labels) in nodes {
-        snapshot.node_addresses.extend(&node.addresses);
+        snapshot.node_addresses.extend(node.addresses.iter().map(|address| (*address, name.clone())));
         let class = select(&filters, &balancers, node, labels);
         for chosen in class.balancers.iter().filter(|chosen| chosen.balances) {
             let addresses = snapshot.balancer_nodes.entry(chosen.balancer.object.uid.clone()).or_default();
@@ -56,6 +68,7 @@ pub(crate) fn snapshot<'a>(
         snapshot.classes.entry(key.clone()).or_insert(class).nodes.insert(name.clone());
         snapshot.node_class.insert(name.clone(), key);
     }
+    snapshot.balancers = balancers;
     snapshot
 }
 

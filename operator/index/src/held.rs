@@ -27,6 +27,9 @@ pub struct Held {
     pub uid: String,
     /// Newest generation that was looked at, good or not.
     pub generation: i64,
+    /// With which update it came, counted from 1: its age where the source has no creation times.
+    #[serde(default)]
+    pub since: i64,
     /// Of the newest spec; tells a changed spec where the source has no generations of its own.
     pub spec: Hash,
     /// What is in force.
@@ -41,11 +44,26 @@ impl Held {
         let spec = Hash::of(&spec_bytes(object));
         let (uid, generation) = identity(previous.as_ref(), key, object, spec);
         // An object that was deleted and made anew under the same name has nothing to fall back on.
-        let good = previous.filter(|held| held.uid == uid).and_then(|held| held.good);
+        let previous = previous.filter(|held| held.uid == uid);
+        let since = previous.as_ref().map_or(0, |held| held.since);
+        let good = previous.and_then(|held| held.good);
         match admitted(object, &uid, generation) {
-            Ok(policy) => Held { uid, generation, spec, good: Some(policy), refusals: Vec::new() },
-            Err(refusals) => Held { uid, generation, spec, good, refusals },
+            Ok(policy) => Held { uid, generation, since, spec, good: Some(policy), refusals: Vec::new() },
+            Err(refusals) => Held { uid, generation, since, spec, good, refusals },
         }
+    }
+
+    /// Puts it among the others by age.
+    pub(crate) fn came_with(mut self, update: i64) -> Held {
+        if self.since == 0 {
+            self.since = update;
+        }
+        if let Some(Policy::Balancer(balancer)) = &mut self.good
+            && balancer.created == 0
+        {
+            balancer.created = self.since;
+        }
+        self
     }
 }
 

@@ -43,11 +43,12 @@ impl Index {
     /// Takes over the newest desired state; false if nothing of it changes what is in force or what is said of it.
     pub fn update(&mut self, desired: Arc<Desired>) -> bool {
         let before = self.state.clone();
+        let this = 1 + self.state.held.values().map(|held| held.since).max().unwrap_or_default();
         for (key, object) in &desired.objects {
             let seen =
                 self.desired.objects.get(key).is_some_and(|old| Arc::ptr_eq(old, object) || old == object);
             if !seen {
-                let held = Held::admit(self.state.held.remove(key), key, object);
+                let held = Held::admit(self.state.held.remove(key), key, object).came_with(this);
                 self.state.held.insert(key.clone(), held);
             }
         }

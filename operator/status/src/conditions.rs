@@ -40,7 +40,11 @@ impl<'a> Conditions<'a> {
     pub fn of_policy(mut self, placed: &Placed, state: &PolicyState) -> Vec<Condition> {
         if let Some((why, message)) = &placed.refusal {
             self.set(condition_type::ACCEPTED, false, why, message.clone());
-            let held = "the newest generation is not in force; the last good one is".to_owned();
+            let held = if claim_refused(why) {
+                "no node balances for it: it may not have its addresses".to_owned()
+            } else {
+                "the newest generation is not in force; the last good one is".to_owned()
+            };
             self.set(condition_type::PROGRAMMED, false, why, held.clone());
             self.set(condition_type::READY, false, why, message.clone());
             self.set(condition_type::STALLED, true, why, held);
@@ -64,6 +68,10 @@ impl<'a> Conditions<'a> {
         }
         self.finish()
     }
+}
+
+fn claim_refused(why: &str) -> bool {
+    [reason::CONFLICT, reason::ADDRESS_NOT_GRANTED, reason::ADDRESS_IN_USE].contains(&why)
 }
 
 fn readiness(placed: &Placed, state: &PolicyState) -> (bool, &'static str, String) {

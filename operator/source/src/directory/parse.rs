@@ -46,8 +46,16 @@ pub fn parse_documents(file: &Path, text: &str) -> Result<Vec<Document>, Vec<Pro
     if problems.is_empty() { Ok(documents) } else { Err(problems) }
 }
 
-pub fn parse_fleet(file: &Path, text: &str) -> Result<Fleet, Problem> {
-    serde_saphyr::from_str(text).map_err(|error| yaml_problem(file, 0, &error))
+/// The fleet configuration; every problem of it otherwise.
+pub fn parse_fleet(file: &Path, text: &str) -> Result<Fleet, Vec<Problem>> {
+    let found = serde_saphyr::from_str(text).map_err(|error| vec![yaml_problem(file, 0, &error)])?;
+    sluice_admit::admit_fleet(found).map_err(|refusals| {
+        let problem = |refusal: sluice_admit::Refusal| Problem {
+            place: file.display().to_string(),
+            message: format!("{}: {}", refusal.path, refusal.message),
+        };
+        refusals.into_iter().map(problem).collect()
+    })
 }
 
 /// Documents with the number of lines before each; `---` at the start of a line parts them.
@@ -186,6 +194,18 @@ mod tests {
         assert!(problems(&GOOD.replace("XdpFilter", "XdpFiler"))[0].contains("did you mean XdpFilter"));
         let found = problems(&GOOD.replace("  rules", "  ruls"));
         assert!(found[0].contains("spec.ruls") && found[0].contains("rules"), "{found:?}");
+    }
+
+    #[test]
+    fn a_fleet_file_names_every_wrong_field_and_what_to_write() {
+        let text = "failsafe: {burst: 0}\naddressPools: [{name: public, prefixes: [203.0.113.7/24]}]\n";
+        let found = parse_fleet(Path::new("fleet.yaml"), text).expect_err("refused");
+        let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert!(lines[0].starts_with("fleet.yaml: failsafe.burst: "), "{lines:?}");
+        assert!(lines[1].ends_with("write 203.0.113.0/24"), "{lines:?}");
+        let unknown = parse_fleet(Path::new("fleet.yaml"), "addressPool: []\n").expect_err("refused");
+        let line = unknown[0].to_string();
+        assert!(line.starts_with("fleet.yaml:1:") && line.contains("addressPools"), "{line}");
     }
 
     #[test]

@@ -76,14 +76,14 @@ impl Directory {
         Ok(Desired { synced: true, objects, partial, problems, fleet, ..Desired::default() })
     }
 
-    fn read_fleet(&mut self, file: &Path) -> Option<Problem> {
-        let read = read_text(file).and_then(|text| parse_fleet(file, &text));
-        match read {
+    fn read_fleet(&mut self, file: &Path) -> Vec<Problem> {
+        let read = read_text(file).map_err(|problem| vec![problem]);
+        match read.and_then(|text| parse_fleet(file, &text)) {
             Ok(fleet) => {
                 self.fleet = Some(fleet);
-                None
+                Vec::new()
             }
-            Err(problem) => Some(problem),
+            Err(problems) => problems,
         }
     }
 

@@ -1,0 +1,129 @@
+//! Claims on virtual addresses, from objects to plans.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sluice_crds::Kind;
+use sluice_index::{Desired, Index, Node, Object, ObjectKey};
+use sluice_plan::{Fleet, NodePlan};
+
+use super::*;
+
+/// One node, whose address is 192.0.2.1, and a pool for the namespace `web`.
+fn index() -> Index {
+    let mut index = Index::default();
+    let addresses = [ip("192.0.2.1"), ip("203.0.113.200")].into();
+    index.set_node("edge-1", Node { addresses, ..Node::default() });
+    index
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
+
+fn fleet() -> Fleet {
+    serde_json::from_value(json!({
+        "failsafe": {"controlEndpoints": [{"address": "203.0.113.201", "port": 6443}]},
+        "addressPools": [{"name": "public", "prefixes": ["203.0.113.0/24"], "namespaces": ["web"]}],
+    }))
+    .expect("a fleet configuration")
+}
+
+fn balancer(namespace: &str, name: &str, address: &str) -> Value {
+    json!({
+        "apiVersion": "sluice.dev/v1alpha1", "kind": "XdpLoadBalancer",
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": {
+            "addresses": [address],
+            "ports": [{"name": "http", "protocol": "TCP", "port": 80}],
+            "interfaces": {"names": ["eth0"]},
+            "backends": {"static": [{"address": "192.0.2.11"}]},
+            "hashing": {"slots": 256},
+        },
+    })
+}
+
+/// A directory that holds these now.
+fn save(index: &mut Index, balancers: &[Value]) {
+    let object = |value: &Value| {
+        let found: sluice_crds::XdpLoadBalancer = serde_json::from_value(value.clone()).expect("a balancer");
+        let metadata = &found.metadata;
+        let of = |text: &Option<String>| text.clone().expect("both are given");
+        let key = ObjectKey::new(Kind::XdpLoadBalancer, &of(&metadata.namespace), &of(&metadata.name));
+        (key, Arc::new(Object::Balancer(found)))
+    };
+    let objects = balancers.iter().map(object).collect();
+    index.update(Arc::new(Desired { synced: true, objects, fleet: Some(fleet()), ..Desired::default() }));
+}
+
+fn planned(index: &Index) -> Planned {
+    plan(index.snapshot(), &State::default(), &BTreeMap::new())
+}
+
+/// Names of the balancers that the one node balances for.
+fn in_plan(planned: &Planned) -> Vec<String> {
+    let [bytes] = &planned.classes.values().collect::<Vec<_>>()[..] else { panic!("one class") };
+    let plan: NodePlan = sluice_plan::decode(bytes).expect("a plan");
+    plan.balancers.parts.into_iter().map(|part| part.policy.name).collect()
+}
+
+fn reasons(planned: &Planned) -> Vec<&str> {
+    planned.refusals.values().map(|(reason, _)| reason.as_str()).collect()
+}
+
+#[test]
+fn a_claim_from_no_pool_of_the_namespace_stays_out_of_the_plan() {
+    let mut index = index();
+    save(&mut index, &[balancer("web", "shop", "203.0.113.10"), balancer("mail", "mx", "203.0.113.11")]);
+    let planned = planned(&index);
+    assert_eq!(in_plan(&planned), ["shop"]);
+    assert_eq!(reasons(&planned), ["AddressNotGranted"]);
+    assert_eq!(planned.rings.len(), 1, "no ring is agreed on for what nobody balances");
+}
+
+#[test]
+fn a_node_and_a_control_endpoint_keep_their_addresses() {
+    let mut index = index();
+    save(&mut index, &[balancer("web", "a", "203.0.113.200"), balancer("web", "b", "203.0.113.201")]);
+    let planned = planned(&index);
+    assert!(in_plan(&planned).is_empty());
+    assert_eq!(reasons(&planned), ["AddressInUse", "AddressInUse"]);
+    let said: String = planned.refusals.values().map(|(_, message)| message.as_str()).collect();
+    assert!(said.contains("node edge-1") && said.contains("control endpoint"), "{said}");
+}
+
+#[test]
+fn of_two_claims_the_one_that_was_there_first_stays_in_the_plan() {
+    let mut index = index();
+    let (old, new) = (balancer("web", "z-old", "203.0.113.10"), balancer("web", "a-new", "203.0.113.10"));
+    save(&mut index, std::slice::from_ref(&old));
+    save(&mut index, &[old, new.clone()]);
+    let planned = planned(&index);
+    assert_eq!(in_plan(&planned), ["z-old"]);
+    let (reason, message) = planned.refusals.values().next().expect("a refusal");
+    assert_eq!(reason, "Conflict");
+    assert!(message.contains("XdpLoadBalancer/web/z-old"), "{message}");
+    // The winner goes: the other has its claim.
+    save(&mut index, &[new]);
+    let planned = self::planned(&index);
+    assert_eq!(in_plan(&planned), ["a-new"]);
+    assert!(planned.refusals.is_empty());
+}
+
+#[test]
+fn age_outlives_a_restart() {
+    let mut index = index();
+    let (old, new) = (balancer("web", "z-old", "203.0.113.10"), balancer("web", "a-new", "203.0.113.10"));
+    save(&mut index, std::slice::from_ref(&old));
+    let mut restarted = Index::restore(index.state().clone());
+    save(&mut restarted, &[old, new]);
+    assert_eq!(in_plan(&planned(&restarted)), ["z-old"]);
+}
+
+#[test]
+fn before_the_first_plan_after_a_restart_the_refused_are_known() {
+    let mut index = index();
+    save(&mut index, &[balancer("mail", "mx", "203.0.113.10")]);
+    let planned = Planned::agreed(index.snapshot(), &State::default());
+    assert_eq!(reasons(&planned), ["AddressNotGranted"]);
+}
