@@ -2,16 +2,18 @@
 //!
 //! Each edge's `eth0` is cabled to the hub, so that control traffic and attacks come in by the same filtered interface.
 
+mod admin;
+mod router;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use sluice_proto::OPERATOR_NAME;
 use sluice_proto::v1::admin_client::AdminClient;
 use sluice_proto::v1::{ListRequest, NodeCounters, PolicyStatus};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::Channel;
 
-use crate::netns::{End, Netns, connect, join};
+use crate::netns::{End, Netns, connect};
 use crate::process::{Process, eventually, program, tail};
 
 const OPERATOR_PORT: u16 = 9443;
@@ -37,6 +39,8 @@ pub struct Fleet {
 pub struct Edge {
     pub name: String,
     pub netns: Netns,
+    /// `key=value`, as its agent tells them.
+    pub label: String,
     pub agent: Option<Process>,
 }
 
@@ -54,7 +58,8 @@ impl Fleet {
             let hub_end = End { netns: &hub, interface: &format!("to-{name}"), addresses: &[&near, &near6] };
             connect(hub_end, End { netns: &netns, interface: "eth0", addresses: &[&far, &far6] })?;
             netns.ip(&["route", "add", "default", "via", &format!("10.80.{number}.1")])?;
-            edges.push(Edge { name, netns, agent: None });
+            netns.ip(&["route", "add", "default", "via", &format!("fd80:{number}::1")])?;
+            edges.push(Edge { name, netns, label: "role=edge".to_owned(), agent: None });
         }
         Ok(Fleet { options, hub, edges, operator: None, kept: false })
     }
@@ -112,7 +117,7 @@ impl Fleet {
         command.arg("--ca").arg(self.data().join("pki/ca.crt")).arg("--token-file").arg(&token_file);
         command.arg("--state").arg(directory.join(format!("state-{name}")));
         command.arg("--bpffs").arg(self.bpffs(edge));
-        command.args(["--label", "role=edge", "--metrics", "127.0.0.1:9500"]);
+        command.args(["--label", &self.edges[edge].label, "--metrics", "127.0.0.1:9500"]);
         self.edges[edge].agent = Some(Process::start(&name, &directory, command)?);
         Ok(())
     }
@@ -131,6 +136,11 @@ impl Fleet {
         Path::new("/sys/fs/bpf").join(format!("{}-{}", self.options.prefix, self.edges[edge].name))
     }
 
+    /// Pins of the hub's own ends.
+    fn hub_pins(&self) -> PathBuf {
+        Path::new("/sys/fs/bpf").join(self.hub.name())
+    }
+
     /// Runs a call against the operator from inside the hub.
     pub fn ask<T, F>(
         &self,
@@ -140,7 +150,7 @@ impl Fleet {
         T: Send + 'static,
         F: Future<Output = anyhow::Result<T>>,
     {
-        ask(self.hub.name().to_owned(), self.data(), call)
+        admin::ask(self.hub.name().to_owned(), self.data(), OPERATOR_PORT, call)
     }
 
     pub fn statuses(&self) -> anyhow::Result<Vec<PolicyStatus>> {
@@ -217,33 +227,6 @@ impl Drop for Fleet {
             drop(self.edges[edge].agent.take());
             let _ = std::fs::remove_dir_all(self.bpffs(edge));
         }
+        let _ = std::fs::remove_dir_all(self.hub_pins());
     }
-}
-
-fn ask<T, F>(
-    hub: String,
-    data: PathBuf,
-    call: impl FnOnce(AdminClient<Channel>) -> F + Send + 'static,
-) -> anyhow::Result<T>
-where
-    T: Send + 'static,
-    F: Future<Output = anyhow::Result<T>>,
-{
-    let work = move || {
-        join(&hub)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async { call(AdminClient::new(channel(&data).await?)).await })
-    };
-    std::thread::spawn(work).join().map_err(|_| anyhow::anyhow!("the call panicked"))?
-}
-
-async fn channel(data: &Path) -> anyhow::Result<Channel> {
-    let read =
-        |name: &str| std::fs::read_to_string(data.join("pki").join(name)).with_context(|| name.to_owned());
-    let tls = ClientTlsConfig::new()
-        .ca_certificate(Certificate::from_pem(read("ca.crt")?))
-        .identity(Identity::from_pem(read("admin.crt")?, read("admin.key")?))
-        .domain_name(OPERATOR_NAME);
-    let endpoint = Endpoint::from_shared(format!("https://127.0.0.1:{OPERATOR_PORT}"))?.tls_config(tls)?;
-    Ok(endpoint.timeout(Duration::from_secs(5)).connect().await?)
 }

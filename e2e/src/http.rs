@@ -4,31 +4,38 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n";
+use anyhow::Context;
+
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Serves one page on every address until the process ends.
-pub fn serve(port: u16) -> anyhow::Result<()> {
-    for stream in TcpListener::bind(("0.0.0.0", port))?.incoming() {
+/// Serves one page with the server's name on every address, IPv4 and IPv6, until the process ends.
+pub fn serve(port: u16, name: &str) -> anyhow::Result<()> {
+    let page = format!("{name}\n");
+    let length = page.len();
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{page}")
+        .into_bytes();
+    for stream in TcpListener::bind(("::", port))?.incoming() {
         // A reader that goes away is not the server's trouble.
-        let _ = stream.map_err(anyhow::Error::from).and_then(answer);
+        let _ = stream.map_err(anyhow::Error::from).and_then(|stream| reply(stream, &answer));
     }
     Ok(())
 }
 
-fn answer(mut stream: TcpStream) -> anyhow::Result<()> {
+fn reply(mut stream: TcpStream, answer: &[u8]) -> anyhow::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     while !lines.next().transpose()?.unwrap_or_default().is_empty() {}
-    Ok(stream.write_all(ANSWER)?)
+    Ok(stream.write_all(answer)?)
 }
 
-/// Asks for the page; fails unless it comes whole.
-pub fn get(mut stream: TcpStream) -> anyhow::Result<()> {
+/// Asks for the page and says which server's it is; fails unless it comes whole.
+pub fn get(mut stream: TcpStream) -> anyhow::Result<String> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(b"GET / HTTP/1.1\r\nHost: demo\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    anyhow::ensure!(answer == ANSWER, "not the whole page");
-    Ok(())
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, page) = answer.split_once("\r\n\r\n").context("no answer")?;
+    let whole = head.contains(&format!("Content-Length: {}\r\n", page.len()));
+    anyhow::ensure!(head.starts_with("HTTP/1.1 200 ") && whole, "not the whole page");
+    Ok(page.trim_end().to_owned())
 }

@@ -1,5 +1,7 @@
 //! What the end-to-end tests share.
 
+pub mod capture;
+pub mod clients;
 pub mod fleet;
 pub mod frames;
 pub mod http;

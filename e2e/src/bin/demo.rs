@@ -38,12 +38,12 @@ enum Command {
     Down,
     /// A web server for the demo's nodes
     #[command(hide = true)]
-    Serve { port: u16 },
+    Serve { port: u16, name: String },
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
-        Some(Command::Serve { port }) => http::serve(port),
+        Some(Command::Serve { port, name }) => http::serve(port, &name),
         Some(Command::Up) => up(),
         Some(Command::Down) => down(),
         None => demo(),
@@ -68,7 +68,7 @@ fn build() -> anyhow::Result<(Fleet, Vec<Process>)> {
     let mut servers = Vec::new();
     for edge in &fleet.edges {
         let mut command = edge.netns.command(program("demo")?);
-        command.args(["serve", "80"]);
+        command.args(["serve", "80", &edge.name]);
         servers.push(Process::start(&format!("web-{}", edge.name), &directory(), command)?);
     }
     Ok((fleet, servers))
