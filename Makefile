@@ -18,7 +18,7 @@ build: ## build every program (debug)
 	./setup.sh build
 	cargo build
 
-demo: build ## three edge nodes under attack, policies applied and edited, then all of it gone
+demo: build ## three edge nodes: an attack, policies, an edit, a balancer, a dead server; then all of it gone
 	cargo run -q --bin demo
 
 demo-up: build ## the same nodes, left running to play with
