@@ -58,8 +58,10 @@ impl<'a> Conditions<'a> {
         );
         let (ready, why, message) = readiness(placed, state);
         let all = state.desired > 0 && state.programmed == state.desired;
-        let programmed_reason = if all { reason::PROGRAMMED } else { why };
-        self.set(condition_type::PROGRAMMED, all, programmed_reason, message.clone());
+        // Backends have no part in this one: the tables are in the kernel whether anybody answers or not.
+        let (programmed_why, programmed) =
+            if all { (reason::PROGRAMMED, enforcing(placed, state)) } else { (why, message.clone()) };
+        self.set(condition_type::PROGRAMMED, all, programmed_why, programmed);
         self.set(condition_type::READY, ready, why, message.clone());
         if why == reason::PENDING {
             self.set(condition_type::RECONCILING, true, why, message);
@@ -74,9 +76,12 @@ fn claim_refused(why: &str) -> bool {
     [reason::CONFLICT, reason::ADDRESS_NOT_GRANTED, reason::ADDRESS_IN_USE].contains(&why)
 }
 
+fn enforcing(placed: &Placed, state: &PolicyState) -> String {
+    format!("{} of {} nodes enforce generation {}", state.programmed, state.desired, placed.generation)
+}
+
 fn readiness(placed: &Placed, state: &PolicyState) -> (bool, &'static str, String) {
-    let programmed =
-        format!("{} of {} nodes enforce generation {}", state.programmed, state.desired, placed.generation);
+    let programmed = enforcing(placed, state);
     let worst = state
         .failing
         .first()
@@ -116,6 +121,20 @@ fn readiness(placed: &Placed, state: &PolicyState) -> (bool, &'static str, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_balancer_without_healthy_backends_is_programmed_and_not_ready() {
+        let ports = vec![("http".to_owned(), 0, 3)];
+        let placed = Placed { generation: 4, ports, ..Placed::default() };
+        let state = PolicyState { desired: 1, programmed: 1, ..PolicyState::default() };
+        let conditions = Conditions::new(&[], 4, jiff::Timestamp::UNIX_EPOCH).of_policy(&placed, &state);
+        let said: Vec<_> = conditions.iter().map(|one| (&*one.type_, &*one.status, &*one.reason)).collect();
+        assert_eq!(
+            said[1..],
+            [("Programmed", "True", "Programmed"), ("Ready", "False", "NoHealthyBackends")]
+        );
+        assert_eq!(conditions[1].message, "1 of 1 nodes enforce generation 4");
+    }
 
     #[test]
     fn a_transition_time_stays_while_the_status_does() {

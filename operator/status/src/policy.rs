@@ -6,7 +6,7 @@ use sluice_proto::v1::VerdictStage;
 
 use crate::book::{Book, NodeState, SILENCE_MS};
 
-/// A node that joins a running fleet counts once it is programmed or after this long.
+/// A node that joins a running fleet counts once it confirmed its first plan, or after this long.
 const JOINING_MS: i64 = 60_000;
 /// Failing nodes that a status names.
 const NAMED: usize = 10;
@@ -63,7 +63,9 @@ pub fn policy_state(placed: &Placed, book: &Book, now: i64) -> PolicyState {
         let Some(node) = book.nodes().get(&expected.node) else { continue };
         count_drops(&mut state, placed, node);
         let found = on_node(placed, expected, node, now);
-        if !matches!(found, OnNode::Programmed) && now - node.joined < JOINING_MS {
+        // One that confirmed any plan is a member, and what comes after is for it too.
+        let member = node.plan.is_some() || now - node.joined >= JOINING_MS;
+        if !matches!(found, OnNode::Programmed) && !member {
             joining += 1;
         }
         state.add(&expected.node, found);
@@ -216,6 +218,15 @@ mod tests {
         assert_eq!((early.desired, early.programmed), (1, 1));
         let late = policy_state(&placed(&["a", "b"]), &book, 100_000 + JOINING_MS);
         assert_eq!((late.desired, late.programmed), (2, 1));
+    }
+
+    #[test]
+    fn a_node_that_has_just_become_a_member_is_waited_for() {
+        let mut book = book(&["a", "b"]);
+        say(&mut book, "a", VerdictStage::Programmed, 2, VerdictStage::Programmed);
+        say(&mut book, "b", VerdictStage::Programmed, 1, VerdictStage::Programmed);
+        let state = policy_state(&placed(&["a", "b"]), &book, 1_000);
+        assert_eq!((state.desired, state.programmed), (2, 1));
     }
 
     #[test]
