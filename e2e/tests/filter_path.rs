@@ -113,6 +113,14 @@ fn enforcement_outlives_agent_and_operator() {
     assert_eq!(self::epoch(&fleet), epoch, "a restart moves nobody");
     eventually(PATIENCE, || Ok((dropped(&fleet, "edge-1", "flood") >= 400).then_some(()))).unwrap();
     assert_eq!(dropped(&fleet, "edge-1", "flood"), 400);
+
+    // A second restart of the operator numbers its updates from one again; the agent answers those all the same.
+    let before = fleet.wait_ready("edge", 1, "", PATIENCE).unwrap();
+    fleet.operator.as_mut().unwrap().kill().unwrap();
+    fleet.start_operator().unwrap();
+    fleet.wait_ready("edge", 1, "", PATIENCE).unwrap();
+    fleet.write_policy("edge.yaml", &policy("5354")).unwrap();
+    fleet.wait_ready("edge", 1, &before.hash, PATIENCE).unwrap();
 }
 
 fn epoch(fleet: &Fleet) -> sluice_plan::Epoch {
