@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::Node;
 use kube::api::{Api, PartialObjectMeta};
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::Store;
+use kube::runtime::utils::Backoff;
 use kube::runtime::{WatchStreamExt, reflector, watcher};
 use kube::{Client, Resource, ResourceExt};
 use sluice_crds::{Kind, XdpFilter, XdpLoadBalancer};
@@ -48,9 +49,40 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + serde::de::DeserializeOwned + 'static,
 {
     let (store, writer) = reflector::store();
-    let stream = watcher(api, watcher::Config::default()).default_backoff();
+    let stream = watcher(api, watcher::Config::default()).backoff(Retry::default());
     tokio::spawn(drive(stream.reflect(writer), changed));
     store
+}
+
+/// An API server that restarts is back in seconds, and one operator is no herd: it is asked again soon, whatever happened
+/// in the minutes before.
+struct Retry(Duration);
+
+impl Retry {
+    const FIRST: Duration = Duration::from_millis(200);
+    const LAST: Duration = Duration::from_secs(3);
+}
+
+impl Default for Retry {
+    fn default() -> Retry {
+        Retry(Retry::FIRST)
+    }
+}
+
+impl Iterator for Retry {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let wait = self.0;
+        self.0 = (wait * 2).min(Retry::LAST);
+        Some(wait)
+    }
+}
+
+impl Backoff for Retry {
+    fn reset(&mut self) {
+        *self = Retry::default();
+    }
 }
 
 async fn drive<T>(
