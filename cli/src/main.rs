@@ -25,9 +25,17 @@ fn main() -> ExitCode {
         // A closed pipe (`| head`) is no failure of ours.
         Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", words(&error));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Of what the operator answers its own words are enough.
+fn words(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<tonic::Status>() {
+        Some(status) if !status.message().is_empty() => status.message().to_owned(),
+        _ => format!("{error:#}"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod capture;
 pub mod clients;
+pub mod cluster;
 pub mod fleet;
 pub mod frames;
 pub mod http;

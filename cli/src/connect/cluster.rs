@@ -73,7 +73,7 @@ async fn operator_pod(pods: &Api<Pod>, namespace: &str) -> anyhow::Result<String
 
 /// The operator asks the API server what this token may read.
 fn user_token(kubeconfig: &Kubeconfig, connection: &Connection) -> anyhow::Result<String> {
-    if let Ok(token) = std::env::var("SLUICE_TOKEN") {
+    if let Some(token) = std::env::var("SLUICE_TOKEN").ok().filter(|token| !token.is_empty()) {
         return Ok(token);
     }
     let name = connection.context.clone().or_else(|| kubeconfig.current_context.clone());

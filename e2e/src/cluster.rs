@@ -1,0 +1,134 @@
+//! A real Kubernetes of namespaces, by the scripts in `e2e/cluster`; it goes when this process does.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+use crate::netns::Netns;
+use crate::process::{eventually, program};
+
+pub struct Cluster {
+    name: String,
+    scripts: PathBuf,
+    pub kubeconfig: PathBuf,
+    cache: tempfile::TempDir,
+}
+
+impl Cluster {
+    /// API server and etcd only.
+    pub fn api(name: &str) -> anyhow::Result<Cluster> {
+        Cluster::start(name, "api-up.sh", &[])
+    }
+
+    /// All of it, with these nodes.
+    pub fn with_nodes(name: &str, nodes: &[&str]) -> anyhow::Result<Cluster> {
+        Cluster::start(name, "up.sh", nodes)
+    }
+
+    fn start(prefix: &str, script: &str, nodes: &[&str]) -> anyhow::Result<Cluster> {
+        let pid = std::process::id().to_string();
+        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster");
+        let mut cluster = Cluster {
+            name: format!("{prefix}-{pid}"),
+            scripts,
+            kubeconfig: PathBuf::new(),
+            cache: tempfile::tempdir()?,
+        };
+        let said = cluster.script(script, &[&["--owner", pid.as_str()], nodes].concat())?;
+        let path = said.lines().find_map(|line| line.strip_prefix("KUBECONFIG="));
+        cluster.kubeconfig = path.with_context(|| format!("{script} names no kubeconfig"))?.into();
+        Ok(cluster)
+    }
+
+    /// Runs a script of `e2e/cluster`; its output, or all that it said.
+    pub fn script(&self, name: &str, arguments: &[&str]) -> anyhow::Result<String> {
+        let mut command = Command::new(self.scripts.join(name));
+        output(command.env("CLUSTER", &self.name).args(arguments))
+    }
+
+    /// kubectl as cluster admin.
+    pub fn kubectl(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let mut command = Command::new(self.scripts.join("k"));
+        // Clusters come and go under one address; what kubectl remembers of one must not answer for another.
+        output(command.env("CLUSTER", &self.name).env("KUBECACHEDIR", self.cache.path()).args(arguments))
+    }
+
+    /// An object as the API server has it.
+    pub fn object(&self, kind: &str, name: &str) -> anyhow::Result<Value> {
+        Ok(serde_json::from_str(&self.kubectl(&["get", kind, name, "-o", "json"])?)?)
+    }
+
+    /// Creates or changes what a text of YAML describes.
+    pub fn apply(&self, yaml: &str) -> anyhow::Result<String> {
+        let file = tempfile::Builder::new().suffix(".yaml").tempfile()?;
+        std::fs::write(file.path(), yaml)?;
+        self.kubectl(&["apply", "-f", &file.path().display().to_string()])
+    }
+
+    /// Asks until `is` is true of an object.
+    pub fn wait_for(
+        &self,
+        kind: &str,
+        name: &str,
+        within: Duration,
+        mut is: impl FnMut(&Value) -> bool,
+    ) -> anyhow::Result<Value> {
+        let mut last = None;
+        let found = eventually(within, || {
+            last = self.object(kind, name).ok();
+            Ok(last.clone().filter(|object| is(object)))
+        });
+        found.with_context(|| {
+            let status = last.map(|last| last["status"].to_string()).unwrap_or_default();
+            format!("{kind} {name} stays {status}\n{}", self.last_words())
+        })
+    }
+
+    /// The ends of the logs of all our pods, for a failing test's message.
+    pub fn last_words(&self) -> String {
+        let logs = ["logs", "-n=sluice-system", "-l=app.kubernetes.io/name=sluice", "--prefix", "--tail=15"];
+        self.kubectl(&logs).unwrap_or_else(|error| format!("{error:#}"))
+    }
+
+    /// Helm, with the administrator's rights.
+    pub fn helm(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        // What hooks print is on standard error.
+        let mut command = Command::new("sh");
+        command.args(["-c", "exec \"$0\" \"$@\" 2>&1"]).arg(self.scripts.join("helm"));
+        output(command.env("KUBECONFIG", &self.kubeconfig).env("CLUSTER", &self.name).args(arguments))
+    }
+
+    /// A command inside all namespaces of a node.
+    pub fn on_node(&self, node: &str, command: &[&str]) -> anyhow::Result<String> {
+        self.script("node-exec.sh", &[&[node], command].concat())
+    }
+
+    pub fn netns(&self, of: &str) -> Netns {
+        Netns::existing(&format!("{}.{of}", self.name))
+    }
+
+    /// Images of the programs that were built last, on every node.
+    pub fn load_images(&self, directory: &Path) -> anyhow::Result<()> {
+        let built = program("sluice-agent")?;
+        let built = built.parent().context("a program lies in a directory")?;
+        self.script("images.py", &[&built.display().to_string(), &directory.display().to_string()])?;
+        for image in ["operator", "agent", "cli"] {
+            let tar = directory.join(format!("{image}.tar"));
+            self.script("load.sh", &[&tar.display().to_string()])?;
+        }
+        Ok(())
+    }
+}
+
+/// Standard output, or an error with all that was said.
+pub fn output(command: &mut Command) -> anyhow::Result<String> {
+    let Output { status, stdout, stderr } = command.output().with_context(|| format!("{command:?}"))?;
+    let stdout = String::from_utf8_lossy(&stdout).into_owned();
+    if !status.success() {
+        bail!("{command:?}: {status}\n{stdout}{}", String::from_utf8_lossy(&stderr));
+    }
+    Ok(stdout)
+}

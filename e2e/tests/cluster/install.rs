@@ -1,0 +1,123 @@
+//! What Helm brings and what it leaves.
+
+use std::path::Path;
+
+use sluice_e2e::cluster::Cluster;
+use sluice_e2e::http;
+use sluice_e2e::netns::Netns;
+
+use crate::{NAMESPACE, NODES, PATIENCE};
+
+/// A volume made by hand: this cluster provisions none.
+const VOLUME: &str = "
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: sluice-operator}
+spec:
+  capacity: {storage: 1Gi}
+  accessModes: [ReadWriteOnce]
+  persistentVolumeReclaimPolicy: Retain
+  local: {path: /var/lib/sluice-operator}
+  nodeAffinity:
+    required:
+      nodeSelectorTerms:
+      - matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [node-a]}]
+";
+const POOLS: &str =
+    r#"fleet.addressPools=[{"name":"public","prefixes":["203.0.113.0/24"],"namespaces":["default"]}]"#;
+
+pub fn install(cluster: &Cluster, images: &Path) {
+    cluster.load_images(images).unwrap();
+    cluster.on_node("node-a", &["/usr/bin/mkdir", "-p", "/var/lib/sluice-operator"]).unwrap();
+    cluster.apply(VOLUME).unwrap();
+    for node in NODES {
+        cluster.kubectl(&["label", "node", node, "role=edge"]).unwrap();
+    }
+    let chart = chart();
+    cluster.helm(&["lint", "--strict", &chart]).unwrap();
+    let values = ["--set", "image.pullPolicy=Never", "--set", "operator.persistence.storageClass=-"];
+    let values = [&values[..], &["--set-json", POOLS]].concat();
+    let install = ["install", "sluice", &chart, "--namespace", NAMESPACE, "--create-namespace"];
+    cluster.helm(&[&install[..], &values, &["--wait", "--timeout", "60s"]].concat()).unwrap();
+    let authority =
+        || cluster.kubectl(&["get", "secret", "sluice-ca", "-n", NAMESPACE, "-o", "jsonpath={.data}"]);
+    let before = authority().unwrap();
+    let upgrade = ["upgrade", "sluice", &chart, "--namespace", NAMESPACE];
+    cluster.helm(&[&upgrade[..], &values, &["--wait", "--timeout", "60s"]].concat()).unwrap();
+    assert_eq!(before, authority().unwrap(), "an upgrade keeps the authority that agents were certified by");
+}
+
+fn chart() -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/sluice").display().to_string()
+}
+
+/// As the kernel sees the process, and not as the pod asks for it.
+pub fn agents_run_unprivileged(cluster: &Cluster) {
+    // BPF 39, PERFMON 38, NET_ADMIN 12.
+    let wanted = format!("{:016x}", 1u64 << 39 | 1 << 38 | 1 << 12);
+    for node in NODES {
+        let status = cluster
+            .on_node(node, &["/bin/sh", "-c", "cat /proc/$(/usr/bin/pgrep -x sluice-agent)/status"])
+            .unwrap();
+        let field = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+            line.split_whitespace().nth(1).unwrap().to_owned()
+        };
+        assert_eq!(field("CapEff:"), wanted, "{node}");
+        assert_eq!(field("CapBnd:"), wanted, "{node}");
+        assert_eq!(field("NoNewPrivs:"), "1", "{node}");
+        assert_eq!(field("Seccomp:"), "2", "{node}: a filter is in force");
+    }
+    let can = |verb: &str, what: &str| {
+        let account = format!("--as=system:serviceaccount:{NAMESPACE}:sluice-agent");
+        // Exit code 1 means no.
+        cluster.kubectl(&["auth", "can-i", verb, what, &account]).is_ok()
+    };
+    for what in ["xdpfilters.sluice.dev", "xdpnodes.sluice.dev", "nodes", "configmaps", "secrets", "pods"] {
+        assert!(!can("get", what) && !can("list", what), "an agent may read {what}");
+    }
+}
+
+/// The example's backends are on the nodes: a web server each.
+pub fn serve_backends(cluster: &Cluster) -> Vec<Netns> {
+    let namespaces: Vec<Netns> = NODES.iter().map(|node| cluster.netns(node)).collect();
+    for (number, netns) in (1..).zip(&namespaces) {
+        netns.ip(&["addr", "add", &format!("192.0.2.1{number}/32"), "dev", "eth0"]).unwrap();
+        for other in (1..=3).filter(|other| *other != number) {
+            let (to, via) = (format!("192.0.2.1{other}/32"), format!("172.30.0.1{other}"));
+            netns.ip(&["route", "add", &to, "via", &via]).unwrap();
+        }
+        let name = NODES[number - 1];
+        netns.spawn(move || http::serve(80, name));
+    }
+    namespaces
+}
+
+pub fn uninstall(cluster: &Cluster) {
+    let said = cluster.helm(&["uninstall", "sluice", "--namespace", NAMESPACE, "--wait"]).unwrap();
+    for node in NODES {
+        assert!(said.contains(&format!("{node}: detached")), "{said}");
+        let left = cluster.on_node(node, &["/bin/sh", "-c", "ls /sys/fs/bpf/sluice /var/lib/sluice-agent/*"]);
+        assert!(left.is_err(), "{node}: {left:?}");
+        assert!(!cluster.netns(node).ip(&["-d", "link"]).unwrap().contains("sluice_xdp"), "{node}");
+    }
+    let crds = cluster.kubectl(&["get", "crd", "-o", "name"]).unwrap();
+    assert_eq!(crds.lines().filter(|name| name.ends_with(".sluice.dev")).count(), 3, "{crds}");
+    let kinds = "all,configmap,secret,serviceaccount,role,rolebinding,pvc";
+    let left = sluice_e2e::process::eventually(PATIENCE, || {
+        let left = cluster.kubectl(&["get", kinds, "-n", NAMESPACE, "-o", "name"])?;
+        let left: Vec<&str> = left.lines().filter(|name| !OF_THE_NAMESPACE.contains(name)).collect();
+        Ok((left == ["persistentvolumeclaim/data-sluice-operator-0"]).then_some(()))
+    });
+    left.unwrap_or_else(|_| panic!("{}", cluster.kubectl(&["get", kinds, "-n", NAMESPACE]).unwrap()));
+    let roles = cluster.kubectl(&["get", "clusterrole,clusterrolebinding", "-o", "name"]).unwrap();
+    assert!(!roles.contains("sluice"), "{roles}");
+}
+
+/// The namespace's own, and what the test made there.
+const OF_THE_NAMESPACE: [&str; 4] = [
+    "configmap/kube-root-ca.crt",
+    "serviceaccount/default",
+    "role.rbac.authorization.k8s.io/reach-sluice",
+    "rolebinding.rbac.authorization.k8s.io/reach-sluice",
+];
