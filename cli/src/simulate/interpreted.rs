@@ -1,7 +1,10 @@
 //! Decisions by the interpreter.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use sluice_balance::{Flow, Rings, Vip};
+use sluice_interpret::packet::Packet;
 use sluice_interpret::{
     ControlPeer, DEFAULT_NAME, Failsafe, FailsafePort, MALFORMED_NAME, Service, Stage, Verdict, World,
     evaluate,
@@ -13,6 +16,8 @@ use crate::policies::Policies;
 
 pub struct Interpreter {
     world: World,
+    /// By balancer uid.
+    rings: BTreeMap<String, Rings>,
 }
 
 impl Interpreter {
@@ -35,7 +40,11 @@ impl Interpreter {
             node_addresses: node_addresses.to_vec(),
             default_route: Vec::new(),
         };
-        Interpreter { world }
+        let ring = |balancer: &sluice_policy::Balancer| {
+            let rings = sluice_balance::repair_all(&Rings::new(), balancer, &Default::default());
+            (balancer.object.uid.clone(), rings)
+        };
+        Interpreter { world, rings: policies.balancers.iter().map(ring).collect() }
     }
 
     pub fn decide(&self, frame: &[u8]) -> Decision {
@@ -52,7 +61,10 @@ impl Interpreter {
                 stage: "LoadBalancer",
                 policy: outcome.policy.map(|policy| policy.name.clone()),
                 mode: Some("Enforce"),
-                backend: outcome.backends.first().map(ToString::to_string),
+                backend: outcome
+                    .policy
+                    .and_then(|policy| self.backend(&policy.uid, frame))
+                    .map(|backend| backend.to_string()),
                 ..Decision::default()
             },
             Stage::Filter | Stage::Default | Stage::Malformed => {
@@ -69,6 +81,23 @@ impl Interpreter {
                 Decision::of_filters(verdict, decided, audited, outcome.malformed)
             }
         }
+    }
+}
+
+impl Interpreter {
+    /// Of a balancer without a past: the ring that its first plan has.
+    fn backend(&self, balancer: &str, frame: &[u8]) -> Option<IpAddr> {
+        let packet = Packet::parse(frame);
+        let (ip, ports, protocol) = (packet.ip?, packet.ports()?, packet.protocol?);
+        let vip = Vip { address: ip.destination, port: ports.destination, protocol };
+        let flow = Flow {
+            source: ip.source,
+            source_port: ports.source,
+            destination: ip.destination,
+            destination_port: ports.destination,
+            protocol,
+        };
+        self.rings.get(balancer)?.get(&vip)?.backend(&flow)
     }
 }
 

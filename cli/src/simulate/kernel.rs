@@ -6,8 +6,9 @@ use anyhow::Context;
 use sluice_abi::{DEFAULT_ENTRY, Entry, MALFORMED_ENTRY, NO_TARGET, Stage};
 use sluice_datapath::load::{LoadSpec, Loaded, load};
 use sluice_datapath::test_run::XdpAction;
+use sluice_interpret::packet::Packet;
 use sluice_interpret::{DEFAULT_NAME, MALFORMED_NAME};
-use sluice_plan::NodePlan;
+use sluice_plan::{BalancerPart, NodePlan, VipRef};
 
 use super::decision::{Decider, Decision};
 use super::interpreted::decider;
@@ -43,7 +44,7 @@ impl Kernel {
             return Ok(Decision { verdict, stage: "Failsafe", ..Decision::default() });
         }
         if trace.stage == Stage::Balancer as u8 {
-            return Ok(self.balanced(verdict, trace.target));
+            return Ok(self.balanced(verdict, trace.target, frame));
         }
         let decided = (trace.stage == Stage::Filter as u8).then(|| self.entry(trace.entry)).flatten();
         Ok(Decision::of_filters(verdict, decided, self.entry(trace.audited), trace.malformed != 0))
@@ -61,17 +62,28 @@ impl Kernel {
         Some(decider(&part.policy.name, name))
     }
 
-    fn balanced(&self, verdict: &'static str, target: u32) -> Decision {
+    fn balanced(&self, verdict: &'static str, target: u32, frame: &[u8]) -> Decision {
         let parts = self.plan.balancers.parts.iter();
         let mut targets = parts.flat_map(|part| part.targets.iter().map(move |target| (part, target)));
         let found = (target != NO_TARGET).then(|| targets.nth(target as usize)).flatten();
+        // Where no backend was to be had, the trace does not say which balancer looked for one.
+        let part = found.map(|(part, _)| part).or_else(|| self.part_of(frame));
         Decision {
             verdict,
             stage: "LoadBalancer",
-            policy: found.map(|(part, _)| part.policy.name.clone()),
+            policy: part.map(|part| part.policy.name.clone()),
             mode: Some("Enforce"),
             backend: found.map(|(_, target)| target.backend.to_string()),
             ..Decision::default()
         }
+    }
+
+    fn part_of(&self, frame: &[u8]) -> Option<&BalancerPart> {
+        let packet = Packet::parse(frame);
+        let (destination, port) = (packet.ip?.destination, packet.ports()?.destination);
+        let is_it = |vip: &VipRef| {
+            (vip.address, vip.port, Some(vip.protocol)) == (destination, port, packet.protocol)
+        };
+        self.plan.balancers.parts.iter().find(|part| part.vips.iter().any(is_it))
     }
 }

@@ -5,6 +5,7 @@ mod claims;
 mod filters;
 mod health;
 mod shop;
+mod simulate;
 mod traffic;
 mod tunnels;
 

@@ -1,4 +1,5 @@
-//! The hash of a flow. The same on every node, so that a flow that moves to another node stays on its backend.
+//! The hash of a flow. The same on every node, so that a flow that moves to another node stays on its backend, and the
+//! same in `operator/balance/src/flow.rs`, which foretells it.
 
 use crate::packet::Packet;
 
