@@ -10,10 +10,11 @@ use sluice_proto::v1::{
     FailingNode, ListCountersResponse, ListNodesResponse, ListPoliciesResponse, ListRequest, NamedCounter,
     NodeCounters, NodeStatus, PolicyStatus, VersionResponse,
 };
-use sluice_status::{Conditions, NodeState, Placed, PolicyState};
+use sluice_status::{Conditions, Placed, PolicyState};
 use tokio::sync::{mpsc, watch};
 use tonic::{Request, Response, Status};
 
+use crate::counters::{self, Counter};
 use crate::gate::{Caller, Gate, Reader};
 use crate::sight::Sight;
 use crate::view::View;
@@ -93,7 +94,7 @@ impl Admin for AdminService {
         let nodes = view.nodes.iter().map(|(node, state)| NodeCounters {
             node: node.clone(),
             stats: state.stats.clone().into_iter().filter(|_| sight.nodes).collect(),
-            counters: named(&view, &sight, state, name),
+            counters: named(&view, &sight, node, name),
         });
         Ok(Response::new(ListCountersResponse { nodes: nodes.collect() }))
     }
@@ -120,18 +121,18 @@ impl Admin for AdminService {
     }
 }
 
-fn named(view: &View, sight: &Sight, state: &NodeState, policy: &str) -> Vec<NamedCounter> {
-    let named = state.counters.iter().filter_map(|((uid, rule, verdict), total)| {
-        let key = view.key_of_uid(uid)?;
-        (sight.sees(key) && (policy.is_empty() || key.name == policy)).then(|| NamedCounter {
-            kind: key.kind.clone(),
-            namespace: key.namespace.clone(),
-            policy: key.name.clone(),
-            rule: rule.clone(),
-            verdict: verdict.clone(),
-            packets: total.packets,
-            bytes: total.bytes,
-        })
+fn named(view: &View, sight: &Sight, node: &str, policy: &str) -> Vec<NamedCounter> {
+    let counters = counters::of_node(view, node).into_iter();
+    let chosen = counters
+        .filter(|counter| sight.sees(counter.key) && (policy.is_empty() || counter.key.name == policy));
+    let named = chosen.map(|Counter { key, name, verdict, total }| NamedCounter {
+        kind: key.kind.clone(),
+        namespace: key.namespace.clone(),
+        policy: key.name.clone(),
+        rule: name.to_owned(),
+        verdict: verdict.to_owned(),
+        packets: total.packets,
+        bytes: total.bytes,
     });
     named.collect()
 }

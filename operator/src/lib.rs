@@ -7,6 +7,7 @@
 mod admin;
 pub mod args;
 mod backends;
+mod counters;
 mod gate;
 mod http;
 mod metrics;

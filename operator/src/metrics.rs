@@ -9,6 +9,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use crate::counters::{Counter, of_node};
 use crate::view::View;
 
 /// Rules with a series of their own, over the whole fleet; the others share `rule="_other"`.
@@ -112,14 +113,13 @@ fn encode_rules(view: &View, encoder: &mut DescriptorEncoder) -> Result<(), std:
 
 fn sum_rules(view: &View) -> BTreeMap<RuleLabels, (u64, u64)> {
     let mut sums: BTreeMap<RuleLabels, (u64, u64)> = BTreeMap::new();
-    for ((uid, name, verdict), total) in view.nodes.values().flat_map(|node| &node.counters) {
-        let Some(key) = view.key_of_uid(uid) else { continue };
+    for Counter { key, name, verdict, total } in view.nodes.keys().flat_map(|node| of_node(view, node)) {
         let labels = RuleLabels {
             kind: key.kind.clone(),
             namespace: key.namespace.clone(),
             policy: key.name.clone(),
-            rule: name.clone(),
-            verdict: verdict.clone(),
+            rule: name.to_owned(),
+            verdict: verdict.to_owned(),
         };
         let sum = sums.entry(labels).or_default();
         sum.0 += total.packets;

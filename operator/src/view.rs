@@ -9,6 +9,7 @@ use sluice_policy::{Balancer, Mode};
 use sluice_status::{Book, Expected, NodeState, Placed, PolicyState, policy_state};
 
 use crate::backends::health_of;
+use crate::counters::{self, Entry};
 use crate::planner::Planned;
 
 #[derive(Clone, Debug, Default)]
@@ -20,13 +21,13 @@ pub struct View {
     pub nodes: BTreeMap<String, NodeState>,
     pub node_class: BTreeMap<String, String>,
     pub problems: Vec<Problem>,
-    /// Counters know objects by their uid.
-    keys: BTreeMap<String, ObjectKey>,
+    entries: BTreeMap<ObjectKey, Vec<Entry>>,
 }
 
 impl View {
-    pub fn key_of_uid(&self, uid: &str) -> Option<&ObjectKey> {
-        self.keys.get(uid)
+    /// Under what the object counts, in its own order.
+    pub fn entries(&self, key: &ObjectKey) -> &[Entry] {
+        self.entries.get(key).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -34,7 +35,7 @@ impl View {
 /// an older plan.
 pub fn view(index: &Index, planned: &Planned, book: &Book, epoch: Epoch, now: i64) -> View {
     let expected = expected(planned);
-    let (mut objects, mut keys) = (BTreeMap::new(), BTreeMap::new());
+    let (mut objects, mut entries) = (BTreeMap::new(), BTreeMap::new());
     for (key, held) in &index.state().held {
         let mut placed = place(key, held, planned, book);
         placed.nodes = expected.get(held.uid.as_str()).cloned().unwrap_or_default();
@@ -44,7 +45,7 @@ pub fn view(index: &Index, planned: &Planned, book: &Book, epoch: Epoch, now: i6
             placed.refusal.get_or_insert(("MassDeletion".to_owned(), message));
         }
         let state = policy_state(&placed, book, now);
-        keys.insert(held.uid.clone(), key.clone());
+        entries.insert(key.clone(), held.good.as_ref().map(counters::entries).unwrap_or_default());
         objects.insert(key.clone(), (placed, state));
     }
     View {
@@ -54,7 +55,7 @@ pub fn view(index: &Index, planned: &Planned, book: &Book, epoch: Epoch, now: i6
         nodes: book.nodes().clone(),
         node_class: planned.snapshot.node_class.clone(),
         problems: index.problems().to_vec(),
-        keys,
+        entries,
     }
 }
 

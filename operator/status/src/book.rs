@@ -7,6 +7,8 @@ use sluice_proto::v1::{self, Hello, NodeFacts, Report, VerdictStage, Verdicts};
 
 /// Without a word for this long a node is unreachable; a reconnect takes less.
 pub const SILENCE_MS: i64 = 5_000;
+/// Without a report for this long nothing is counted any more: an agent sends none when nothing has changed.
+pub(crate) const RATE_MS: i64 = 3_000;
 
 /// Policy uid, counter name, verdict.
 pub type CounterKey = (String, String, String);
@@ -124,6 +126,8 @@ impl Book {
         node.last_seen = now;
         let seconds = ((now - node.last_report).clamp(100, 60_000)) as f64 / 1000.0;
         node.last_report = now;
+        // What is not reported has not changed.
+        node.counters.values_mut().for_each(|total| total.packets_per_second = 0.0);
         for sample in &report.counters {
             let key = (sample.policy_uid.clone(), sample.name.clone(), sample.verdict.clone());
             let packets_per_second = sample.packets_delta as f64 / seconds;

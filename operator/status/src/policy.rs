@@ -4,7 +4,7 @@ use sluice_index::ObjectKey;
 use sluice_plan::Hash;
 use sluice_proto::v1::VerdictStage;
 
-use crate::book::{Book, NodeState, SILENCE_MS};
+use crate::book::{Book, NodeState, RATE_MS, SILENCE_MS};
 
 /// A node that joins a running fleet counts once it confirmed its first plan, or after this long.
 const JOINING_MS: i64 = 60_000;
@@ -61,7 +61,7 @@ pub fn policy_state(placed: &Placed, book: &Book, now: i64) -> PolicyState {
     let mut joining = 0;
     for expected in &placed.nodes {
         let Some(node) = book.nodes().get(&expected.node) else { continue };
-        count_drops(&mut state, placed, node);
+        count_drops(&mut state, placed, node, now);
         let found = on_node(placed, expected, node, now);
         // One that confirmed any plan is a member, and what comes after is for it too.
         let member = node.plan.is_some() || now - node.joined >= JOINING_MS;
@@ -130,11 +130,13 @@ fn on_node(placed: &Placed, expected: &Expected, node: &NodeState, now: i64) -> 
     }
 }
 
-fn count_drops(state: &mut PolicyState, placed: &Placed, node: &NodeState) {
+fn count_drops(state: &mut PolicyState, placed: &Placed, node: &NodeState, now: i64) {
     for ((uid, _, verdict), total) in &node.counters {
         if *uid == placed.uid && verdict == "drop" {
             state.dropped_packets += total.packets;
-            state.dropped_per_second += total.packets_per_second;
+            if now - node.last_report <= RATE_MS {
+                state.dropped_per_second += total.packets_per_second;
+            }
         }
     }
     state.oversize += node.stats.get("oversize").copied().unwrap_or_default();
@@ -142,7 +144,7 @@ fn count_drops(state: &mut PolicyState, placed: &Placed, node: &NodeState) {
 
 #[cfg(test)]
 mod tests {
-    use sluice_proto::v1::{Hello, PolicyVerdict, ResourceVerdict, Verdicts};
+    use sluice_proto::v1::{CounterSample, Hello, PolicyVerdict, Report, ResourceVerdict, Verdicts};
 
     use super::*;
 
@@ -197,6 +199,30 @@ mod tests {
         let state = policy_state(&placed(&["a", "b"]), &book, JOINING_MS);
         assert_eq!((state.rejected, state.failing.len()), (2, 2));
         assert_eq!(state.failing[0].1, "Why");
+    }
+
+    #[test]
+    fn a_flood_that_has_ended_drops_nothing_any_more() {
+        let mut book = book(&["a"]);
+        let sample = |name: &str| CounterSample {
+            policy_uid: "u".to_owned(),
+            name: name.to_owned(),
+            verdict: "drop".to_owned(),
+            packets: 500,
+            packets_delta: 500,
+            ..Default::default()
+        };
+        let report = |names: &[&str]| Report {
+            counters: names.iter().map(|name| sample(name)).collect(),
+            ..Default::default()
+        };
+        let rate = |book: &Book, now| policy_state(&placed(&["a"]), book, now).dropped_per_second;
+        book.report("a", &report(&[]), 1_000);
+        book.report("a", &report(&["flood", "bad-nets"]), 2_000);
+        assert_eq!(rate(&book, 2_000), 1000.0);
+        book.report("a", &report(&["bad-nets"]), 3_000);
+        assert_eq!(rate(&book, 3_000), 500.0, "one of the two has ended");
+        assert_eq!(rate(&book, 60_000), 0.0, "an agent without news sends no report");
     }
 
     #[test]

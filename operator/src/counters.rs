@@ -1,0 +1,91 @@
+//! What each rule counted on a node, rules without a packet included, in the order of the policy.
+
+use std::collections::BTreeSet;
+
+use sluice_index::{ObjectKey, Policy};
+use sluice_policy::{Action, Balancer, Filter, Mode};
+use sluice_status::Total;
+
+use crate::view::View;
+
+/// Counter name of a filter's default action.
+const DEFAULT: &str = "_default";
+
+/// A name under which a policy counts, and as what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub name: String,
+    pub verdict: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Counter<'v> {
+    pub key: &'v ObjectKey,
+    pub name: &'v str,
+    pub verdict: &'v str,
+    pub total: Total,
+}
+
+/// The verdict is what a rule says; a packet can meet another one, as a later fragment does under
+/// `laterFragments: Drop`, and is then counted apart.
+pub fn entries(policy: &Policy) -> Vec<Entry> {
+    match policy {
+        Policy::Filter(filter) => of_filter(filter),
+        Policy::Balancer(balancer) => of_balancer(balancer),
+    }
+}
+
+fn of_filter(filter: &Filter) -> Vec<Entry> {
+    let verdict = |mode: Mode, action: Action| match (filter.mode, mode, action) {
+        (Mode::Audit, ..) | (_, Mode::Audit, _) => "audited",
+        (_, _, Action::Pass) => "pass",
+        (_, _, Action::Drop) => "drop",
+        (_, _, Action::Next) => "next",
+    };
+    let rules = filter.rules.iter();
+    let mut entries: Vec<Entry> = rules
+        .map(|rule| Entry { name: rule.name.clone(), verdict: verdict(rule.mode, rule.action) })
+        .collect();
+    if filter.default_action != Action::Next {
+        let verdict = verdict(Mode::Enforce, filter.default_action);
+        entries.push(Entry { name: DEFAULT.to_owned(), verdict });
+    }
+    entries
+}
+
+fn of_balancer(balancer: &Balancer) -> Vec<Entry> {
+    let pairs = sluice_balance::vips(balancer).flat_map(|vip| {
+        let backends = balancer.backends.iter().map(|backend| backend.address);
+        let served = backends.filter(move |backend| backend.is_ipv4() == vip.address.is_ipv4());
+        served.map(move |backend| Entry { name: format!("{vip}>{backend}"), verdict: "pass" })
+    });
+    pairs.collect()
+}
+
+/// Of every policy that the node enforces, and what still counts of a policy that it no longer does.
+pub fn of_node<'v>(view: &'v View, node: &str) -> Vec<Counter<'v>> {
+    let Some(state) = view.nodes.get(node) else { return Vec::new() };
+    let mut counters = Vec::new();
+    for (key, (placed, _)) in &view.objects {
+        let counted: Vec<Counter> = state
+            .counters
+            .iter()
+            .filter(|((uid, ..), _)| *uid == placed.uid)
+            .map(|((_, name, verdict), total)| Counter { key, name, verdict, total: *total })
+            .collect();
+        let is_here = placed.nodes.iter().any(|expected| expected.node == node);
+        let entries: &[Entry] = if is_here { view.entries(key) } else { &[] };
+        for entry in entries {
+            let found = counted.iter().filter(|counter| counter.name == entry.name);
+            let before = counters.len();
+            counters.extend(found.cloned());
+            if counters.len() == before {
+                let total = Total::default();
+                counters.push(Counter { key, name: &entry.name, verdict: entry.verdict, total });
+            }
+        }
+        let listed: BTreeSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+        counters.extend(counted.into_iter().filter(|counter| !listed.contains(counter.name)));
+    }
+    counters
+}
