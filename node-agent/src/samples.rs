@@ -20,7 +20,7 @@ pub fn counters(counts: &BTreeMap<SlotKey, Counts>) -> Vec<CounterSample> {
     samples.collect()
 }
 
-const STATS: [(&str, Stat); 10] = [
+const STATS: [(&str, Stat); 11] = [
     ("packets", Stat::Packets),
     ("malformed", Stat::Malformed),
     ("failsafe_passed", Stat::FailsafePassed),
@@ -31,6 +31,7 @@ const STATS: [(&str, Stat); 10] = [
     ("decapsulated", Stat::Decapsulated),
     ("no_next_hop", Stat::NoNextHop),
     ("decap_refused", Stat::DecapRefused),
+    ("hop_limit_exceeded", Stat::HopLimitExceeded),
 ];
 
 pub fn stats(stats: &Stats) -> BTreeMap<String, u64> {
