@@ -35,6 +35,9 @@ pub struct Packet {
     pub fragment: Fragment,
     pub transport: Transport,
     pub malformed: bool,
+    /// Bytes from the frame's start on that were read, or would have been if the frame had them. What is behind has no
+    /// say.
+    pub headers: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +91,7 @@ impl Packet {
             fragment: Fragment::Whole,
             transport: Transport::None,
             malformed: false,
+            headers: 0,
         };
         ethernet::read(frame, &mut packet);
         packet

@@ -12,6 +12,7 @@ const HEADER: usize = 14;
 const TAG: usize = 4;
 
 pub(super) fn read(frame: &[u8], packet: &mut Packet) {
+    packet.headers = HEADER;
     let Some((header, mut rest)) = frame.split_at_checked(HEADER) else {
         packet.malformed = true;
         return;
@@ -22,6 +23,7 @@ pub(super) fn read(frame: &[u8], packet: &mut Packet) {
         if !TAGS.contains(&ether_type) {
             break;
         }
+        packet.headers += TAG;
         let (Some(inner), Some(behind)) = (u16_at(rest, 2), rest.get(TAG..)) else {
             packet.malformed = true;
             return;

@@ -10,10 +10,12 @@ const OFFSET: u16 = 0x1fff;
 
 /// `bytes`: from the IP header to the end of the frame.
 pub(super) fn read(bytes: &[u8], packet: &mut Packet) {
+    packet.headers += SHORTEST;
     let Some((header, header_length)) = intact(bytes) else {
         packet.malformed = true;
         return;
     };
+    packet.headers += header_length - SHORTEST;
     packet.ip = Some(Ip {
         source: Ipv4Addr::from(<[u8; 4]>::try_from(&header[12..16]).expect("four bytes")).into(),
         destination: Ipv4Addr::from(<[u8; 4]>::try_from(&header[16..20]).expect("four bytes")).into(),

@@ -6,9 +6,12 @@ use super::{Fragment, Ip, Packet, transport, u16_at};
 
 const HEADER: usize = 40;
 const MOST_EXTENSIONS: usize = 8;
+/// How an extension header begins.
+const NEXT_AND_LENGTH: usize = 2;
 
 /// `bytes`: from the IP header to the end of the frame.
 pub(super) fn read(bytes: &[u8], packet: &mut Packet) {
+    packet.headers += HEADER;
     let Some(header) = bytes.first_chunk::<HEADER>().filter(|header| header[0] >> 4 == 6) else {
         packet.malformed = true;
         return;
@@ -81,8 +84,11 @@ fn walk<'p>(mut number: u8, mut rest: &'p [u8], packet: &mut Packet) -> Result<U
         let Some(extension) = Extension::of(number) else {
             return Ok(Upper::Readable(number, rest));
         };
+        packet.headers += NEXT_AND_LENGTH;
         let &[next, length_field, ..] = rest else { return Err(BrokenChain) };
-        let (header, behind) = rest.split_at_checked(extension.length(length_field)).ok_or(BrokenChain)?;
+        let length = extension.length(length_field);
+        packet.headers += length - NEXT_AND_LENGTH;
+        let (header, behind) = rest.split_at_checked(length).ok_or(BrokenChain)?;
         (number, rest) = (next, behind);
         if extension == Extension::Fragment {
             let field = u16_at(header, 2).ok_or(BrokenChain)?;

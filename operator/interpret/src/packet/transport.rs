@@ -12,52 +12,46 @@ pub(super) fn read(number: u8, payload: &[u8], packet: &mut Packet) {
         return;
     }
     let is_v4 = packet.ip.is_some_and(|ip| ip.source.is_ipv4());
-    match fields(number, is_v4, payload) {
-        Some(Ok(transport)) => {
+    let Some(length) = header_length(number, is_v4) else { return };
+    packet.headers += length;
+    match payload.get(..length).and_then(|header| fields(number, header, payload.len())) {
+        Some(transport) => {
             packet.transport = transport;
             if number == protocol::UDP && packet.fragment == Fragment::Whole && !udp_length_fits(payload) {
                 packet.malformed = true;
             }
         }
-        Some(Err(CutOff)) => match packet.fragment {
+        // The header does not end before the packet does.
+        None => match packet.fragment {
             Fragment::First { .. } => packet.fragment = Fragment::First { tiny: true },
             _ => packet.malformed = true,
         },
-        None => {}
     }
 }
 
-/// The header does not end before the packet does.
-struct CutOff;
-
-/// `None`: a protocol without fields that rules could match.
-fn fields(number: u8, is_v4: bool, payload: &[u8]) -> Option<Result<Transport, CutOff>> {
-    let fields = match (number, is_v4) {
-        (protocol::TCP, _) => tcp(payload),
-        (protocol::UDP | protocol::UDP_LITE, _) => ported(payload, 8),
-        (protocol::SCTP | protocol::DCCP, _) => ported(payload, 12),
-        (protocol::ICMP, true) => icmp(payload, 8),
-        (protocol::ICMPV6, false) => icmp(payload, 4),
-        _ => return None,
-    };
-    Some(fields.ok_or(CutOff))
+/// The shortest header; `None`: a protocol without fields that rules could match.
+fn header_length(number: u8, is_v4: bool) -> Option<usize> {
+    match (number, is_v4) {
+        (protocol::TCP, _) => Some(20),
+        (protocol::UDP | protocol::UDP_LITE, _) => Some(8),
+        (protocol::SCTP | protocol::DCCP, _) => Some(12),
+        (protocol::ICMP, true) => Some(8),
+        (protocol::ICMPV6, false) => Some(4),
+        _ => None,
+    }
 }
 
-fn tcp(payload: &[u8]) -> Option<Transport> {
-    let header = payload.first_chunk::<20>()?;
-    let length = usize::from(header[12] >> 4) * 4;
-    let is_whole = length >= header.len() && length <= payload.len();
-    is_whole.then_some(Transport::Tcp { ports: ports(payload)?, flags: header[13] })
-}
-
-fn ported(payload: &[u8], header: usize) -> Option<Transport> {
-    let whole = payload.get(..header)?;
-    Some(Transport::Ported(ports(whole)?))
-}
-
-fn icmp(payload: &[u8], header: usize) -> Option<Transport> {
-    let whole = payload.get(..header)?;
-    Some(Transport::Icmp { icmp_type: whole[0], code: whole[1] })
+/// `available`: bytes of the packet from the header on. `None`: TCP options do not fit in.
+fn fields(number: u8, header: &[u8], available: usize) -> Option<Transport> {
+    match number {
+        protocol::TCP => {
+            let length = usize::from(header[12] >> 4) * 4;
+            let is_whole = length >= header.len() && length <= available;
+            is_whole.then_some(Transport::Tcp { ports: ports(header)?, flags: header[13] })
+        }
+        protocol::ICMP | protocol::ICMPV6 => Some(Transport::Icmp { icmp_type: header[0], code: header[1] }),
+        _ => Some(Transport::Ported(ports(header)?)),
+    }
 }
 
 fn ports(payload: &[u8]) -> Option<Ports> {
@@ -85,4 +79,29 @@ pub(crate) fn may_have_flags(number: Option<u8>) -> bool {
 pub(crate) fn may_be_icmp(number: Option<u8>, address: IpAddr) -> bool {
     let icmp = if address.is_ipv4() { protocol::ICMP } else { protocol::ICMPV6 };
     number.is_none_or(|number| number == icmp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A cut capture is sure of its verdict exactly when all of this was captured.
+    #[test]
+    fn headers_end_where_the_last_field_is_read() {
+        let v4 = |number: u8, payload: &[u8]| {
+            let mut frame = vec![0; 34];
+            frame[12..14].copy_from_slice(&[8, 0]);
+            frame[14..18].copy_from_slice(&[0x45, 0, 0, (20 + payload.len()) as u8]);
+            frame[23] = number;
+            frame.extend(payload);
+            Packet::parse(&frame)
+        };
+        let mut tcp = [0; 40];
+        tcp[12] = 10 << 4;
+        assert_eq!(v4(protocol::TCP, &tcp).headers, 54, "options are not read");
+        assert_eq!(v4(protocol::UDP, &[0; 30]).headers, 42);
+        assert_eq!(v4(47, &[0; 30]).headers, 34, "GRE has no fields");
+        assert_eq!(v4(protocol::TCP, &[0; 4]).headers, 54, "also where the packet has less");
+        assert_eq!(Packet::parse(&[0; 60]).headers, 14, "neither IP nor a tag");
+    }
 }
