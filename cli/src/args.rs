@@ -1,22 +1,23 @@
 //! The command line.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-const EXAMPLES: &str = "Examples:
+const HELP: &str = "Examples:
   kubectl sluice status
   kubectl sluice get counters edge -o json
-  kubectl sluice compile -f docs/examples/xdpfilter.yaml
-  kubectl sluice simulate -f docs/examples/xdpfilter.yaml --pcap attack.pcapng
+  kubectl sluice simulate -f edge.yaml --pcap attack.pcapng
   kubectl sluice standalone --policies policies/
-  kubectl sluice status --data /var/lib/sluice-operator        (an operator without a cluster)";
+  kubectl sluice status --data /var/lib/sluice-operator        (an operator without a cluster)
+
+Exit codes: 0 done, 1 failed, 2 wrong usage. `COMMAND --help` has examples of each command.";
 
 /// See and try XDP policies.
 #[derive(Debug, Parser)]
-#[command(name = "kubectl-sluice", bin_name = "kubectl sluice", version, after_help = EXAMPLES)]
+#[command(name = "kubectl-sluice", bin_name = "kubectl sluice", version, after_help = HELP)]
 pub struct Cli {
     #[command(flatten)]
     pub connection: Connection,
@@ -24,33 +25,40 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// How to reach the operator. Without any of these: the cluster of the kubeconfig, by port-forward.
-#[derive(Clone, Debug, Args)]
+/// How to reach the operator. Without any of these: an operator without a cluster that keeps its data on this machine
+/// in the usual place, or else the cluster of the kubeconfig, by port-forward.
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Connection")]
 pub struct Connection {
-    /// Data directory of a directory-mode operator on this machine: its certificates are used
-    #[arg(long, env = "SLUICE_DATA", global = true)]
+    /// Data directory of an operator without a cluster, on this machine
+    #[arg(long, env = "SLUICE_DATA", global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Address of a directory-mode operator
-    #[arg(long, env = "SLUICE_OPERATOR", global = true, default_value = "127.0.0.1:9443")]
-    pub operator: String,
+    /// Address of an operator without a cluster [default: 127.0.0.1:9443]
+    #[arg(long, env = "SLUICE_OPERATOR", global = true, value_name = "HOST:PORT", value_parser = host_port)]
+    pub operator: Option<String>,
     /// Directory with ca.crt, admin.crt and admin.key, copied from the operator's DATA/pki
-    #[arg(long, env = "SLUICE_PKI", global = true)]
+    #[arg(long, env = "SLUICE_PKI", global = true, value_name = "DIR")]
     pub pki: Option<PathBuf>,
-    /// Namespace of the operator in the cluster
-    #[arg(long, env = "SLUICE_NAMESPACE", global = true, default_value = "sluice-system")]
-    pub sluice_namespace: String,
-    /// kubeconfig context
+    /// Cluster: another kubeconfig than KUBECONFIG or ~/.kube/config
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Cluster: another context than the kubeconfig's current one
     #[arg(long, global = true)]
     pub context: Option<String>,
+    /// Cluster: namespace that Sluice is installed in
+    #[arg(short, long, visible_alias = "sluice-namespace", env = "SLUICE_NAMESPACE", global = true,
+          default_value = DEFAULT_NAMESPACE)]
+    pub namespace: String,
 }
+
+pub const DEFAULT_NAMESPACE: &str = "sluice-system";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Policies: mode, rules, nodes programmed, drops, condition
-    Status(Listing),
+    /// Policies: mode, rules, nodes programmed/desired, drops, condition
+    Status(Status),
     /// Nodes: agent, kernel, cards, XDP modes
-    Nodes(Listing),
+    Nodes(Nodes),
     /// Raw values
     Get {
         #[command(subcommand)]
@@ -60,13 +68,15 @@ pub enum Command {
     Compile(Compile),
     /// Runs a capture through policies, packet by packet, before they touch a node
     Simulate(Simulate),
-    /// Runs operator and agent in one process on this machine, without cluster or certificates to make
+    /// Runs operator and agent in one process on this machine: no cluster, no certificates to make
     Standalone(Standalone),
     /// Has every node of the cluster detach, and names those that could not be reached
     Detach(Detach),
     /// Lets go of objects that vanished together and are held in force (reason MassDeletion)
+    #[command(after_help = "Example:\n  kubectl sluice status\n  kubectl sluice confirm-deletion")]
     ConfirmDeletion,
     /// Versions of this command and of the operator
+    #[command(after_help = "Example:\n  kubectl sluice version")]
     Version,
 }
 
@@ -80,17 +90,48 @@ pub enum Get {
 pub enum Output {
     #[default]
     Table,
+    Wide,
     Json,
     Yaml,
 }
 
+const STATUS_HELP: &str = "Examples:
+  kubectl sluice status
+  kubectl sluice status -o wide                   (with drops in all, generation and hash)
+  kubectl sluice status -o json | jq -r '.policies[] | select(.ready != \"True\") | .message'
+
+READY is True when every selected node has read exactly this policy back from its kernel.";
+
 #[derive(Clone, Debug, Args)]
-pub struct Listing {
+#[command(after_help = STATUS_HELP)]
+pub struct Status {
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
 }
 
+const NODES_HELP: &str = "Examples:
+  kubectl sluice nodes
+  kubectl sluice nodes -o wide                    (with epoch, plan, MTU, speed, queues, drops of the card)
+  kubectl sluice nodes -o json | jq '.nodes[].nics[] | {name, driver, xdpMode, xdpFeatures}'
+
+XDP is native (in the driver), generic (behind it, slower), - (nothing attached) or another's program.";
+
 #[derive(Clone, Debug, Args)]
+#[command(after_help = NODES_HELP)]
+pub struct Nodes {
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+const COUNTERS_HELP: &str = "Examples:
+  kubectl sluice get counters
+  kubectl sluice get counters edge -o json | jq '.nodes[].counters[] | select(.verdict == \"drop\")'
+
+A rule's counter lives as long as its policy and name do, through edits and restarts. Besides rules there are _default
+(the default action), _malformed, and VIP:PORT/PROTOCOL>BACKEND of balancers. Verdicts: pass, drop, next, audited.";
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = COUNTERS_HELP)]
 pub struct Counters {
     /// Only this policy
     pub policy: Option<String>,
@@ -101,15 +142,22 @@ pub struct Counters {
 #[derive(Clone, Debug, Args)]
 pub struct PolicyFiles {
     /// Policy file or directory; `-` reads standard input; may be repeated
-    #[arg(short = 'f', long = "filename", required = true)]
+    #[arg(short = 'f', long = "filename", required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Fleet configuration (failsafe, address pools); default: the built-in one
-    #[arg(long)]
+    /// Fleet configuration (failsafe, address pools) [default: the built-in one, or fleet.yaml of a directory]
+    #[arg(long, value_name = "FILE")]
     pub fleet: Option<PathBuf>,
 }
 
+const COMPILE_HELP: &str = "Examples:
+  kubectl sluice compile -f edge.yaml
+  kubectl sluice compile -f policies/ -o json | jq -r .hash
+  kustomize build . | kubectl sluice compile -f -
+
+The plan is that of a node which all given policies select. Equal policies give equal bytes and an equal hash.";
+
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Example:\n  kubectl sluice compile -f docs/examples/xdpfilter.yaml -o json")]
+#[command(after_help = COMPILE_HELP)]
 pub struct Compile {
     #[command(flatten)]
     pub policies: PolicyFiles,
@@ -121,17 +169,17 @@ pub struct Compile {
 pub enum SimulateOutput {
     #[default]
     Table,
-    /// One JSON object a line and packet
     Json,
 }
 
 const SIMULATE_HELP: &str = "Examples:
   kubectl sluice simulate -f edge.yaml --pcap attack.pcapng
-  tcpdump -i eth0 -c 1000 -w - | kubectl sluice simulate -f edge.yaml --pcap - -o json | jq .verdict
+  tcpdump -i eth0 -U -w - | kubectl sluice simulate -f edge.yaml --pcap - -o json | jq -r .verdict
   kubectl sluice simulate -f edge.yaml --pcap ssh.pcap --node-address 192.0.2.1
 
-Packets run through the same kernel program that nodes load (root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON);
---interpret needs no privilege. A packet that the capture cut short is filled up with zeros to its length.";
+-o json prints one object a line and packet. Packets run through the same kernel program that nodes load (root, or
+CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON); --interpret needs no privilege. Of a packet that the capture cut short, the
+headers decide; if they are cut as well, its verdict is marked as a guess.";
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = SIMULATE_HELP)]
@@ -139,15 +187,15 @@ pub struct Simulate {
     #[command(flatten)]
     pub policies: PolicyFiles,
     /// Capture file, pcap or pcapng; `-` reads standard input
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     pub pcap: PathBuf,
     /// Use the interpreter instead of the kernel
     #[arg(long)]
     pub interpret: bool,
     /// An address of the node, whose failsafe ports then stay open; may be repeated
-    #[arg(long)]
+    #[arg(long, value_name = "ADDRESS")]
     pub node_address: Vec<IpAddr>,
-    /// Only policies that select this interface; default: all given
+    /// Only policies that select this interface by name or pattern [default: all that are given]
     #[arg(long)]
     pub interface: Option<String>,
     #[arg(short, long, value_enum, default_value_t)]
@@ -182,25 +230,127 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("`{text}` is no time: write 60s or 2m"))
 }
 
+const STANDALONE_HELP: &str = "Examples:
+  kubectl sluice standalone --policies policies/ --label role=edge
+  kubectl sluice status                           (in another terminal: finds it without flags)
+  kubectl sluice standalone --detach              (takes everything off again)
+
+Mounts the bpf file system if it is missing. Policies stay in force when this ends, and are in force again at once when
+it starts; only --detach takes them off.";
+
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Example:\n  kubectl sluice standalone --policies policies/ --state /var/lib/sluice")]
+#[command(after_help = STANDALONE_HELP)]
 pub struct Standalone {
-    /// Directory of policy files, watched
-    #[arg(long)]
-    pub policies: PathBuf,
+    /// Directory of policy files, watched; fleet.yaml in it is the fleet configuration
+    #[arg(long, value_name = "DIR", required_unless_present = "detach")]
+    pub policies: Option<PathBuf>,
+    /// Take everything off this machine's interfaces, forget the plan, and end
+    #[arg(long, conflicts_with = "policies")]
+    pub detach: bool,
+    /// KEY=VALUE that node selectors match; may be repeated
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    pub labels: Vec<(String, String)>,
     /// Where plans, counters and certificates are kept
-    #[arg(long, default_value = "/var/lib/sluice")]
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/sluice")]
     pub state: PathBuf,
     /// Pins on the BPF file system
-    #[arg(long, default_value = "/sys/fs/bpf/sluice")]
+    #[arg(long, value_name = "DIR", default_value = "/sys/fs/bpf/sluice")]
     pub bpffs: PathBuf,
-    /// Address for agents and the CLI
-    #[arg(long, default_value = "127.0.0.1:9443")]
-    pub listen: std::net::SocketAddr,
+    /// Address for the CLI
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9443")]
+    pub listen: SocketAddr,
     /// Address for /metrics, /healthz and /readyz
-    #[arg(long, default_value = "127.0.0.1:9090")]
-    pub metrics: std::net::SocketAddr,
-    /// Name of this node
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9090")]
+    pub metrics: SocketAddr,
+    /// Name of this node [default: the host's]
     #[arg(long)]
     pub node: Option<String>,
+}
+
+impl Cli {
+    /// # Errors
+    /// What clap cannot see: one standard input cannot be two things.
+    pub fn check(self) -> Result<Cli, clap::Error> {
+        let files = match &self.command {
+            Command::Compile(args) => args.policies.files.iter().chain(None),
+            Command::Simulate(args) => args.policies.files.iter().chain(Some(&args.pcap)),
+            _ => return Ok(self),
+        };
+        if files.filter(|file| file.as_os_str() == "-").count() > 1 {
+            let message = "standard input (`-`) can be read once only: write the other one to a file\n";
+            return Err(Cli::command().error(clap::error::ErrorKind::ArgumentConflict, message));
+        }
+        Ok(self)
+    }
+}
+
+fn host_port(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
+        _ => Err(format!("`{text}` is no address: write HOST:PORT, as in 192.0.2.1:9443")),
+    }
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("`{text}` is no label: write KEY=VALUE, as in role=edge")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(["kubectl-sluice"].into_iter().chain(line.split(' '))).and_then(Cli::check)
+    }
+
+    #[test]
+    fn the_definition_is_sound_and_every_command_has_an_example() {
+        fn walk(command: &clap::Command) {
+            for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+                let help = sub.clone().render_long_help().to_string();
+                assert!(
+                    sub.has_subcommands() || help.contains("kubectl sluice "),
+                    "{}: {help}",
+                    sub.get_name()
+                );
+                walk(sub);
+            }
+        }
+        Cli::command().debug_assert();
+        walk(&Cli::command());
+    }
+
+    #[test]
+    fn connection_flags_stand_before_or_behind_the_command() {
+        for line in ["--context c -n web status -o wide", "status -o wide --context c --sluice-namespace web"]
+        {
+            let cli = parse(line).expect("a good line");
+            assert_eq!(
+                (cli.connection.context.as_deref(), cli.connection.namespace.as_str()),
+                (Some("c"), "web")
+            );
+        }
+    }
+
+    #[test]
+    fn wrong_usage_says_what_to_write_and_exits_with_2() {
+        for (line, says) in [
+            ("status --operator edge", "write HOST:PORT"),
+            ("standalone --policies p --label role", "write KEY=VALUE"),
+            ("detach --all --timeout soon", "write 60s"),
+            ("simulate -f - --pcap -", "write the other one to a file"),
+            ("compile -f - -f -", "write the other one to a file"),
+            ("standalone", "--policies"),
+            ("simulate -f p.yaml", "--pcap"),
+            ("status -o jsno", "[possible values: table, wide, json, yaml]"),
+            ("stats", "similar subcommand"),
+        ] {
+            let error = parse(line).expect_err(line);
+            assert!(error.to_string().contains(says), "{line}: {error}");
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
 }

@@ -1,11 +1,14 @@
 //! `kubectl sluice compile`: what policies become.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use sluice_abi::{Entry, Row, dimension, features};
+use sluice_balance::Rings;
 use sluice_plan::{NodePlan, encode};
 
 use crate::args::{Compile, Output};
-use crate::output::{print_structured, print_table, table};
+use crate::output::{Head, print_line, print_structured, print_table, table};
 use crate::policies::{self, Policies};
 
 #[derive(Serialize)]
@@ -40,31 +43,35 @@ pub fn run(args: &Compile) -> anyhow::Result<()> {
     let policies = policies::read(&args.policies)?;
     let plan = plan(&policies)?;
     let report = report(&plan);
-    if args.output != Output::Table {
-        return print_structured(&report, args.output);
+    match args.output {
+        Output::Json | Output::Yaml => print_structured(&report, args.output),
+        Output::Table | Output::Wide => Ok(print(&report)?),
     }
-    println!("plan {}  {} bytes  {} entries", report.hash, report.bytes, report.entries);
-    println!("dimensions: {}\n", report.dimensions.join(", "));
-    let mut rows = table(&["POLICY", "KIND", "RULES", "HASH"]);
+}
+
+fn print(report: &Report) -> std::io::Result<()> {
+    print_line(format_args!("plan {}: {} bytes, {} entries", report.hash, report.bytes, report.entries))?;
+    if !report.dimensions.is_empty() {
+        print_line(format_args!("looked up: {}", report.dimensions.join(", ")))?;
+    }
+    print_line("")?;
+    let mut rows =
+        table(&[Head::Text("POLICY"), Head::Text("KIND"), Head::Number("RULES"), Head::Text("HASH")]);
     for policy in &report.policies {
         rows.add_row([&policy.name, &policy.kind, &policy.rules.to_string(), &policy.hash]);
     }
     print_table(&rows)?;
-    println!();
-    let mut rows = table(&["TABLE", "ELEMENTS", "BYTES"]);
+    print_line("")?;
+    let mut rows = table(&[Head::Text("TABLE"), Head::Number("ELEMENTS"), Head::Number("BYTES")]);
     for table in &report.tables {
         rows.add_row([table.name.clone(), table.elements.to_string(), table.bytes.to_string()]);
     }
-    Ok(print_table(&rows)?)
+    print_table(&rows)
 }
 
 /// One node that every given policy selects.
 pub fn plan(policies: &Policies) -> anyhow::Result<NodePlan> {
-    let rings: Vec<_> = policies
-        .balancers
-        .iter()
-        .map(|balancer| sluice_balance::repair_all(&Default::default(), balancer, &Default::default()))
-        .collect();
+    let rings = rings(policies);
     let balancers = policies.balancers.iter().zip(&rings).map(|(balancer, rings)| {
         sluice_compile::BalancerInput { balancer, balances: true, rings, unhealthy: Default::default() }
     });
@@ -74,6 +81,12 @@ pub fn plan(policies: &Policies) -> anyhow::Result<NodePlan> {
         failsafe: policies.fleet.failsafe.clone(),
         balancer_nodes: Default::default(),
     })?)
+}
+
+/// Of each balancer, while all of its backends are healthy.
+pub fn rings(policies: &Policies) -> Vec<Rings> {
+    let ring = |balancer| sluice_balance::repair_all(&Rings::new(), balancer, &BTreeSet::new());
+    policies.balancers.iter().map(ring).collect()
 }
 
 const DIMENSIONS: [(usize, &str, usize); dimension::COUNT] = [

@@ -1,19 +1,24 @@
-//! Reaching the operator: by its admin certificate in directory mode, by port-forward and the user's token in a cluster.
+//! Reaching the operator: by its admin certificate where there is no cluster, by port-forward and the user's token in
+//! one.
+
+mod cluster;
+mod directory;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use sluice_proto::OPERATOR_NAME;
 use sluice_proto::v1::admin_client::AdminClient;
 use tonic::codegen::InterceptedService;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
-use tonic::{Request, Status};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig};
+use tonic::{Code, Request, Response, Status};
 
 use crate::args::Connection;
 
-pub mod cluster;
+pub use cluster::client as cluster_client;
+pub use directory::ADDRESS_FILE;
 
 pub type Operator = AdminClient<InterceptedService<Channel, Bearer>>;
 
@@ -30,24 +35,60 @@ impl Interceptor for Bearer {
     }
 }
 
+/// Where `standalone` and an operator without a cluster keep their data unless told otherwise.
+const USUAL_DATA: [&str; 2] = ["/var/lib/sluice/operator", "/var/lib/sluice-operator"];
+
+/// Which operator is meant.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    Cluster,
+    Directory { pki: PathBuf, data: Option<PathBuf> },
+}
+
 pub async fn connect(connection: &Connection) -> anyhow::Result<Operator> {
-    let pki = connection.pki.clone().or_else(|| connection.data.as_ref().map(|data| data.join("pki")));
-    match pki {
-        Some(pki) => directory_mode(&connection.operator, &pki).await,
-        None => cluster::connect(connection).await,
+    let usual = USUAL_DATA.map(Path::new);
+    match place(connection, std::env::var_os("KUBECONFIG").is_some(), &usual) {
+        Place::Cluster => cluster::connect(connection).await,
+        Place::Directory { pki, data } => {
+            directory::connect(connection.operator.as_deref(), &pki, data.as_deref()).await
+        }
     }
 }
 
-async fn directory_mode(address: &str, pki: &Path) -> anyhow::Result<Operator> {
-    let ca = read(pki.join("ca.crt"))?;
-    let identity = Identity::from_pem(read(pki.join("admin.crt"))?, read(pki.join("admin.key"))?);
-    let tls = tls(&ca).identity(identity);
-    let endpoint =
-        Endpoint::from_shared(format!("https://{address}")).context("--operator: write HOST:PORT")?;
-    let channel = endpoint.tls_config(tls)?.connect().await;
-    let channel = channel
-        .with_context(|| format!("no operator at {address}: is it running, and is --operator right?"))?;
-    Ok(AdminClient::with_interceptor(channel, Bearer::default()))
+/// The answer, or what the operator or the way to it says instead.
+pub fn answer<T>(result: Result<Response<T>, Status>) -> anyhow::Result<T> {
+    let status = match result {
+        Ok(response) => return Ok(response.into_inner()),
+        Err(status) => status,
+    };
+    let transport =
+        std::error::Error::source(&status).is_some_and(|source| source.is::<tonic::transport::Error>());
+    Err(match status.code() {
+        _ if transport => anyhow!(
+            "the operator closed the connection: it does not know this client's certificate, or it is just ending"
+        ),
+        Code::Unauthenticated => anyhow!("the operator does not know you: {}", status.message()),
+        Code::Unimplemented => {
+            anyhow!("the operator is older than this command and cannot do that: `kubectl sluice version`")
+        }
+        _ => anyhow!("the operator says: {}", status.message()),
+    })
+}
+
+/// What is named decides; then KUBECONFIG; then what is found on this machine.
+fn place(connection: &Connection, kubeconfig: bool, usual: &[&Path]) -> Place {
+    let Connection { data, operator: _, pki, kubeconfig: file, context, namespace: _ } = connection;
+    if file.is_some() || context.is_some() {
+        return Place::Cluster;
+    }
+    if let Some(pki) = pki {
+        return Place::Directory { pki: pki.clone(), data: data.clone() };
+    }
+    let found = || usual.iter().find(|data| data.join("pki").is_dir()).map(|data| data.to_path_buf());
+    match data.clone().or_else(|| if kubeconfig { None } else { found() }) {
+        Some(data) => Place::Directory { pki: data.join("pki"), data: Some(data) },
+        None => Place::Cluster,
+    }
 }
 
 /// The operator's certificate carries one name wherever it runs.
@@ -62,7 +103,37 @@ fn bearer(token: &str) -> anyhow::Result<Bearer> {
     }
 }
 
-fn read(file: PathBuf) -> anyhow::Result<String> {
-    std::fs::read_to_string(&file)
-        .with_context(|| format!("{}: give the operator's data directory with --data", file.display()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(data: &Path) -> Place {
+        Place::Directory { pki: data.join("pki"), data: Some(data.to_owned()) }
+    }
+
+    #[test]
+    fn what_is_named_wins_over_what_is_found() {
+        let machine = tempfile::tempdir().expect("a directory");
+        let (here, absent) = (machine.path().join("operator"), machine.path().join("absent"));
+        std::fs::create_dir_all(here.join("pki")).expect("a directory");
+        let usual = [absent.as_path(), here.as_path()];
+        let none = Connection::default();
+        assert_eq!(place(&none, false, &usual), directory(&here));
+        assert_eq!(place(&none, true, &usual), Place::Cluster, "KUBECONFIG is set");
+        assert_eq!(place(&none, false, &usual[..1]), Place::Cluster, "nothing on this machine");
+        let named = Connection { data: Some("/elsewhere".into()), ..none.clone() };
+        assert_eq!(place(&named, true, &usual), directory(Path::new("/elsewhere")));
+        let context = Connection { context: Some("prod".into()), ..named };
+        assert_eq!(place(&context, false, &usual), Place::Cluster);
+    }
+
+    #[test]
+    fn an_answer_that_is_none_reads_as_a_sentence() {
+        let said = |status| answer::<()>(Err(status)).expect_err("a refusal").to_string();
+        assert_eq!(
+            said(Status::permission_denied("jane may not list")),
+            "the operator says: jane may not list"
+        );
+        assert!(said(Status::unauthenticated("give a token")).ends_with("know you: give a token"));
+    }
 }

@@ -11,7 +11,8 @@ use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, PostParams};
 use tokio::time::{Instant, sleep};
 
 use crate::args::{Connection, Detach};
-use crate::connect::cluster;
+use crate::connect::cluster_client;
+use crate::output::print_line;
 
 const AGENT: &str = "sluice-agent";
 const DETACH: &str = "sluice-detach";
@@ -21,8 +22,8 @@ const POLL: Duration = Duration::from_millis(250);
 const PLACING: Duration = Duration::from_secs(10);
 
 pub async fn run(connection: &Connection, args: &Detach) -> anyhow::Result<ExitCode> {
-    let client = cluster::client(connection).await?;
-    let namespace = &connection.sluice_namespace;
+    let client = cluster_client(connection).await?;
+    let namespace = &connection.namespace;
     let sets: Api<DaemonSet> = Api::namespaced(client.clone(), namespace);
     let pods: Api<Pod> = Api::namespaced(client, namespace);
     replace_agents(&sets, namespace).await?;
@@ -32,11 +33,11 @@ pub async fn run(connection: &Connection, args: &Detach) -> anyhow::Result<ExitC
     let unreached: Vec<String> =
         nodes?.into_iter().filter_map(|(node, detached)| (!detached).then_some(node)).collect();
     if unreached.is_empty() {
-        println!("every node has detached");
+        print_line("every node has detached")?;
         return Ok(ExitCode::SUCCESS);
     }
-    println!("not reached, and still enforcing what they had: {}", unreached.join(", "));
-    println!("on each of them, once it is back: sluice-agent detach --forget");
+    print_line(format_args!("not reached, and still enforcing what they had: {}", unreached.join(", ")))?;
+    print_line(format_args!("on each of them, once it is back: sluice-agent detach --forget"))?;
     Ok(if args.ignore_unreached { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -114,7 +115,7 @@ async fn wait(
             let Some(node) = node_of(&pod) else { continue };
             let (detached, was) = (is_ready(&pod), known.get(&node).copied().unwrap_or_default());
             if detached && !was {
-                println!("{node}: detached");
+                print_line(format_args!("{node}: detached"))?;
             }
             known.insert(node, detached || was);
         }

@@ -18,24 +18,17 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::{Cli, Command, Get};
+use crate::output::is_closed_pipe;
 
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
+    match run(Cli::parse().check().unwrap_or_else(|error| error.exit())) {
         Ok(code) => code,
         // A closed pipe (`| head`) is no failure of ours.
-        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", words(&error));
+            eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
-    }
-}
-
-/// Of what the operator answers its own words are enough.
-fn words(error: &anyhow::Error) -> String {
-    match error.downcast_ref::<tonic::Status>() {
-        Some(status) if !status.message().is_empty() => status.message().to_owned(),
-        _ => format!("{error:#}"),
     }
 }
 
@@ -43,7 +36,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Compile(args) => return compile::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Simulate(args) => return simulate::run(&args).map(|()| ExitCode::SUCCESS),
-        Command::Standalone(args) => return standalone::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Standalone(args) => return standalone::run(&args).map(|()| ExitCode::SUCCESS),
         _ => {}
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

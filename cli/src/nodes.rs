@@ -2,71 +2,92 @@
 
 use std::process::ExitCode;
 
+use comfy_table::Cell;
 use serde_json::{Value, json};
 use sluice_proto::v1::{ListRequest, Nic, NodeStatus};
 
 use crate::args::{Connection, Output};
-use crate::connect::connect;
-use crate::output::{print_structured, table};
+use crate::connect::{answer, connect};
+use crate::output::{Head, Tone, print_line, print_structured, print_table, table, toned, wide_table};
 
 pub async fn run(connection: &Connection, output: Output) -> anyhow::Result<ExitCode> {
     let mut operator = connect(connection).await?;
-    let nodes = operator.list_nodes(ListRequest::default()).await?.into_inner().nodes;
-    if output != Output::Table {
-        let nodes: Vec<Value> = nodes.iter().map(structured).collect();
-        print_structured(&json!({"nodes": nodes}), output)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let mut rows =
-        table(&["NODE", "AGENT", "KERNEL", "EPOCH", "PLAN", "INTERFACE", "DRIVER", "XDP", "MTU", "FOREIGN"]);
-    for node in &nodes {
-        let mut head = node_cells(node);
-        let nics: Vec<&Nic> =
-            node.facts.iter().flat_map(|facts| &facts.nics).filter(|nic| nic.name != "lo").collect();
-        if nics.is_empty() {
-            rows.add_row(head.into_iter().chain(std::iter::repeat_n(String::new(), 5)).collect::<Vec<_>>());
-            continue;
+    let nodes = answer(operator.list_nodes(ListRequest::default()).await)?.nodes;
+    match output {
+        Output::Json | Output::Yaml => {
+            let nodes: Vec<Value> = nodes.iter().map(structured).collect();
+            print_structured(&json!({"nodes": nodes}), output)?;
         }
-        for nic in nics {
-            rows.add_row(head.clone().into_iter().chain(nic_cells(nic)).collect::<Vec<_>>());
-            head = vec![String::new(); head.len()];
-        }
+        Output::Table | Output::Wide => print(&nodes, output == Output::Wide)?,
     }
-    print_table_keeping_indent(&rows)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_table_keeping_indent(rows: &comfy_table::Table) -> anyhow::Result<()> {
-    use std::io::Write;
-    if rows.row_count() == 0 {
-        println!("No nodes.");
+/// A line for each interface; the node's own columns on the first of them.
+fn print(nodes: &[NodeStatus], wide: bool) -> anyhow::Result<()> {
+    if nodes.is_empty() {
+        print_line("No nodes.")?;
         return Ok(());
     }
-    let mut out = std::io::stdout().lock();
-    for line in rows.lines() {
-        writeln!(out, "{}", line.trim_end().strip_prefix(' ').unwrap_or(line.trim_end()))?;
+    let mut rows = (if wide { wide_table } else { table })(&heads(wide));
+    for node in nodes {
+        let nics = node.facts.iter().flat_map(|facts| &facts.nics).filter(|nic| nic.name != "lo");
+        let mut lines: Vec<Vec<Cell>> = nics.map(|nic| nic_cells(nic, wide)).collect();
+        if lines.is_empty() {
+            lines.push(Vec::new());
+        }
+        let mut own = node_cells(node, wide);
+        for line in lines {
+            let empty = own.iter().map(|_| Cell::new("")).collect();
+            rows.add_row(std::mem::replace(&mut own, empty).into_iter().chain(line));
+        }
     }
-    Ok(())
+    Ok(print_table(&rows)?)
 }
 
-fn node_cells(node: &NodeStatus) -> Vec<String> {
-    let agent = if node.connected { node.version.clone() } else { "silent".to_owned() };
-    let kernel =
-        node.capabilities.as_ref().map(|capabilities| capabilities.kernel.clone()).unwrap_or_default();
-    let epoch = node.epoch.map(|epoch| sluice_plan::Epoch::from(epoch).to_string()).unwrap_or_default();
-    vec![node.name.clone(), agent, kernel, epoch, node.plan_hash.clone()]
+fn heads(wide: bool) -> Vec<Head> {
+    let mut heads = vec![Head::Text("NODE"), Head::Text("AGENT"), Head::Text("KERNEL")];
+    if wide {
+        heads.extend([Head::Text("VERSION"), Head::Text("EPOCH"), Head::Text("PLAN")]);
+    }
+    heads.extend([Head::Text("INTERFACE"), Head::Text("DRIVER"), Head::Text("XDP")]);
+    if wide {
+        heads.extend(["MTU", "MBIT/S", "RX-QUEUES", "RX-DROPPED", "RX-ERRORS"].map(Head::Number));
+    }
+    heads
 }
 
-fn nic_cells(nic: &Nic) -> Vec<String> {
-    let foreign =
-        nic.foreign.as_ref().map(|foreign| format!("{} ({} {})", foreign.name, foreign.mode, foreign.id));
-    vec![
-        nic.name.clone(),
-        nic.driver.clone(),
-        if nic.xdp_mode.is_empty() { "-".to_owned() } else { nic.xdp_mode.clone() },
-        nic.mtu.to_string(),
-        foreign.unwrap_or_default(),
-    ]
+fn node_cells(node: &NodeStatus, wide: bool) -> Vec<Cell> {
+    let agent = match node.connected {
+        true => toned("connected", Tone::Good),
+        false => toned("silent", Tone::Bad),
+    };
+    let kernel = node.capabilities.as_ref().map_or("", |capabilities| &capabilities.kernel);
+    let mut cells = vec![Cell::new(&node.name), agent, Cell::new(kernel)];
+    if wide {
+        let epoch = node.epoch.map(|epoch| sluice_plan::Epoch::from(epoch).to_string()).unwrap_or_default();
+        cells.extend([Cell::new(&node.version), Cell::new(epoch), Cell::new(&node.plan_hash)]);
+    }
+    cells
+}
+
+fn nic_cells(nic: &Nic, wide: bool) -> Vec<Cell> {
+    let xdp = match &nic.foreign {
+        Some(foreign) => {
+            let name = if foreign.name.is_empty() { "another's program" } else { &foreign.name };
+            toned(format!("{name} (id {}, {})", foreign.id, foreign.mode), Tone::Doubtful)
+        }
+        None if nic.xdp_mode.is_empty() => Cell::new("-"),
+        None => Cell::new(&nic.xdp_mode),
+    };
+    let mut cells = vec![Cell::new(&nic.name), Cell::new(&nic.driver), xdp];
+    if wide {
+        cells.extend(
+            [nic.mtu.into(), nic.speed_mbps.into(), nic.rx_queues.into()].map(|value: u64| Cell::new(value)),
+        );
+        cells.extend([nic.rx_dropped, nic.rx_errors].map(Cell::new));
+    }
+    cells
 }
 
 fn structured(node: &NodeStatus) -> Value {

@@ -1,5 +1,6 @@
 //! Policies from files, without an operator.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -24,8 +25,16 @@ pub struct Policies {
 pub fn read(args: &PolicyFiles) -> anyhow::Result<Policies> {
     let mut policies = Policies::default();
     let mut problems = Vec::new();
+    let mut seen = BTreeMap::new();
     for file in &args.files {
         for (key, object) in objects(file, &mut policies.fleet, &mut problems)? {
+            if let Some(first) = seen.insert(key.clone(), file) {
+                problems.push(format!(
+                    "{}: {key} is in {} already: one name is one object, so rename or remove one of them",
+                    file.display(),
+                    first.display()
+                ));
+            }
             let held = Held::admit(None, &key, &object);
             problems.extend(held.refusals.iter().map(|refusal| format!("{}: {refusal}", file.display())));
             match held.good {
@@ -44,6 +53,13 @@ pub fn read(args: &PolicyFiles) -> anyhow::Result<Policies> {
     }
     if !problems.is_empty() {
         bail!("{}", problems.join("\n"));
+    }
+    if policies.filters.is_empty() && policies.balancers.is_empty() {
+        let files: Vec<String> = args.files.iter().map(|file| file.display().to_string()).collect();
+        bail!(
+            "{}: no policy in it: write XdpFilter or XdpLoadBalancer objects, or name another file",
+            files.join(", ")
+        );
     }
     Ok(policies)
 }

@@ -2,77 +2,136 @@
 
 use std::process::ExitCode;
 
+use comfy_table::{Cell, Table};
 use serde_json::{Value, json};
-use sluice_proto::v1::{ListRequest, PolicyStatus};
+use sluice_proto::v1::{ListPoliciesResponse, ListRequest, PolicyStatus};
 
 use crate::args::{Connection, Output};
-use crate::connect::connect;
-use crate::output::{print_structured, print_table, short, table};
+use crate::connect::{answer, connect};
+use crate::output::{Head, Tone, print_line, print_structured, print_table, short, table, toned, wide_table};
+
+const BALANCER: &str = "XdpLoadBalancer";
+/// Reason of objects that vanished together and are held.
+const HELD: &str = "MassDeletion";
 
 pub async fn run(connection: &Connection, output: Output) -> anyhow::Result<ExitCode> {
     let mut operator = connect(connection).await?;
-    let answer = operator.list_policies(ListRequest::default()).await?.into_inner();
-    if output != Output::Table {
-        let policies: Vec<Value> = answer.policies.iter().map(structured).collect();
-        let epoch = answer.epoch.map(|epoch| sluice_plan::Epoch::from(epoch).to_string());
-        print_structured(
-            &json!({"epoch": epoch, "policies": policies, "problems": answer.problems}),
-            output,
-        )?;
-        return Ok(ExitCode::SUCCESS);
+    let found = answer(operator.list_policies(ListRequest::default()).await)?;
+    match output {
+        Output::Json | Output::Yaml => print_structured(&structured(&found), output)?,
+        Output::Table | Output::Wide => print_tables(&found, output == Output::Wide)?,
     }
-    let heads = ["NAME", "KIND", "MODE", "RULES", "NODES", "DROPPED", "DROPPED/S", "READY", "REASON"];
-    let mut rows = table(&heads);
-    for policy in &answer.policies {
-        rows.add_row(row(policy));
-    }
-    if answer.policies.is_empty() {
-        println!("No policies.");
-    } else {
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lets go of what is held, if anything is.
+pub async fn confirm_deletion(connection: &Connection) -> anyhow::Result<ExitCode> {
+    let mut operator = connect(connection).await?;
+    // Who may confirm need not be one who may look.
+    let seen = operator.list_policies(ListRequest::default()).await.ok();
+    answer(operator.confirm_deletion(ListRequest::default()).await)?;
+    let held = seen.is_none_or(|seen| seen.get_ref().policies.iter().any(|policy| policy.reason == HELD));
+    print_line(match held {
+        true => "confirmed: what vanished from the source is taken off the nodes",
+        false => "nothing is held: no deletion waits for a confirmation",
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_tables(found: &ListPoliciesResponse, wide: bool) -> anyhow::Result<()> {
+    let (balancers, filters): (Vec<_>, Vec<_>) =
+        found.policies.iter().partition(|policy| policy.kind == BALANCER);
+    let tables = [(filters, filter_heads(wide)), (balancers, balancer_heads(wide))];
+    let mut printed = false;
+    for (policies, heads) in tables {
+        if policies.is_empty() {
+            continue;
+        }
+        if printed {
+            print_line("")?;
+        }
+        let mut rows = (if wide { wide_table } else { table })(&heads);
+        policies.iter().for_each(|policy| add_row(&mut rows, policy, wide));
         print_table(&rows)?;
+        printed = true;
     }
-    for policy in answer.policies.iter().filter(|policy| policy.ready != "True") {
-        println!("\n{}: {}", policy.name, policy.message);
+    if !printed {
+        print_line("No policies.")?;
+    }
+    for policy in found.policies.iter().filter(|policy| policy.ready != "True") {
+        print_line(format_args!("\n{}: {}", name(policy), policy.message))?;
         for failing in &policy.failing {
-            println!("  {}: {}: {}", failing.node, failing.reason, failing.message);
+            print_line(format_args!("  {}: {}: {}", failing.node, failing.reason, failing.message))?;
         }
     }
-    for problem in &answer.problems {
-        println!("\nnot in force: {problem}");
+    for problem in &found.problems {
+        print_line(format_args!("\nnot in force: {problem}"))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
-pub async fn confirm_deletion(connection: &Connection) -> anyhow::Result<ExitCode> {
-    connect(connection).await?.confirm_deletion(ListRequest::default()).await?;
-    println!("confirmed");
-    Ok(ExitCode::SUCCESS)
+fn filter_heads(wide: bool) -> Vec<Head> {
+    heads("FILTER", &[Head::Text("MODE"), Head::Number("RULES")], wide)
 }
 
-fn row(policy: &PolicyStatus) -> Vec<String> {
-    let name = if policy.namespace.is_empty() {
-        policy.name.clone()
+fn balancer_heads(wide: bool) -> Vec<Head> {
+    heads("BALANCER", &[Head::Text("BACKENDS")], wide)
+}
+
+fn heads(first: &'static str, own: &[Head], wide: bool) -> Vec<Head> {
+    let mut heads = vec![Head::Text(first)];
+    heads.extend(own);
+    heads.extend([Head::Text("NODES"), Head::Number("DROPPED/S"), Head::Text("READY"), Head::Text("REASON")]);
+    if wide {
+        heads.extend([Head::Number("DROPPED"), Head::Text("GENERATION"), Head::Text("HASH")]);
+    }
+    heads
+}
+
+fn add_row(rows: &mut Table, policy: &PolicyStatus, wide: bool) {
+    let mut cells = vec![Cell::new(name(policy))];
+    if policy.kind == BALANCER {
+        let (healthy, total) = (policy.backends_healthy, policy.backends_total);
+        let tone = if healthy == total { Tone::Good } else { Tone::Doubtful };
+        cells.push(toned(format!("{healthy}/{total}"), tone));
     } else {
-        format!("{}/{}", policy.namespace, policy.name)
+        cells.extend([Cell::new(&policy.mode), Cell::new(policy.rules)]);
+    }
+    let tone = match policy.ready.as_str() {
+        "True" => Tone::Good,
+        "False" => Tone::Bad,
+        _ => Tone::Doubtful,
     };
-    let rules = match policy.kind.as_str() {
-        "XdpLoadBalancer" => format!("{}/{} healthy", policy.backends_healthy, policy.backends_total),
-        _ => policy.rules.to_string(),
-    };
-    vec![
-        name,
-        policy.kind.clone(),
-        policy.mode.clone(),
-        rules,
-        format!("{}/{}", policy.programmed, policy.desired),
-        short(policy.dropped_packets as f64),
-        short(policy.dropped_per_second),
-        policy.ready.clone(),
-        policy.reason.clone(),
-    ]
+    cells.extend([
+        Cell::new(format!("{}/{}", policy.programmed, policy.desired)),
+        Cell::new(short(policy.dropped_per_second)),
+        toned(&policy.ready, tone),
+        Cell::new(&policy.reason),
+    ]);
+    if wide {
+        cells.extend([
+            Cell::new(policy.dropped_packets),
+            Cell::new(policy.generation),
+            Cell::new(&policy.hash),
+        ]);
+    }
+    rows.add_row(cells);
 }
 
-fn structured(policy: &PolicyStatus) -> Value {
+fn name(policy: &PolicyStatus) -> String {
+    if policy.namespace.is_empty() {
+        return policy.name.clone();
+    }
+    format!("{}/{}", policy.namespace, policy.name)
+}
+
+fn structured(found: &ListPoliciesResponse) -> Value {
+    let policies: Vec<Value> = found.policies.iter().map(structured_policy).collect();
+    let epoch = found.epoch.map(|epoch| sluice_plan::Epoch::from(epoch).to_string());
+    json!({"epoch": epoch, "policies": policies, "problems": found.problems})
+}
+
+fn structured_policy(policy: &PolicyStatus) -> Value {
     let failing: Vec<Value> = policy
         .failing
         .iter()

@@ -1,9 +1,9 @@
 //! The operator of the kubeconfig's cluster, through the API server's port-forward.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{Api, ListParams};
-use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config, ResourceExt};
 use sluice_proto::v1::admin_client::AdminClient;
 use tonic::transport::Endpoint;
@@ -19,21 +19,25 @@ const CA_CONFIG_MAP: &str = "sluice-ca";
 
 /// The cluster of the kubeconfig or, in a pod without one, the pod's own.
 pub async fn client(connection: &Connection) -> anyhow::Result<Client> {
-    let config = match Kubeconfig::read() {
+    let config = match kubeconfig(connection) {
         Ok(kubeconfig) => Config::from_custom_kubeconfig(kubeconfig, &options(connection)).await?,
+        Err(error) if connection.kubeconfig.is_some() => return Err(error.into()),
         Err(_) => Config::incluster().context("neither a kubeconfig nor a pod's service account")?,
     };
     Ok(Client::try_from(config)?)
 }
 
 pub async fn connect(connection: &Connection) -> anyhow::Result<Operator> {
-    let kubeconfig = Kubeconfig::read().context(
-        "no kubeconfig, and no --data or --pki either: name a cluster, or the directory of an operator without one",
-    )?;
+    let kubeconfig = kubeconfig(connection).map_err(|error| {
+        anyhow!(
+            "no cluster, and no operator on this machine: give --kubeconfig, or --data or --pki of an operator without \
+             a cluster ({error})"
+        )
+    })?;
     let token = user_token(&kubeconfig, connection)?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &options(connection)).await?;
     let client = Client::try_from(config)?;
-    let namespace = &connection.sluice_namespace;
+    let namespace = &connection.namespace;
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let map = maps.get(CA_CONFIG_MAP).await;
     let map = map
@@ -55,6 +59,14 @@ pub async fn connect(connection: &Connection) -> anyhow::Result<Operator> {
     let endpoint = Endpoint::from_static("https://sluice-operator").tls_config(tls(&ca))?;
     let channel = endpoint.connect_with_connector(connector).await.context("port-forward to the operator")?;
     Ok(AdminClient::with_interceptor(channel, bearer(&token)?))
+}
+
+/// The named file, or what KUBECONFIG or ~/.kube/config say.
+fn kubeconfig(connection: &Connection) -> Result<Kubeconfig, KubeconfigError> {
+    match &connection.kubeconfig {
+        Some(file) => Kubeconfig::read_from(file),
+        None => Kubeconfig::read(),
+    }
 }
 
 fn options(connection: &Connection) -> KubeConfigOptions {

@@ -1,6 +1,6 @@
 //! What became of one packet, in the words of the output.
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decision {
@@ -16,6 +16,32 @@ pub struct Decision {
     pub backend: Option<String>,
     /// The first Drop that Audit kept from happening, where something else decided.
     pub would_drop: Option<(String, Option<String>)>,
+    /// The capture lacks a part of the headers.
+    pub guess: bool,
+}
+
+/// In this order; what is not there is said only of those who have it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    packet: u64,
+    verdict: &'static str,
+    policy: Option<&'a str>,
+    rule: Option<&'a str>,
+    stage: &'static str,
+    mode: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backend: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    would_drop: Option<WouldDrop<'a>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    guess: bool,
+}
+
+#[derive(Serialize)]
+struct WouldDrop<'a> {
+    policy: &'a str,
+    rule: Option<&'a str>,
 }
 
 /// A filter's entry: its policy, its rule and the stage that it stands for.
@@ -60,17 +86,30 @@ impl Decision {
         }
     }
 
-    pub fn json(&self, packet: u64) -> Value {
-        let mut line = json!({
-            "packet": packet, "verdict": self.verdict, "policy": self.policy, "rule": self.rule, "stage": self.stage,
-            "mode": self.mode,
+    pub fn json(&self, packet: u64) -> String {
+        let would_drop = self.would_drop.as_ref();
+        let line = Line {
+            packet,
+            verdict: self.verdict,
+            policy: self.policy.as_deref(),
+            rule: self.rule.as_deref(),
+            stage: self.stage,
+            mode: self.mode,
+            backend: self.backend.as_deref(),
+            would_drop: would_drop.map(|(policy, rule)| WouldDrop { policy, rule: rule.as_deref() }),
+            guess: self.guess,
+        };
+        serde_json::to_string(&line).expect("a line has string keys only")
+    }
+
+    /// What the columns of a table do not say.
+    pub fn note(&self) -> String {
+        let backend = self.backend.as_ref().map(|backend| format!("to {backend}"));
+        let would_drop = self.would_drop.as_ref().map(|(policy, rule)| {
+            let rule = rule.as_deref().unwrap_or("its default");
+            format!("{policy} would drop it by {rule}")
         });
-        if let Some(backend) = &self.backend {
-            line["backend"] = json!(backend);
-        }
-        if let Some((policy, rule)) = &self.would_drop {
-            line["wouldDrop"] = json!({"policy": policy, "rule": rule});
-        }
-        line
+        let guess = self.guess.then(|| "a guess: headers cut".to_owned());
+        [backend, would_drop, guess].into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 }

@@ -1,6 +1,5 @@
 //! Decisions by the interpreter.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use sluice_balance::{Flow, Rings, Vip};
@@ -12,12 +11,12 @@ use sluice_interpret::{
 
 use super::INTERFACE;
 use super::decision::{Decider, Decision};
+use crate::compile;
 use crate::policies::Policies;
 
 pub struct Interpreter {
     world: World,
-    /// By balancer uid.
-    rings: BTreeMap<String, Rings>,
+    rings: Rings,
 }
 
 impl Interpreter {
@@ -40,11 +39,7 @@ impl Interpreter {
             node_addresses: node_addresses.to_vec(),
             default_route: Vec::new(),
         };
-        let ring = |balancer: &sluice_policy::Balancer| {
-            let rings = sluice_balance::repair_all(&Rings::new(), balancer, &Default::default());
-            (balancer.object.uid.clone(), rings)
-        };
-        Interpreter { world, rings: policies.balancers.iter().map(ring).collect() }
+        Interpreter { world, rings: compile::rings(policies).into_iter().flatten().collect() }
     }
 
     pub fn decide(&self, frame: &[u8]) -> Decision {
@@ -61,10 +56,7 @@ impl Interpreter {
                 stage: "LoadBalancer",
                 policy: outcome.policy.map(|policy| policy.name.clone()),
                 mode: Some("Enforce"),
-                backend: outcome
-                    .policy
-                    .and_then(|policy| self.backend(&policy.uid, frame))
-                    .map(|backend| backend.to_string()),
+                backend: (outcome.verdict == Verdict::Tx).then(|| self.backend(frame)).flatten(),
                 ..Decision::default()
             },
             Stage::Filter | Stage::Default | Stage::Malformed => {
@@ -85,19 +77,18 @@ impl Interpreter {
 }
 
 impl Interpreter {
-    /// Of a balancer without a past: the ring that its first plan has.
-    fn backend(&self, balancer: &str, frame: &[u8]) -> Option<IpAddr> {
+    fn backend(&self, frame: &[u8]) -> Option<String> {
         let packet = Packet::parse(frame);
-        let (ip, ports, protocol) = (packet.ip?, packet.ports()?, packet.protocol?);
-        let vip = Vip { address: ip.destination, port: ports.destination, protocol };
+        let (ip, protocol, ports) = (packet.ip?, packet.protocol?, packet.ports()?);
+        let ring = self.rings.get(&Vip { address: ip.destination, port: ports.destination, protocol })?;
         let flow = Flow {
             source: ip.source,
-            source_port: ports.source,
             destination: ip.destination,
+            source_port: ports.source,
             destination_port: ports.destination,
             protocol,
         };
-        self.rings.get(balancer)?.get(&vip)?.backend(&flow)
+        ring.backend(&flow).map(|backend| backend.to_string())
     }
 }
 

@@ -1,14 +1,15 @@
 //! Decisions by the program that nodes load, run by the kernel on test packets.
 
+use std::io;
 use std::net::IpAddr;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use sluice_abi::{DEFAULT_ENTRY, Entry, MALFORMED_ENTRY, NO_TARGET, Stage};
-use sluice_datapath::load::{LoadSpec, Loaded, load};
+use sluice_datapath::load::{LoadError, LoadSpec, Loaded, load};
 use sluice_datapath::test_run::XdpAction;
 use sluice_interpret::packet::Packet;
 use sluice_interpret::{DEFAULT_NAME, MALFORMED_NAME};
-use sluice_plan::{BalancerPart, NodePlan, VipRef};
+use sluice_plan::{NodePlan, VipRef};
 
 use super::decision::{Decider, Decision};
 use super::interpreted::decider;
@@ -22,9 +23,11 @@ pub struct Kernel {
 
 impl Kernel {
     pub fn load(policies: &Policies, node_addresses: &[IpAddr]) -> anyhow::Result<Kernel> {
-        let plan = compile::plan(policies)?;
-        let loaded = load(&plan, &LoadSpec::everything(&plan))
-            .context("the kernel does not take the program; --interpret works without it")?;
+        let mut plan = compile::plan(policies)?;
+        // A capture runs faster than it was recorded: a rate would say nothing of the node.
+        plan.failsafe.packets_per_second = 1_000_000_000;
+        plan.failsafe.burst = u32::MAX;
+        let loaded = load(&plan, &LoadSpec::everything(&plan)).map_err(refused)?;
         loaded
             .set_surroundings(&plan, node_addresses)
             .context("addresses and next hops of the simulated node")?;
@@ -63,27 +66,39 @@ impl Kernel {
     }
 
     fn balanced(&self, verdict: &'static str, target: u32, frame: &[u8]) -> Decision {
-        let parts = self.plan.balancers.parts.iter();
-        let mut targets = parts.flat_map(|part| part.targets.iter().map(move |target| (part, target)));
-        let found = (target != NO_TARGET).then(|| targets.nth(target as usize)).flatten();
-        // Where no backend was to be had, the trace does not say which balancer looked for one.
-        let part = found.map(|(part, _)| part).or_else(|| self.part_of(frame));
+        let mut targets = self.plan.balancers.parts.iter().flat_map(|part| &part.targets);
+        let chosen = (target != NO_TARGET).then(|| targets.nth(target as usize)).flatten();
         Decision {
             verdict,
             stage: "LoadBalancer",
-            policy: part.map(|part| part.policy.name.clone()),
+            policy: self.balancer(frame),
             mode: Some("Enforce"),
-            backend: found.map(|(_, target)| target.backend.to_string()),
+            backend: chosen.filter(|_| verdict == "Tx").map(|target| target.backend.to_string()),
             ..Decision::default()
         }
     }
 
-    fn part_of(&self, frame: &[u8]) -> Option<&BalancerPart> {
+    /// Also of a packet for which there was no backend: the program leaves no more than the stage then.
+    fn balancer(&self, frame: &[u8]) -> Option<String> {
         let packet = Packet::parse(frame);
-        let (destination, port) = (packet.ip?.destination, packet.ports()?.destination);
-        let is_it = |vip: &VipRef| {
-            (vip.address, vip.port, Some(vip.protocol)) == (destination, port, packet.protocol)
+        let (ip, protocol, ports) = (packet.ip?, packet.protocol?, packet.ports()?);
+        let is_for = |vip: &VipRef| {
+            (vip.address, vip.port, vip.protocol) == (ip.destination, ports.destination, protocol)
         };
-        self.plan.balancers.parts.iter().find(|part| part.vips.iter().any(is_it))
+        let part = self.plan.balancers.parts.iter().find(|part| part.vips.iter().any(is_for))?;
+        Some(part.policy.name.clone())
     }
+}
+
+fn refused(error: LoadError) -> anyhow::Error {
+    let denied = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    };
+    if anyhow::Chain::new(&error).any(denied) {
+        return anyhow!(
+            "no privilege to load the program: run this as root (or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON), or \
+             add --interpret, which needs none"
+        );
+    }
+    anyhow::Error::new(error).context("the kernel does not take the program (--interpret works without it)")
 }

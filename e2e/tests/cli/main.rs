@@ -1,0 +1,10 @@
+//! `kubectl sluice` as its users run it. Needs root.
+#![allow(clippy::unwrap_used, reason = "a test says what failed by failing")]
+
+mod captures;
+mod fleet;
+mod metrics;
+mod run;
+mod simulate;
+mod standalone;
+mod streaming;
