@@ -153,7 +153,7 @@ impl Engine {
     async fn serve_vips(&self) {
         let wanted = local::served_vips(&self.standing.plan, &self.addresses);
         if !wanted.is_empty()
-            && let Err(error) = sluice_netdev::ignore_arp_for_vips()
+            && let Err(error) = self.netlink.ignore_arp_for_vips().await
         {
             tracing::warn!(%error, "this node may answer ARP for VIPs that belong to the balancers");
         }

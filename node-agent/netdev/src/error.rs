@@ -6,8 +6,6 @@ pub enum NetdevError {
     Route(#[from] rtnetlink::Error),
     #[error("interface `{0}` does not exist")]
     NoInterface(String),
-    #[error("{path}: {source}")]
-    Sysctl { path: String, source: std::io::Error },
 }
 
 impl NetdevError {

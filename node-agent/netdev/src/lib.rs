@@ -28,6 +28,5 @@ pub use netlink::Netlink;
 pub use nic::{AttachedXdp, Nic, XdpMode};
 pub use snapshot::{Event, LinkState, Snapshot};
 pub use softnet::Softnet;
-pub use vips::ignore_arp_for_vips;
 pub use watch::{Changes, watch};
 pub use xdp_features::XdpFeatures;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use futures::TryStreamExt;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressProtocol};
+use netlink_packet_route::link::{AfSpecInet, AfSpecUnspec, InetDevConf, LinkAttribute, LinkMessage};
 
 use crate::{NetdevError, Netlink};
 
@@ -12,7 +13,6 @@ use crate::{NetdevError, Netlink};
 const LOOPBACK: u32 = 1;
 /// `IFA_PROTO` (Linux 5.18): marks the addresses that Sluice put there, so that a restarted agent knows them.
 const OURS: AddressProtocol = AddressProtocol::Other(0x53);
-const ARP_IGNORE: &str = "/proc/sys/net/ipv4/conf/all/arp_ignore";
 
 impl Netlink {
     /// Makes `wanted` the VIPs on the loopback. Addresses that someone else put there stay and count as present.
@@ -36,6 +36,22 @@ impl Netlink {
     pub async fn vips(&self) -> Result<BTreeSet<IpAddr>, NetdevError> {
         let present = self.on_loopback().await?;
         Ok(present.into_iter().filter(|(_, message)| is_ours(message)).map(|(address, _)| address).collect())
+    }
+
+    /// Has every interface answer ARP for its own addresses only (`arp_ignore` 1): a VIP on the loopback belongs to the
+    /// balancers. By netlink, because /proc/sys is read-only in a pod. IPv6 needs nothing of the kind, since neighbour
+    /// solicitations are answered for the interface's addresses alone.
+    pub async fn ignore_arp_for_vips(&self) -> Result<(), NetdevError> {
+        let links: Vec<LinkMessage> = self.route.link().get().execute().try_collect().await?;
+        // A value that an administrator chose stays.
+        for link in links.iter().filter(|link| link.header.index != LOOPBACK && arp_ignore(link) == Some(0)) {
+            let set = self.route.link().set(set_arp_ignore(link.header.index)).execute().await;
+            match set.map_err(NetdevError::from) {
+                Err(error) if !error.is_gone() => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     async fn add_vip(&self, vip: IpAddr) -> Result<(), NetdevError> {
@@ -65,16 +81,26 @@ pub(crate) fn is_ours(message: &AddressMessage) -> bool {
     message.attributes.contains(&AddressAttribute::Protocol(OURS))
 }
 
-/// Answer ARP only for addresses of the interface that was asked: a VIP on the loopback belongs to the balancers.
-/// IPv6 needs nothing of the kind, since neighbour solicitations are answered for the interface's addresses alone.
-///
-/// # Errors
-/// When the sysctl cannot be read or written (a read-only /proc/sys).
-pub fn ignore_arp_for_vips() -> Result<(), NetdevError> {
-    let at = |source| NetdevError::Sysctl { path: ARP_IGNORE.into(), source };
-    let now = std::fs::read_to_string(ARP_IGNORE).map_err(at)?;
-    if now.trim().parse::<u8>().is_ok_and(|value| value >= 1) {
-        return Ok(());
-    }
-    std::fs::write(ARP_IGNORE, "1\n").map_err(at)
+/// `None` for an interface without IPv4.
+fn arp_ignore(message: &LinkMessage) -> Option<i32> {
+    message.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::AfSpecUnspec(families) => families.iter().find_map(|family| match family {
+            AfSpecUnspec::Inet(inet) => inet.iter().find_map(|one| match one {
+                AfSpecInet::DevConf(conf) => Some(conf.arp_ignore),
+                _ => None,
+            }),
+            _ => None,
+        }),
+        _ => None,
+    })
+}
+
+fn set_arp_ignore(index: u32) -> LinkMessage {
+    let mut conf = InetDevConf::default();
+    conf.arp_ignore = 1;
+    let inet = vec![AfSpecInet::DevConfRequest(conf)];
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.attributes.push(LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet(inet)]));
+    message
 }

@@ -126,9 +126,22 @@ fn vips_come_and_go_and_others_stay() {
         let left: Vec<_> =
             again.addresses().await.expect("read").into_iter().filter(|a| a.index == 1).collect();
         assert_eq!(left.len(), 1, "the address of someone else stays: {left:?}");
-        sluice_netdev::ignore_arp_for_vips().expect("a sysctl of our own namespace");
-        let value = std::fs::read_to_string("/proc/sys/net/ipv4/conf/all/arp_ignore").expect("readable");
-        assert_eq!(value.trim(), "1");
+    });
+}
+
+#[test]
+fn arp_is_ignored_for_addresses_of_other_interfaces() {
+    let Some(sandbox) = Sandbox::new("arp") else { return };
+    sandbox.enter(async {
+        for name in ["d0", "d1"] {
+            run("ip", &["link", "add", name, "type", "dummy"]);
+        }
+        let at = |name: &str| format!("/proc/sys/net/ipv4/conf/{name}/arp_ignore");
+        std::fs::write(at("d1"), "2").expect("a sysctl of our own namespace");
+        let netlink = Netlink::open().expect("netlink");
+        netlink.ignore_arp_for_vips().await.expect("set");
+        let value = |name: &str| std::fs::read_to_string(at(name)).expect("readable").trim().to_owned();
+        assert_eq!([value("d0"), value("d1"), value("lo")], ["1", "2", "0"], "what somebody chose stays");
     });
 }
 
