@@ -133,9 +133,7 @@ fn vips_come_and_go_and_others_stay() {
 fn arp_is_ignored_for_addresses_of_other_interfaces() {
     let Some(sandbox) = Sandbox::new("arp") else { return };
     sandbox.enter(async {
-        for name in ["d0", "d1"] {
-            run("ip", &["link", "add", name, "type", "dummy"]);
-        }
+        run("ip", &["link", "add", "d0", "type", "veth", "peer", "name", "d1"]);
         let at = |name: &str| format!("/proc/sys/net/ipv4/conf/{name}/arp_ignore");
         std::fs::write(at("d1"), "2").expect("a sysctl of our own namespace");
         let netlink = Netlink::open().expect("netlink");
