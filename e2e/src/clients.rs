@@ -14,7 +14,7 @@ use crate::http;
 use crate::netns::Netns;
 
 /// Without an answer for this long a client gives up.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// They ask one after another, round and round, until this value goes.
 pub struct Clients {

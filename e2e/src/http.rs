@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Serves one page with the server's name on every address, IPv4 and IPv6, until the process ends.
 pub fn serve(port: u16, name: &str) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@
 //! desired state, greetings or health change → snapshot → plans → agreed → served (by the distribution server, which
 //! follows the agreed state on its own). Verdicts and reports only change what is said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::backends::unhealthy;
+use crate::backends::Votes;
 use crate::planner::{self, Planned};
 use crate::view::{View, view};
 
@@ -172,12 +172,17 @@ impl Reconciler {
                 false
             }
             AgentEventKind::Report(report) => {
-                let before = (!report.backends.is_empty()).then(|| unhealthy(&self.book));
+                let before = (!report.backends.is_empty()).then(|| self.unhealthy());
                 self.book.report(&name, &report, now);
                 let moved = report.facts.as_ref().is_some_and(|facts| self.take_facts(&name, facts));
-                moved || before.is_some_and(|before| before != unhealthy(&self.book))
+                moved || before.is_some_and(|before| before != self.unhealthy())
             }
         }
+    }
+
+    /// In the eyes of the nodes that balance by the present plans.
+    fn unhealthy(&self) -> BTreeMap<String, BTreeSet<IpAddr>> {
+        Votes::count(&self.planned.snapshot, &self.book).unhealthy()
     }
 
     fn take_facts(&mut self, name: &str, facts: &NodeFacts) -> bool {
@@ -188,7 +193,9 @@ impl Reconciler {
 
     async fn plan(&mut self) -> Result<(), ProposeError> {
         let agreed = self.raft.state().borrow().clone();
-        self.planned = planner::plan(self.index.snapshot(), &agreed, &unhealthy(&self.book));
+        let snapshot = self.index.snapshot();
+        let unhealthy = Votes::count(&snapshot, &self.book).unhealthy();
+        self.planned = planner::plan(snapshot, &agreed, &unhealthy);
         let saved = serde_json::to_vec(&SavedIndex::from(self.index.state()))
             .expect("index state has string keys only");
         let command = Command::PutPlans {
@@ -248,7 +255,7 @@ fn node(hello: &Hello) -> Node {
     }
 }
 
-fn addresses(facts: &NodeFacts) -> std::collections::BTreeSet<IpAddr> {
+fn addresses(facts: &NodeFacts) -> BTreeSet<IpAddr> {
     facts.addresses.iter().filter_map(|address| address.parse().ok()).collect()
 }
 

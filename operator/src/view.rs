@@ -8,7 +8,7 @@ use sluice_plan::Epoch;
 use sluice_policy::{Balancer, Mode};
 use sluice_status::{Book, Expected, NodeState, Placed, PolicyState, policy_state};
 
-use crate::backends::health_of;
+use crate::backends::Votes;
 use crate::counters::{self, Entry};
 use crate::planner::Planned;
 
@@ -34,10 +34,10 @@ impl View {
 /// `planned` belongs to the index as it was when it was last planned for, so no newer generation is ever held against
 /// an older plan.
 pub fn view(index: &Index, planned: &Planned, book: &Book, epoch: Epoch, now: i64) -> View {
-    let expected = expected(planned);
+    let (expected, votes) = (expected(planned), Votes::count(&planned.snapshot, book));
     let (mut objects, mut entries) = (BTreeMap::new(), BTreeMap::new());
     for (key, held) in &index.state().held {
-        let mut placed = place(key, held, planned, book);
+        let mut placed = place(key, held, planned, &votes);
         placed.nodes = expected.get(held.uid.as_str()).cloned().unwrap_or_default();
         if let Some(gone) = index.state().mass_deletion {
             let message =
@@ -59,7 +59,7 @@ pub fn view(index: &Index, planned: &Planned, book: &Book, epoch: Epoch, now: i6
     }
 }
 
-fn place(key: &ObjectKey, held: &Held, planned: &Planned, book: &Book) -> Placed {
+fn place(key: &ObjectKey, held: &Held, planned: &Planned, votes: &Votes) -> Placed {
     let mut placed = Placed {
         key: Some(key.clone()),
         uid: held.uid.clone(),
@@ -74,7 +74,7 @@ fn place(key: &ObjectKey, held: &Held, planned: &Planned, book: &Book) -> Placed
         }
         Some(Policy::Balancer(balancer)) => {
             placed.hash = Some(balancer_hash(balancer));
-            place_backends(&mut placed, balancer, book);
+            place_backends(&mut placed, balancer, votes);
         }
         None => {}
     }
@@ -103,9 +103,9 @@ fn expected(planned: &Planned) -> BTreeMap<&str, Vec<Expected>> {
     expected
 }
 
-fn place_backends(placed: &mut Placed, balancer: &Balancer, book: &Book) {
+fn place_backends(placed: &mut Placed, balancer: &Balancer, votes: &Votes) {
     for backend in &balancer.backends {
-        let health = health_of(book, &balancer.object.uid, backend.address);
+        let health = votes.of(&balancer.object.uid, backend.address);
         let (healthy, why) = match health {
             Some((healthy, why)) => (Some(healthy), why),
             None => (balancer.health_check.is_none().then_some(true), String::new()),
