@@ -60,7 +60,8 @@ fn print_tables(found: &ListPoliciesResponse, wide: bool) -> anyhow::Result<()> 
     }
     for policy in found.policies.iter().filter(|policy| policy.ready != "True") {
         print_line(format_args!("\n{}: {}", name(policy), policy.message))?;
-        for failing in &policy.failing {
+        // The first of them are in the message.
+        for failing in policy.failing.iter().filter(|failing| !policy.message.contains(&failing.message)) {
             print_line(format_args!("  {}: {}: {}", failing.node, failing.reason, failing.message))?;
         }
     }

@@ -143,3 +143,26 @@ fn bounded(sums: BTreeMap<RuleLabels, (u64, u64)>) -> BTreeMap<RuleLabels, (u64,
     }
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_busiest_rules_have_their_series_and_no_packet_is_lost() {
+        let labels = |rule: String| RuleLabels {
+            kind: "XdpFilter".to_owned(),
+            namespace: String::new(),
+            policy: "edge".to_owned(),
+            rule,
+            verdict: "drop".to_owned(),
+        };
+        let rules = |number: u64| (0..number).map(|rule| (labels(format!("rule-{rule}")), (rule, rule * 60)));
+        let kept = bounded(rules(300).collect());
+        assert_eq!(kept.len(), RULE_SERIES + 1);
+        let quiet = (0..100).sum::<u64>();
+        assert_eq!(kept[&labels("_other".to_owned())], (quiet, quiet * 60));
+        assert_eq!(kept.values().map(|sum| sum.0).sum::<u64>(), (0..300).sum::<u64>());
+        assert_eq!(bounded(rules(200).collect()).len(), 200, "nothing is added up that need not be");
+    }
+}

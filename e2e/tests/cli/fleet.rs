@@ -27,6 +27,8 @@ spec:
   - {name: quiet, action: Drop, match: {protocols: [TCP], destinationPorts: [\"1\"]}}
 ";
 
+const METRICS_PAGE: &str = include_str!("../../../docs/metrics.md");
+
 /// An IPv4 UDP frame of `frames::udp`.
 const FRAME: u64 = 60;
 
@@ -155,11 +157,14 @@ fn metrics_agree_with_counters(fleet: &Fleet) {
         )
     };
     let operator = metrics::scrape(&fleet.hub, 9090).unwrap();
+    let agent = metrics::scrape(&fleet.edges[0].netns, 9500).unwrap();
+    for name in metrics::series(&operator).into_keys().chain(metrics::series(&agent).into_keys()) {
+        assert!(METRICS_PAGE.contains(&format!("`{name}`")), "{name} is not in docs/metrics.md");
+    }
     for (unit, size) in [("packets", 1), ("bytes", FRAME)] {
         let expected = [("flood", "drop", 507), ("watched", "audited", 30), ("quiet", "drop", 0)]
             .map(|(rule, verdict, packets)| (labels(rule, verdict), (packets * size) as f64));
         assert_eq!(series(&operator, &format!("sluice_rule_{unit}_total")), expected.into());
-        let agent = metrics::scrape(&fleet.edges[0].netns, 9500).unwrap();
         let expected = [("flood", "drop", 500), ("watched", "audited", 30)]
             .map(|(rule, verdict, packets)| (labels(rule, verdict), (packets * size) as f64));
         assert_eq!(series(&agent, &format!("sluice_agent_rule_{unit}_total")), expected.into());
