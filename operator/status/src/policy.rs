@@ -118,15 +118,16 @@ fn on_node(placed: &Placed, expected: &Expected, node: &NodeState, now: i64) -> 
     if let Some((_, reason, detail)) = node.refused.as_ref().filter(|(hash, ..)| *hash == expected.plan) {
         return OnNode::Rejected(reason.clone(), detail.clone());
     }
-    if node.plan != Some((expected.plan, VerdictStage::Programmed)) {
-        return OnNode::Pending;
-    }
+    let newest = node.plan == Some((expected.plan, VerdictStage::Programmed));
     match node.policies.get(&placed.uid) {
+        Some(verdict) if verdict.generation != placed.generation => OnNode::Pending,
         Some(verdict) if verdict.stage() == VerdictStage::Rejected => {
             OnNode::Rejected(verdict.reason.clone(), verdict.detail.clone())
         }
-        Some(verdict) if verdict.generation != placed.generation => OnNode::Pending,
-        _ => OnNode::Programmed,
+        // Also in an older plan: what the newest changes is another object's.
+        Some(verdict) if verdict.stage() == VerdictStage::Programmed => OnNode::Programmed,
+        _ if newest => OnNode::Programmed,
+        _ => OnNode::Pending,
     }
 }
 
@@ -189,6 +190,17 @@ mod tests {
         say(&mut book, "b", VerdictStage::Programmed, 1, VerdictStage::Programmed);
         let state = policy_state(&placed(&["a", "b"]), &book, JOINING_MS);
         assert_eq!((state.desired, state.programmed, state.rejected), (2, 1, 0));
+    }
+
+    #[test]
+    fn an_edit_of_another_object_takes_nothing_away() {
+        let mut book = book(&["a", "b"]);
+        say(&mut book, "a", VerdictStage::Programmed, 2, VerdictStage::Programmed);
+        say(&mut book, "b", VerdictStage::Programmed, 1, VerdictStage::Programmed);
+        let mut placed = placed(&["a", "b"]);
+        placed.nodes.iter_mut().for_each(|expected| expected.plan = Hash([8; 32]));
+        let state = policy_state(&placed, &book, JOINING_MS);
+        assert_eq!((state.desired, state.programmed), (2, 1), "b has an older generation");
     }
 
     #[test]
