@@ -38,6 +38,8 @@ pub struct Reconciler {
     book: Book,
     /// Newest stream of each node.
     sessions: BTreeMap<String, u64>,
+    /// Nodes that the cluster has; `None` where nodes are whoever joins.
+    existing: Option<BTreeSet<String>>,
     planned: Planned,
     shown: Instant,
     view: watch::Sender<Arc<View>>,
@@ -70,6 +72,7 @@ impl Reconciler {
             index,
             book,
             sessions: BTreeMap::new(),
+            existing: None,
             shown: Instant::now(),
             view,
             ready,
@@ -124,19 +127,21 @@ impl Reconciler {
             return false;
         }
         self.ready.send_replace(true);
-        self.forget_deleted_nodes(&desired);
-        self.index.update(desired)
+        self.existing = desired.nodes.as_ref().map(|nodes| nodes.keys().cloned().collect());
+        let forgot = self.forget_deleted_nodes();
+        self.index.update(desired) || forgot
     }
 
-    /// A node that the cluster no longer has is not waited for.
-    fn forget_deleted_nodes(&mut self, desired: &Desired) {
-        let Some(nodes) = &desired.nodes else { return };
-        let gone = |name: &&String| !nodes.contains_key(*name) && !self.is_connected(name);
+    /// A node that the cluster no longer has is not waited for once its agent is gone too. True if there was one.
+    fn forget_deleted_nodes(&mut self) -> bool {
+        let Some(nodes) = &self.existing else { return false };
+        let gone = |name: &&String| !nodes.contains(*name) && !self.is_connected(name);
         let gone: Vec<String> = self.index.state().nodes.keys().filter(gone).cloned().collect();
-        for name in gone {
-            self.index.remove_node(&name);
-            self.book.forget(&name);
+        for name in &gone {
+            self.index.remove_node(name);
+            self.book.forget(name);
         }
+        !gone.is_empty()
     }
 
     fn is_connected(&self, name: &str) -> bool {
@@ -157,7 +162,7 @@ impl Reconciler {
                 if self.sessions.get(&name) == Some(&event.session) {
                     self.book.disconnected(&name, now);
                 }
-                false
+                self.forget_deleted_nodes()
             }
             AgentEventKind::Ahead { epoch, cluster_id } => {
                 tracing::error!(
