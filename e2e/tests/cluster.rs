@@ -41,6 +41,8 @@ fn the_main_job_on_three_nodes() {
     step("a user sees what it may list");
     edits::reach_every_node(&cluster);
     step("edits reach every node");
+    checks::nobody_is_locked_out(&cluster);
+    step("a filter that drops everything locks nobody out");
 
     let traffic = disruptions::traffic(&cluster, "node-b");
     disruptions::agent_pod_deleted(&cluster, "node-b");

@@ -1,6 +1,8 @@
 //! What policies do and what is said of them.
 
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 use sluice_e2e::cluster::Cluster;
@@ -27,6 +29,9 @@ pub fn apply_examples(cluster: &Cluster) {
     cluster.kubectl(&["diff", "-f", &examples.join("xdpfilter.yaml").display().to_string()]).unwrap();
     assert!(cluster.kubectl(&["get", "xf", "-o", "wide"]).unwrap().contains("Programmed"));
     for node in NODES {
+        // The nodes are hosts of its backends too, and must not answer for its address.
+        let arp = ["/bin/cat", "/proc/sys/net/ipv4/conf/eth0/arp_ignore"];
+        assert_eq!(cluster.on_node(node, &arp).unwrap().trim(), "1", "{node}");
         let found = cluster.object("xdpnode", node).unwrap();
         assert_eq!(found["status"]["nics"][0]["xdpMode"], "Native", "{found}");
     }
@@ -54,6 +59,47 @@ pub fn frames_meet_the_policy(cluster: &Cluster, viewer: &Viewer) {
         });
         counted.unwrap_or_else(|_| panic!("{node}: {:?}", viewer.counters()));
     }
+}
+
+/// Nothing but the failsafe lets in what kubelets, agents and the operator live on.
+const CLOSED: &str = "
+apiVersion: sluice.dev/v1alpha1
+kind: XdpFilter
+metadata: {name: closed}
+spec:
+  interfaces: {names: [eth0]}
+  priority: -1
+  defaultAction: Drop
+";
+
+pub fn nobody_is_locked_out(cluster: &Cluster) {
+    cluster.apply(CLOSED).unwrap();
+    // That its status arrives shows that the operator reaches the API server, and the agents the operator.
+    cluster.kubectl(&["wait", "--for=condition=Ready", "--timeout=20s", "xdpfilter/closed"]).unwrap();
+    let renewed = |node| {
+        let lease =
+            cluster.kubectl(&["get", "lease", node, "-n=kube-node-lease", "-o=jsonpath={.spec.renewTime}"]);
+        lease.unwrap()
+    };
+    for (node, before) in NODES.map(|node| (node, renewed(node))) {
+        eventually(PATIENCE, || Ok((renewed(node) != before).then_some(())))
+            .unwrap_or_else(|_| panic!("the kubelet of {node} does not reach the API server"));
+    }
+    // The API server reaches every kubelet.
+    assert!(cluster.last_words().contains("plan in force"), "{}", cluster.last_words());
+    cluster.kubectl(&["delete", "xdpfilter/closed"]).unwrap();
+    for node in NODES {
+        let open = eventually(PATIENCE, || Ok(connects(cluster, node).then_some(())));
+        open.unwrap_or_else(|_| panic!("{node} does not open again\n{}", cluster.last_words()));
+    }
+}
+
+/// Whether the node's web server, on a port of no failsafe, can be reached from outside.
+fn connects(cluster: &Cluster, node: &str) -> bool {
+    let address = NODES.iter().zip(11..).find(|(name, _)| **name == node).map(|(_, last)| [172, 30, 0, last]);
+    let address = SocketAddr::from((address.unwrap(), 80));
+    let connect = move || TcpStream::connect_timeout(&address, Duration::from_millis(300)).is_ok();
+    cluster.netns("cp").spawn(connect).join().unwrap()
 }
 
 const FROM: [u8; 6] = [2, 0, 0, 0, 0, 9];

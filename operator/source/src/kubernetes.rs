@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{Api, PartialObjectMeta};
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::Store;
@@ -15,12 +16,17 @@ use kube::runtime::{WatchStreamExt, reflector, watcher};
 use kube::{Client, Resource, ResourceExt};
 use sluice_crds::{Kind, XdpFilter, XdpLoadBalancer};
 use sluice_index::{Desired, NodeObject, Object, ObjectKey, Problem};
-use sluice_plan::Fleet;
+use sluice_plan::{ControlEndpoint, Fleet};
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use crate::gather::gather;
 
 const QUIET: Duration = Duration::from_millis(10);
+/// Label of the slices that say where the API server is.
+const API_SERVER: &str = "kubernetes.io/service-name=kubernetes";
+/// Where the API server is may be hidden from this account; everything else goes on without it.
+const ENDPOINTS: Duration = Duration::from_secs(5);
 
 type Guarded<K> = DeserializeGuard<K>;
 
@@ -28,28 +34,32 @@ struct Stores {
     filters: Store<Guarded<XdpFilter>>,
     balancers: Store<Guarded<XdpLoadBalancer>>,
     nodes: Store<PartialObjectMeta<Node>>,
+    /// Of the API server.
+    endpoints: Store<EndpointSlice>,
 }
 
 /// Follows the API until the receiver is gone. What is published is `synced` once each kind was listed.
 pub fn watch_cluster(client: Client, fleet: Fleet) -> watch::Receiver<Arc<Desired>> {
     let (changed, changes) = mpsc::channel(1);
+    let all = watcher::Config::default;
     let stores = Stores {
-        filters: follow(Api::all(client.clone()), changed.clone()),
-        balancers: follow(Api::all(client.clone()), changed.clone()),
+        filters: follow(Api::all(client.clone()), all(), changed.clone()),
+        balancers: follow(Api::all(client.clone()), all(), changed.clone()),
         // Metadata only: a node's status changes every few seconds and its labels are all that matters here.
-        nodes: follow(Api::all(client), changed),
+        nodes: follow(Api::all(client.clone()), all(), changed.clone()),
+        endpoints: follow(Api::namespaced(client, "default"), all().labels(API_SERVER), changed),
     };
     let (sender, receiver) = watch::channel(Arc::new(Desired::default()));
     tokio::spawn(publish(stores, fleet, changes, sender));
     receiver
 }
 
-fn follow<K>(api: Api<K>, changed: mpsc::Sender<()>) -> Store<K>
+fn follow<K>(api: Api<K>, config: watcher::Config, changed: mpsc::Sender<()>) -> Store<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + serde::de::DeserializeOwned + 'static,
 {
     let (store, writer) = reflector::store();
-    let stream = watcher(api, watcher::Config::default()).backoff(Retry::default());
+    let stream = watcher(api, config).backoff(Retry::default());
     tokio::spawn(drive(stream.reflect(writer), changed));
     store
 }
@@ -116,6 +126,11 @@ async fn publish(
     if ready.await.is_err() {
         return;
     }
+    if timeout(ENDPOINTS, stores.endpoints.wait_until_ready()).await.is_err() {
+        tracing::warn!(
+            "where the API server is cannot be read: no filter is kept from cutting nodes off from it"
+        );
+    }
     let mut seen = Seen::default();
     loop {
         let desired = stores.desired(&fleet, &mut seen);
@@ -123,6 +138,7 @@ async fn publish(
             let changed = !current.synced
                 || current.objects != desired.objects
                 || current.nodes != desired.nodes
+                || current.fleet != desired.fleet
                 || current.unread != desired.unread
                 || current.problems != desired.problems;
             if changed {
@@ -144,7 +160,7 @@ struct Seen(BTreeMap<ObjectKey, (String, Arc<Object>)>);
 
 impl Stores {
     fn desired(&self, fleet: &Fleet, seen: &mut Seen) -> Desired {
-        let mut desired = Desired { synced: true, fleet: Some(fleet.clone()), ..Desired::default() };
+        let mut desired = Desired { synced: true, fleet: Some(self.reachable(fleet)), ..Desired::default() };
         let mut next = Seen::default();
         for stored in self.filters.state() {
             convert(Kind::XdpFilter, &stored, Object::Filter, seen, &mut next, &mut desired);
@@ -156,6 +172,27 @@ impl Stores {
         desired.nodes = Some(self.nodes.state().iter().map(|node| (node.name_any(), labels(node))).collect());
         *seen = next;
         desired
+    }
+}
+
+impl Stores {
+    /// With the API server's own addresses among the endpoints whose answers are always let in: kubelets, and the operator
+    /// itself, must reach it whatever a filter says.
+    fn reachable(&self, fleet: &Fleet) -> Fleet {
+        let mut fleet = fleet.clone();
+        for slice in self.endpoints.state() {
+            let ports: Vec<u16> =
+                slice.ports.iter().flatten().filter_map(|port| port.port?.try_into().ok()).collect();
+            let addresses = slice.endpoints.iter().flat_map(|endpoint| &endpoint.addresses);
+            for address in addresses.filter_map(|address| address.parse().ok()) {
+                let found = ports.iter().map(|port| ControlEndpoint { address, port: *port });
+                fleet.failsafe.control_endpoints.extend(found);
+            }
+        }
+        // In one order, or each reading would make another plan.
+        fleet.failsafe.control_endpoints.sort_unstable();
+        fleet.failsafe.control_endpoints.dedup();
+        fleet
     }
 }
 
