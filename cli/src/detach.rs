@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
+use kube::Client;
 use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, PostParams};
+use sluice_crds::{Condition, XdpFilter, XdpLoadBalancer, condition_type};
 use tokio::time::{Instant, sleep};
 
 use crate::args::{Connection, Detach};
@@ -20,18 +22,21 @@ const COMPONENT: &str = "app.kubernetes.io/component";
 const POLL: Duration = Duration::from_millis(250);
 /// A DaemonSet without a status yet does not know its nodes.
 const PLACING: Duration = Duration::from_secs(10);
+/// Within this an operator that runs has said that a policy is no longer in force.
+const SAYING: Duration = Duration::from_secs(15);
 
 pub async fn run(connection: &Connection, args: &Detach) -> anyhow::Result<ExitCode> {
     let client = cluster_client(connection).await?;
     let namespace = &connection.namespace;
     let sets: Api<DaemonSet> = Api::namespaced(client.clone(), namespace);
-    let pods: Api<Pod> = Api::namespaced(client, namespace);
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     replace_agents(&sets, namespace).await?;
     let nodes = wait(&sets, &pods, args.timeout).await;
     // Also after an error: what was begun must not stay.
     remove(&sets, DETACH).await?;
     let unreached: Vec<String> =
         nodes?.into_iter().filter_map(|(node, detached)| (!detached).then_some(node)).collect();
+    wait_for_status(&client).await?;
     if unreached.is_empty() {
         print_line("every node has detached")?;
         return Ok(ExitCode::SUCCESS);
@@ -127,6 +132,34 @@ async fn wait(
         }
         sleep(POLL).await;
     }
+}
+
+/// The operator may go after this, and what it said last stays: it must not be that a policy is in force.
+async fn wait_for_status(client: &Client) -> anyhow::Result<()> {
+    let (filters, balancers) =
+        (Api::<XdpFilter>::all(client.clone()), Api::<XdpLoadBalancer>::all(client.clone()));
+    let begun = Instant::now();
+    loop {
+        let everything = ListParams::default();
+        let filters = filters.list(&everything).await.context("reading XdpFilters")?;
+        let balancers = balancers.list(&everything).await.context("reading XdpLoadBalancers")?;
+        let filters = filters.items.iter().filter_map(|filter| filter.status.as_ref());
+        let balancers = balancers.items.iter().filter_map(|balancer| balancer.status.as_ref());
+        let mut conditions =
+            filters.map(|status| &status.conditions).chain(balancers.map(|status| &status.conditions));
+        if !conditions.any(|conditions| is_true(conditions, condition_type::READY)) {
+            return Ok(());
+        }
+        if begun.elapsed() > SAYING {
+            println!("the operator does not say so: the status of policies is as before");
+            return Ok(());
+        }
+        sleep(POLL).await;
+    }
+}
+
+fn is_true(conditions: &[Condition], kind: &str) -> bool {
+    conditions.iter().any(|condition| condition.type_ == kind && condition.status == "True")
 }
 
 /// Also of a pod that its node never took: the DaemonSet names it in the pod's affinity.

@@ -93,7 +93,17 @@ pub fn serve_backends(cluster: &Cluster) -> Vec<Netns> {
     namespaces
 }
 
+/// What is in force when the release goes.
+const LEFT: &str = "
+apiVersion: sluice.dev/v1alpha1
+kind: XdpFilter
+metadata: {name: left}
+spec: {interfaces: {names: [dp0]}, rules: [{name: ping, action: Drop, match: {icmp: [{type: 8}]}}]}
+";
+
 pub fn uninstall(cluster: &Cluster) {
+    cluster.apply(LEFT).unwrap();
+    cluster.kubectl(&["wait", "--for=condition=Ready", "--timeout=20s", "xdpfilter/left"]).unwrap();
     let said = cluster.helm(&["uninstall", "sluice", "--namespace", NAMESPACE, "--wait"]).unwrap();
     for node in NODES {
         assert!(said.contains(&format!("{node}: detached")), "{said}");
@@ -101,6 +111,9 @@ pub fn uninstall(cluster: &Cluster) {
         assert!(left.is_err(), "{node}: {left:?}");
         assert!(!cluster.netns(node).ip(&["-d", "link"]).unwrap().contains("sluice_xdp"), "{node}");
     }
+    let ready = r#"jsonpath={.status.conditions[?(@.type=="Ready")].status}"#;
+    let ready = cluster.kubectl(&["get", "xdpfilter/left", "-o", ready]).unwrap();
+    assert_eq!(ready, "False", "policies stay, and none says that it is in force");
     let crds = cluster.kubectl(&["get", "crd", "-o", "name"]).unwrap();
     assert_eq!(crds.lines().filter(|name| name.ends_with(".sluice.dev")).count(), 3, "{crds}");
     let kinds = "all,configmap,secret,serviceaccount,role,rolebinding,pvc";
