@@ -1,0 +1,147 @@
+//! What the chart renders, without a cluster.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use sluice_e2e::cluster::output;
+
+/// What Helm assumes of the cluster when it has none.
+const KUBERNETES: &str = "--kube-version=1.37.0";
+
+fn chart() -> String {
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/sluice").to_owned()
+}
+
+fn helm(arguments: &[&str]) -> anyhow::Result<String> {
+    output(Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster/helm")).args(arguments))
+}
+
+fn render(settings: &[&str]) -> anyhow::Result<Vec<Value>> {
+    let chart = chart();
+    let mut arguments = vec!["template", "sluice", &chart, "--namespace=sluice-system", KUBERNETES];
+    arguments.extend(settings.iter().flat_map(|setting| ["--set-json", *setting]));
+    let yaml = helm(&arguments)?;
+    // Several documents; what is empty is no object.
+    let documents = yaml.split("\n---").map(serde_saphyr::from_str::<Value>);
+    Ok(documents
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .filter(|document| document.is_object())
+        .collect())
+}
+
+fn find<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
+    let found = objects.iter().find(|object| object["kind"] == kind && object["metadata"]["name"] == name);
+    found.unwrap_or_else(|| panic!("no {kind} {name}"))
+}
+
+#[test]
+fn it_lints() {
+    helm(&["lint", "--strict", "--quiet", &chart(), KUBERNETES]).unwrap();
+}
+
+#[test]
+fn agents_have_three_capabilities_and_no_account_to_read_with() {
+    let objects = render(&[]).unwrap();
+    assert_eq!(find(&objects, "ServiceAccount", "sluice-agent")["automountServiceAccountToken"], false);
+    let pod = &find(&objects, "DaemonSet", "sluice-agent")["spec"]["template"]["spec"];
+    assert_eq!(pod["automountServiceAccountToken"], false);
+    assert_eq!(pod["tolerations"], json!([{"operator": "Exists"}]));
+    let expected = json!({
+        "runAsUser": 0,
+        "privileged": false,
+        "allowPrivilegeEscalation": false,
+        "readOnlyRootFilesystem": true,
+        "seccompProfile": {"type": "RuntimeDefault"},
+        "capabilities": {"drop": ["ALL"], "add": ["BPF", "NET_ADMIN", "PERFMON"]}
+    });
+    assert_eq!(pod["containers"][0]["securityContext"], expected);
+    let subjects = objects.iter().filter_map(|object| object["subjects"].as_array()).flatten();
+    let accounts: Vec<&str> = subjects.filter_map(|subject| subject["name"].as_str()).collect();
+    assert!(!accounts.contains(&"sluice-agent"), "{accounts:?}");
+}
+
+/// No wildcard, and nothing that is written but status, XdpNodes and reviews.
+#[test]
+fn the_operator_may_do_what_it_does_and_no_more() {
+    let objects = render(&[]).unwrap();
+    let mut allowed = Vec::new();
+    for rule in find(&objects, "ClusterRole", "sluice-operator")["rules"].as_array().unwrap() {
+        for resource in rule["resources"].as_array().unwrap() {
+            let verbs: Vec<&str> =
+                rule["verbs"].as_array().unwrap().iter().map(|verb| verb.as_str().unwrap()).collect();
+            allowed.push(format!("{}: {}", resource.as_str().unwrap(), verbs.join(" ")));
+        }
+    }
+    let expected = [
+        "xdpfilters: list watch",
+        "xdploadbalancers: list watch",
+        "xdpfilters/status: patch",
+        "xdploadbalancers/status: patch",
+        "xdpnodes/status: patch",
+        "xdpnodes: create patch delete",
+        "nodes: list watch",
+        "tokenreviews: create",
+        "subjectaccessreviews: create",
+    ];
+    assert_eq!(allowed, expected);
+}
+
+#[test]
+fn definitions_are_part_of_the_release_and_outlive_it() {
+    let keep = |objects: &[Value]| {
+        let definitions: Vec<&Value> =
+            objects.iter().filter(|object| object["kind"] == "CustomResourceDefinition").collect();
+        let kept = definitions
+            .iter()
+            .filter(|definition| definition["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep");
+        (definitions.len(), kept.count())
+    };
+    assert_eq!(keep(&render(&[]).unwrap()), (3, 3));
+    assert_eq!(keep(&render(&["crds.keep=false"]).unwrap()), (3, 0));
+    assert_eq!(keep(&render(&["crds.install=false"]).unwrap()), (0, 0));
+}
+
+#[test]
+fn options_render() {
+    let objects = render(&[
+        "podMonitor.enabled=true",
+        "operator.persistence.enabled=false",
+        r#"image={"registry": "registry.example/sluice", "tag": "1.2.3"}"#,
+        r#"agent.nodeSelector={"role": "edge"}"#,
+        r#"fleet.addressPools=[{"name": "public", "prefixes": ["203.0.113.0/24"]}]"#,
+    ])
+    .unwrap();
+    find(&objects, "PodMonitor", "sluice-operator");
+    let operator = &find(&objects, "StatefulSet", "sluice-operator")["spec"];
+    assert!(operator["volumeClaimTemplates"].is_null());
+    let image = &operator["template"]["spec"]["containers"][0]["image"];
+    assert_eq!(image, "registry.example/sluice/sluice-operator:1.2.3");
+    let agent = &find(&objects, "DaemonSet", "sluice-agent")["spec"]["template"]["spec"];
+    assert_eq!(agent["nodeSelector"]["role"], "edge");
+    let fleet = find(&objects, "ConfigMap", "sluice-fleet")["data"]["fleet.yaml"].as_str().unwrap();
+    assert!(fleet.contains("203.0.113.0/24"), "{fleet}");
+}
+
+/// What the operator reads by default is what its own code understands.
+#[test]
+fn the_fleet_configuration_is_one_that_the_operator_reads() {
+    let objects = render(&[]).unwrap();
+    let fleet = find(&objects, "ConfigMap", "sluice-fleet")["data"]["fleet.yaml"].as_str().unwrap();
+    serde_saphyr::from_str::<sluice_plan::Fleet>(fleet).unwrap();
+}
+
+#[test]
+fn a_wrong_value_is_named() {
+    for (setting, expected) in [
+        ("agents={}", "agents"),
+        (r#"agent.metricsPort="x""#, "metricsPort"),
+        (r#"fleet.failsafe.ports=[{"port": 22}]"#, "protocol"),
+        ("fleet.adressPools=[]", "adressPools"),
+    ] {
+        let error = format!("{:#}", render(&[setting]).expect_err(setting));
+        assert!(error.contains(expected) && error.contains("values don't meet"), "{error}");
+    }
+}
