@@ -1,0 +1,96 @@
+//! Who is who, by a real API server: the operator under its own account with the chart's rights and no more, and agents
+//! admitted by the tokens of their pods. Needs root for the API server's namespace.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+#[path = "api_identity/agent.rs"]
+mod agent;
+#[path = "api_identity/server.rs"]
+mod server;
+
+use std::time::Duration;
+
+use sluice_e2e::process::eventually;
+use tonic::Code;
+
+use agent::Agent;
+use server::Server;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[test]
+fn the_operator_and_its_agents_are_who_the_api_server_says() {
+    let server = Server::start();
+    let operator = server.start_operator();
+    the_operator_reads_and_writes_with_its_own_rights(&server);
+    its_account_may_do_nothing_else(&server);
+
+    let agent = Agent::at(&operator);
+    let identity = agent.enroll(&server.token_of_pod("agent-a", &[AUDIENCE])).unwrap();
+    assert_eq!(identity.node, "node-a");
+    let stream = agent.sync(&identity, "node-a").unwrap();
+    server.wait_for_condition("xdpnode/node-a", "Connected");
+    // The account's rights reach to the end of a node's life.
+    server.kubectl(&["delete", "node", "node-a"]);
+    drop(stream);
+    let gone = || Ok(server.cluster.object("xdpnode", "node-a").is_err().then_some(()));
+    eventually(PATIENCE, gone)
+        .unwrap_or_else(|error| panic!("its XdpNode stays: {error:#}\n{}", operator.log()));
+
+    refusals(&server, &agent);
+}
+
+const AUDIENCE: &str = "sluice-operator";
+
+/// Filters, balancers, nodes and the API server's own address are watched; status is written, an XdpNode made.
+fn the_operator_reads_and_writes_with_its_own_rights(server: &Server) {
+    server.cluster.apply(FILTER).unwrap();
+    server.wait_for_condition("xdpfilter/nowhere", "NoNodes");
+}
+
+const FILTER: &str = "
+apiVersion: sluice.dev/v1alpha1
+kind: XdpFilter
+metadata: {name: nowhere}
+spec: {nodeSelector: {matchLabels: {role: none}}, interfaces: {names: [eth0]}}
+";
+
+fn its_account_may_do_nothing_else(server: &Server) {
+    for (verb, what) in [
+        ("create", "xdpfilters.sluice.dev"),
+        ("patch", "xdpfilters.sluice.dev"),
+        ("delete", "xdploadbalancers.sluice.dev"),
+        ("list", "secrets"),
+        ("get", "configmaps"),
+        ("list", "pods"),
+        ("patch", "nodes"),
+        ("create", "serviceaccounts/token"),
+    ] {
+        assert!(!server.may("sluice-operator", verb, what), "the operator may {verb} {what}");
+        assert!(!server.may("sluice-agent", verb, what), "an agent may {verb} {what}");
+    }
+    for (verb, what) in [("list", "xdpfilters.sluice.dev"), ("create", "tokenreviews.authentication.k8s.io")]
+    {
+        assert!(server.may("sluice-operator", verb, what), "the operator may not {verb} {what}");
+        assert!(!server.may("sluice-agent", verb, what), "an agent may {verb} {what}");
+    }
+}
+
+fn refusals(server: &Server, agent: &Agent) {
+    let refused = |token: &str, words: &str| {
+        let status = agent.enroll(token).map(|identity| identity.node).expect_err(words);
+        assert_eq!(status.code(), Code::Unauthenticated, "{status}");
+        assert!(status.message().contains(words), "{status}");
+    };
+    refused("no token at all", "the API server refuses the token");
+    // Every pod has one of these, with the API server's own audience.
+    refused(&server.token_of_pod("agent-b", &[]), "the API server refuses the token");
+    refused(&server.token_of_pod("agent-b", &["another"]), "the API server refuses the token");
+    refused(&server.token_of_pod("other", &[AUDIENCE]), "sluice-system:other is not");
+    // Of the agents' account, but of no pod: it says nothing of a node.
+    refused(&server.token("sluice-agent", &[AUDIENCE]), "bound to no node");
+
+    // A certificate is for one node, whatever its owner says of itself.
+    let identity = agent.enroll(&server.token_of_pod("agent-b", &[AUDIENCE])).unwrap();
+    let status = agent.sync(&identity, "node-a").map(drop).expect_err("another node's name");
+    assert_eq!(status.code(), Code::PermissionDenied, "{status}");
+}

@@ -1,0 +1,78 @@
+//! What an agent says to be admitted, without an agent.
+
+use rcgen::{CertificateParams, KeyPair};
+use sluice_proto::OPERATOR_NAME;
+use sluice_proto::v1::agent_message::Kind;
+use sluice_proto::v1::distribution_client::DistributionClient;
+use sluice_proto::v1::enrollment_client::EnrollmentClient;
+use sluice_proto::v1::{AgentMessage, EnrollRequest, Hello, ServerMessage};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::{Status, Streaming};
+
+use crate::server::Operator;
+
+pub struct Agent {
+    address: String,
+    ca: String,
+    runtime: Runtime,
+}
+
+pub struct Admitted {
+    pub node: String,
+    identity: Identity,
+}
+
+/// Open while this value lives.
+pub struct Stream {
+    _say: mpsc::Sender<AgentMessage>,
+    _heard: Streaming<ServerMessage>,
+}
+
+impl Agent {
+    pub fn at(operator: &Operator) -> Agent {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        Agent { address: operator.address.clone(), ca: operator.ca.clone(), runtime: runtime.unwrap() }
+    }
+
+    /// Exchanges a token for a certificate.
+    pub fn enroll(&self, token: &str) -> Result<Admitted, Status> {
+        let key = KeyPair::generate().unwrap();
+        let csr = CertificateParams::default().serialize_request(&key).unwrap().der().to_vec();
+        let request = EnrollRequest { token: token.to_owned(), csr };
+        let answer = self.runtime.block_on(async {
+            EnrollmentClient::new(self.channel(None).await)
+                .enroll(request)
+                .await
+                .map(tonic::Response::into_inner)
+        })?;
+        let pem = |der: &Vec<u8>| pem::encode(&pem::Pem::new("CERTIFICATE", der.clone()));
+        let chain: String = answer.chain.iter().map(pem).collect();
+        Ok(Admitted { node: answer.node, identity: Identity::from_pem(chain, key.serialize_pem()) })
+    }
+
+    /// Greets as `node` and waits for the first word of the operator.
+    pub fn sync(&self, admitted: &Admitted, node: &str) -> Result<Stream, Status> {
+        self.runtime.block_on(async {
+            let (say, said) = mpsc::channel(4);
+            let hello = Hello { node: node.to_owned(), ..Hello::default() };
+            say.send(AgentMessage { kind: Some(Kind::Hello(hello)) }).await.unwrap();
+            let mut client = DistributionClient::new(self.channel(Some(&admitted.identity)).await);
+            let mut heard = client.sync(ReceiverStream::new(said)).await?.into_inner();
+            heard.message().await?;
+            Ok(Stream { _say: say, _heard: heard })
+        })
+    }
+
+    async fn channel(&self, identity: Option<&Identity>) -> Channel {
+        let mut tls =
+            ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&self.ca)).domain_name(OPERATOR_NAME);
+        if let Some(identity) = identity {
+            tls = tls.identity(identity.clone());
+        }
+        let endpoint = Endpoint::from_shared(format!("https://{}", self.address)).unwrap();
+        endpoint.tls_config(tls).unwrap().connect().await.unwrap()
+    }
+}

@@ -1,0 +1,150 @@
+//! An API server with the accounts and rights of the chart, and an operator under one of them.
+
+use std::path::Path;
+use std::process::Command;
+
+use sluice_e2e::cluster::Cluster;
+use sluice_e2e::process::{Process, eventually, program};
+use tempfile::TempDir;
+
+use crate::PATIENCE;
+
+pub const NAMESPACE: &str = "sluice-system";
+
+pub struct Server {
+    pub cluster: Cluster,
+    pub directory: TempDir,
+}
+
+pub struct Operator {
+    pub address: String,
+    pub ca: String,
+    process: Process,
+}
+
+impl Operator {
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+}
+
+/// Pods that nobody runs: their tokens say where they would. One is of another account.
+const PODS: &str = "
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: other, namespace: sluice-system}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: node-a}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: node-b}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: agent-a, namespace: sluice-system}
+spec: {serviceAccountName: sluice-agent, nodeName: node-a, containers: [{name: agent, image: none}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: agent-b, namespace: sluice-system}
+spec: {serviceAccountName: sluice-agent, nodeName: node-b, containers: [{name: agent, image: none}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: other, namespace: sluice-system}
+spec: {serviceAccountName: other, nodeName: node-b, containers: [{name: agent, image: none}]}
+";
+
+impl Server {
+    pub fn start() -> Server {
+        let server = Server { cluster: Cluster::api("slid").unwrap(), directory: TempDir::new().unwrap() };
+        server.kubectl(&["create", "namespace", NAMESPACE]);
+        let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/sluice");
+        let mut render = vec!["template", "sluice", chart, "--namespace", NAMESPACE, "--kube-version=1.37.0"];
+        let parts =
+            ["crds", "operator-rbac", "agent"].map(|part| format!("--show-only=templates/{part}.yaml"));
+        render.extend(parts.iter().map(String::as_str));
+        server.cluster.apply(&server.cluster.helm(&render).unwrap()).unwrap();
+        server.kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"]);
+        server.cluster.apply(PODS).unwrap();
+        server
+    }
+
+    /// With the token of its account and nothing else.
+    pub fn start_operator(&self) -> Operator {
+        let kubeconfig = self.directory.path().join("operator.kubeconfig");
+        std::fs::copy(&self.cluster.kubeconfig, &kubeconfig).unwrap();
+        let of = format!("--kubeconfig={}", kubeconfig.display());
+        let token = format!("--token={}", self.token("sluice-operator", &[]));
+        self.kubectl(&[&of, "config", "set-credentials", "operator", &token]);
+        self.kubectl(&[&of, "config", "set-context", "--current", "--user=operator"]);
+
+        let data = self.directory.path().join("data");
+        let [address, metrics] = [free_address(), free_address()];
+        let mut command = Command::new(program("sluice-operator").unwrap());
+        command.env("KUBECONFIG", &kubeconfig);
+        command.args(["--source", "kubernetes", "--namespace", NAMESPACE, "--data"]).arg(&data);
+        command.args(["--listen", &address, "--metrics", &metrics]);
+        let process = Process::start("operator", self.directory.path(), command).unwrap();
+        let ca = eventually(PATIENCE, || Ok(read(&data.join("pki/ca.crt")).filter(|_| connects(&address))));
+        let ca = ca.unwrap_or_else(|error| panic!("no operator: {error:#}\n{}", process.log()));
+        Operator { address, ca, process }
+    }
+
+    pub fn kubectl(&self, arguments: &[&str]) -> String {
+        self.cluster.kubectl(arguments).unwrap()
+    }
+
+    /// A token of an account, for these audiences; for the API server's own when there is none.
+    pub fn token(&self, account: &str, audiences: &[&str]) -> String {
+        self.create_token(account, audiences, &[])
+    }
+
+    /// The token that a kubelet would project into the pod.
+    pub fn token_of_pod(&self, pod: &str, audiences: &[&str]) -> String {
+        let found =
+            self.kubectl(&["get", "pod", pod, "-n", NAMESPACE, "-o", "jsonpath={.spec.serviceAccountName}"]);
+        let bound = ["--bound-object-kind=Pod".to_owned(), format!("--bound-object-name={pod}")];
+        self.create_token(&found, audiences, &bound)
+    }
+
+    fn create_token(&self, account: &str, audiences: &[&str], more: &[String]) -> String {
+        let audiences: Vec<String> =
+            audiences.iter().map(|audience| format!("--audience={audience}")).collect();
+        let mut arguments = vec!["create", "token", account, "-n", NAMESPACE];
+        arguments.extend(audiences.iter().chain(more).map(String::as_str));
+        self.kubectl(&arguments).trim().to_owned()
+    }
+
+    /// Whether an account may; for everything in every namespace.
+    pub fn may(&self, account: &str, verb: &str, what: &str) -> bool {
+        let account = format!("--as=system:serviceaccount:{NAMESPACE}:{account}");
+        // Exit code 1 means no.
+        self.cluster.kubectl(&["auth", "can-i", verb, what, "--all-namespaces", &account]).is_ok()
+    }
+
+    /// Waits until an object's condition Ready has this reason.
+    pub fn wait_for_condition(&self, object: &str, reason: &str) {
+        let (kind, name) = object.split_once('/').unwrap();
+        let found = self.cluster.wait_for(kind, name, PATIENCE, |object| {
+            let conditions = object["status"]["conditions"].as_array();
+            conditions.into_iter().flatten().any(|one| one["type"] == "Ready" && one["reason"] == reason)
+        });
+        found.unwrap();
+    }
+}
+
+fn read(file: &Path) -> Option<String> {
+    std::fs::read_to_string(file).ok()
+}
+
+fn connects(address: &str) -> bool {
+    std::net::TcpStream::connect(address).is_ok()
+}
+
+fn free_address() -> String {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
