@@ -1,9 +1,11 @@
 //! The operator of the kubeconfig's cluster, through the API server's port-forward.
 
+mod token;
+
 use anyhow::{Context, anyhow, bail};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{Api, ListParams};
-use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config, ResourceExt};
 use sluice_proto::v1::admin_client::AdminClient;
 use tonic::transport::Endpoint;
@@ -83,29 +85,10 @@ async fn operator_pod(pods: &Api<Pod>, namespace: &str) -> anyhow::Result<String
     }
 }
 
-/// The operator asks the API server what this token may read.
+/// SLUICE_TOKEN goes before what the kubeconfig has.
 fn user_token(kubeconfig: &Kubeconfig, connection: &Connection) -> anyhow::Result<String> {
-    if let Some(token) = std::env::var("SLUICE_TOKEN").ok().filter(|token| !token.is_empty()) {
-        return Ok(token);
-    }
-    let name = connection.context.clone().or_else(|| kubeconfig.current_context.clone());
-    let context = kubeconfig.contexts.iter().find(|context| Some(&context.name) == name.as_ref());
-    let user = context.and_then(|context| context.context.as_ref()).and_then(|context| context.user.clone());
-    let found = kubeconfig.auth_infos.iter().find(|info| Some(&info.name) == user.as_ref());
-    let auth = found.and_then(|found| found.auth_info.clone()).unwrap_or_default();
-    token_of(&auth)?.context(
-        "this kubeconfig user has no token (a client certificate cannot be passed on): \
-         set SLUICE_TOKEN, for example to the output of `kubectl create token SERVICEACCOUNT`",
-    )
-}
-
-fn token_of(auth: &AuthInfo) -> anyhow::Result<Option<String>> {
-    use secrecy::ExposeSecret;
-    if let Some(token) = &auth.token {
-        return Ok(Some(token.expose_secret().to_owned()));
-    }
-    match &auth.token_file {
-        Some(file) => Ok(Some(std::fs::read_to_string(file).with_context(|| file.clone())?)),
-        None => Ok(None),
+    match std::env::var("SLUICE_TOKEN").ok().filter(|token| !token.is_empty()) {
+        Some(token) => Ok(token),
+        None => token::of_user(kubeconfig, connection.context.as_deref()),
     }
 }
