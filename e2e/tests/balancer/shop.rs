@@ -152,7 +152,7 @@ impl Shop {
             let netns = &self.fleet.edges[number - 1].netns;
             assert_eq!(self.vips_on(number).len(), 2, "edge-{number}");
             let output =
-                netns.command("sysctl").args(["-n", "net.ipv4.conf.all.arp_ignore"]).output().unwrap();
+                netns.command("sysctl").args(["-n", "net.ipv4.conf.eth0.arp_ignore"]).output().unwrap();
             assert_eq!(
                 String::from_utf8_lossy(&output.stdout).trim(),
                 "1",
