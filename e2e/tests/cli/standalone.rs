@@ -180,14 +180,24 @@ fn one_machine_needs_no_flags_and_keeps_its_policies() {
     assert!(!machine.is_attached());
 }
 
+/// A directory of pins, which nobody else takes away.
+struct Pins(PathBuf);
+
+impl Drop for Pins {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 #[test]
 fn what_standalone_cannot_start_with_is_said() {
     let machine = lone_netns("slsb");
+    let pins = Pins(format!("/sys/fs/bpf/slsb-{}", std::process::id()).into());
     let directory = tempfile::tempdir().unwrap();
     let run = |flags: &[&str]| {
         let mut command = quiet(machine.command(program("kubectl-sluice").unwrap()));
         command.args(["standalone", "--node", "alone", "--state"]).arg(directory.path().join("state"));
-        Said::of(command.args(["--bpffs", &format!("/sys/fs/bpf/slsb-{}", std::process::id())]).args(flags))
+        Said::of(command.arg("--bpffs").arg(&pins.0).args(flags))
     };
     run(&["--policies", "/nonexistent"]).fails(1, &["--policies /nonexistent: there is no such directory"]);
     let policies = directory.path().join("policies");
