@@ -2,7 +2,7 @@
 //!
 //! Policies go the whole way, compiled and loaded, on one side; on the other they are read rule by rule.
 
-mod build;
+pub(crate) mod build;
 mod count;
 mod generate;
 mod judge;
@@ -19,6 +19,6 @@ pub use judge::{Tally, compare};
 pub use kernel::Kernel;
 pub use mismatch::Mismatch;
 pub use node::Node;
-pub use policies::{hand_made, one_of_each};
+pub use policies::{balancer_alone, hand_made, one_of_each};
 pub use round::{Round, fuzz};
 pub use seen::Seen;

@@ -6,6 +6,8 @@ mod services;
 
 use super::node::Node;
 
+pub use services::balancer_alone;
+
 /// A name and a node for each.
 pub fn hand_made() -> anyhow::Result<Vec<(&'static str, Node)>> {
     let filters = matching::sets().into_iter().chain(actions::sets());

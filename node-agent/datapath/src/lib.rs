@@ -13,6 +13,7 @@ mod image;
 mod link;
 pub mod load;
 mod local;
+pub mod measure;
 mod names;
 pub mod object;
 mod outcome;

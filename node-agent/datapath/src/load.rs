@@ -25,9 +25,13 @@ use sluice_abi::{BALANCER_WORDS, Config, Counted, Counter, DecapPeer, NextHop, V
 use sluice_plan::NodePlan;
 
 pub(crate) use constants::config as config_of;
+pub(crate) use maps::program_array as new_program_array;
 pub use pins::SHARED;
+pub(crate) use prepared::btf as prepared_btf;
 pub use raw::ProgramFacts;
-pub(crate) use raw::{TestRun, lookup as read_element, test_run, update as write_element};
+pub(crate) use raw::{
+    ProgramRequest, TestRun, load_xdp, lookup as read_element, test_run, update as write_element,
+};
 
 /// What the plan leaves to the node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,7 +3,6 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use sluice_abi::{NO_TARGET, Trace};
 
@@ -71,19 +70,6 @@ impl Loaded {
         let fd = |name| self.map_fd(name).expect("every program has the shared maps");
         local.write_addresses(fd("NODE_ADDRS"))?;
         local.write_peers(fd("PEERS"), &plan.failsafe.control_endpoints)
-    }
-
-    /// Runs one frame `repeat` times as if it came in on interface `ingress` of this network namespace and returns the
-    /// kernel's mean time for one. It counts as live unless `ingress` is 1. From the second time on the program sees
-    /// the frame as it left it itself: for frames that it does not change, or a wrapper that restores them.
-    pub fn measure(
-        &self,
-        frame: &[u8],
-        repeat: u32,
-        ingress: u32,
-    ) -> Result<(XdpAction, Duration), RunError> {
-        let result = self.test_run(frame, &mut [], repeat, ingress)?;
-        Ok((XdpAction::try_from(result.action)?, result.duration))
     }
 
     fn test_run(

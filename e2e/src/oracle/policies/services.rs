@@ -17,13 +17,18 @@ pub fn nodes() -> anyhow::Result<Vec<(&'static str, Node)>> {
         service
     };
     Ok(vec![
-        ("a balancer alone", Node::new(vec![], vec![service(3)])?),
+        ("a balancer alone", balancer_alone()?),
         ("a balancer behind filters", Node::new(in_front(), vec![service(3)])?),
         ("a balancer without a backend", Node::new(in_front(), vec![service(0)])?),
         ("a balancer on another interface", Node::new(vec![], vec![elsewhere])?),
         ("everything dropped but failsafe", Node::new(closed(), vec![service(3)])?),
         ("failsafe above the rate", Node::above_the_rate(closed(), vec![service(3)])?),
     ])
+}
+
+/// With three healthy backends of each family and no filter.
+pub fn balancer_alone() -> anyhow::Result<Node> {
+    Node::new(vec![], vec![service(3)])
 }
 
 fn in_front() -> Vec<Filter> {

@@ -45,6 +45,15 @@ pub fn create(
     Ok(maps)
 }
 
+/// For one program that another calls.
+pub fn program_array() -> Result<MapData, LoadError> {
+    const NAME: &str = "chain";
+    let (kind, number) =
+        (aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_PROG_ARRAY as u32, size_of::<u32>() as u32);
+    let definition = aya_obj::Map::new_from_params(kind, number, number, 1, 0);
+    MapData::create(definition, NAME, None).map_err(|error| failed(NAME, "create", error))
+}
+
 fn open_or_pin(
     name: &str,
     definition: aya_obj::Map,

@@ -3,7 +3,6 @@
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::time::Duration;
 
 use aya_obj::generated::bpf_insn;
 
@@ -178,8 +177,6 @@ pub struct TestRun {
     pub action: u32,
     /// Length of the frame as the program left it.
     pub size: usize,
-    /// Mean of one repetition.
-    pub duration: Duration,
 }
 
 /// Runs a frame of at least 14 bytes as if it came in on interface `ingress`, which must exist in this network
@@ -233,8 +230,7 @@ pub fn test_run(
         context_out: 0,
     };
     call(PROG_TEST_RUN, &mut attr)?;
-    let duration = Duration::from_nanos(attr.duration.into());
-    Ok(TestRun { action: attr.action, size: attr.size_out as usize, duration })
+    Ok(TestRun { action: attr.action, size: attr.size_out as usize })
 }
 
 fn call_for_fd<T>(command: libc::c_long, attr: &mut T) -> io::Result<OwnedFd> {

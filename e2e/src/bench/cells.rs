@@ -1,0 +1,120 @@
+//! One process: every row against the empty program, in turn, in cells of a few milliseconds.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use nix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+use sluice_datapath::measure::Repeatable;
+use sluice_datapath::test_run::XdpAction;
+
+use super::rows::{self, Row};
+use super::{median, programs};
+
+/// Thread CPU time of one cell.
+const CELL: Duration = Duration::from_millis(8);
+/// Repetitions to find out how many make a cell.
+const TRIAL: u32 = 10_000;
+
+/// What one process found, as medians over its rounds.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Rounds {
+    /// The empty program against itself.
+    pub same: f64,
+    /// Nanoseconds of the empty program, as a hint only.
+    pub empty_ns: f64,
+    pub rows: Vec<Ratio>,
+    pub programs: Vec<programs::Facts>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ratio {
+    pub name: String,
+    /// To the empty program, both in the same wrapper.
+    pub wrapped: f64,
+    /// To the empty program alone, after the wrapper's own cost has been taken off.
+    pub net: f64,
+}
+
+/// In a network namespace of its own, on its interface `ingress`.
+pub fn one_process(rounds: usize, ingress: u32) -> anyhow::Result<Rounds> {
+    let (rows, programs) = rows::all(ingress)?;
+    let bench = Bench::new(ingress)?;
+    let mut same = Vec::new();
+    let mut alone = Vec::new();
+    let mut found = vec![(Vec::new(), Vec::new()); rows.len()];
+    for _ in 0..rounds {
+        same.push(bench.alone()? / bench.alone()?);
+        for (row, (wrapped, net)) in rows.iter().zip(&mut found) {
+            let (unit, empty, full) =
+                (bench.alone()?, bench.cell(&row.empty, row, XdpAction::Drop)?, bench.row(row)?);
+            wrapped.push(full / empty);
+            net.push(1.0 + (full - empty) / unit);
+            alone.push(unit);
+        }
+    }
+    let ratio = |(row, (wrapped, net)): (Row, (Vec<f64>, Vec<f64>))| Ratio {
+        name: row.name,
+        wrapped: median(wrapped),
+        net: median(net),
+    };
+    Ok(Rounds {
+        same: median(same),
+        empty_ns: median(alone),
+        rows: rows.into_iter().zip(found).map(ratio).collect(),
+        programs: programs::facts(&programs)?,
+    })
+}
+
+struct Bench {
+    ingress: u32,
+    empty: Repeatable,
+    frame: Vec<u8>,
+    /// CPU time of a test run beside its repetitions.
+    call: f64,
+}
+
+impl Bench {
+    fn new(ingress: u32) -> anyhow::Result<Bench> {
+        let mut bench = Bench { ingress, empty: Repeatable::empty()?, frame: vec![0; 100], call: 0.0 };
+        let calls: anyhow::Result<Vec<f64>> =
+            (0..101).map(|_| bench.time(&bench.empty, &bench.frame, 1, XdpAction::Drop)).collect();
+        bench.call = median(calls?);
+        Ok(bench)
+    }
+
+    fn alone(&self) -> anyhow::Result<f64> {
+        self.mean(&self.empty, &self.frame, XdpAction::Drop)
+    }
+
+    fn row(&self, row: &Row) -> anyhow::Result<f64> {
+        self.cell(&row.program, row, row.expected)
+    }
+
+    fn cell(&self, program: &Repeatable, row: &Row, expected: XdpAction) -> anyhow::Result<f64> {
+        self.mean(program, &row.frame, expected)
+    }
+
+    /// Nanoseconds of CPU for one packet, over a cell.
+    fn mean(&self, program: &Repeatable, frame: &[u8], expected: XdpAction) -> anyhow::Result<f64> {
+        let trial = self.time(program, frame, TRIAL, expected)? - self.call;
+        let cell = CELL.as_nanos() as f64;
+        let repeat = (f64::from(TRIAL) * cell / trial.max(1.0)).clamp(f64::from(TRIAL), 5e6) as u32;
+        Ok((self.time(program, frame, repeat, expected)? - self.call) / f64::from(repeat))
+    }
+
+    /// Nanoseconds of CPU of this thread.
+    fn time(
+        &self,
+        program: &Repeatable,
+        frame: &[u8],
+        repeat: u32,
+        expected: XdpAction,
+    ) -> anyhow::Result<f64> {
+        let start = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?;
+        let action = program.run(frame, repeat, self.ingress)?;
+        let spent = Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)? - start);
+        ensure!(action == expected, "the program says {action:?} and not {expected:?}");
+        Ok(spent.as_nanos() as f64)
+    }
+}

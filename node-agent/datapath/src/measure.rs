@@ -1,0 +1,97 @@
+//! What a program costs is measured against an empty one, and on the same frame each time: a wrapper puts the frame
+//! back as it was before it calls the program, which otherwise sees what it made of it the time before.
+
+mod assembly;
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use aya::maps::MapData;
+
+use crate::load::{LoadError, Loaded};
+use crate::load::{ProgramRequest, load_xdp, new_program_array, prepared_btf, test_run, write_element};
+use crate::test_run::{RunError, XdpAction};
+
+/// Bytes of a frame that a wrapper restores; a program under test may change no others.
+pub const RESTORED: usize = 64;
+/// The shortest frame that a wrapper takes: it counts flows behind what it restores.
+pub const SHORTEST: usize = RESTORED + 8;
+
+/// Where the frames of one measurement come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flows {
+    One,
+    /// Another IPv4 source address and source port each time; the frame has neither VLAN tags nor options.
+    Many,
+}
+
+/// A program that can be repeated.
+#[derive(Debug)]
+pub struct Repeatable {
+    program: OwnedFd,
+    /// What a wrapper calls; an array of programs empties with its last user.
+    _chain: Option<MapData>,
+}
+
+impl Repeatable {
+    /// Drops every packet: the unit of cost.
+    pub fn empty() -> Result<Repeatable, LoadError> {
+        Ok(Repeatable { program: load(&assembly::empty())?, _chain: None })
+    }
+
+    /// Restores `frame`, varies its flow if asked to, and calls the loaded program.
+    pub fn wrapped(loaded: &Loaded, frame: &[u8], flows: Flows) -> Result<Repeatable, LoadError> {
+        wrap(loaded.program_fd(), frame, flows)
+    }
+
+    /// The empty program in the same wrapper.
+    pub fn wrapped_empty(frame: &[u8], flows: Flows) -> Result<Repeatable, LoadError> {
+        wrap(Repeatable::empty()?.program.as_fd(), frame, flows)
+    }
+
+    /// Runs `frame` `repeat` times as if it came in on interface `ingress` of this network namespace. It counts as live
+    /// unless `ingress` is 1. The action is that of the last time.
+    pub fn run(&self, frame: &[u8], repeat: u32, ingress: u32) -> Result<XdpAction, RunError> {
+        repeat_run(self.program.as_fd(), frame, repeat, ingress)
+    }
+}
+
+impl Loaded {
+    /// As [`Repeatable::run`], without a wrapper: for programs that do not change the frame.
+    pub fn repeat(&self, frame: &[u8], repeat: u32, ingress: u32) -> Result<XdpAction, RunError> {
+        repeat_run(self.program_fd(), frame, repeat, ingress)
+    }
+}
+
+fn repeat_run(
+    program: BorrowedFd<'_>,
+    frame: &[u8],
+    repeat: u32,
+    ingress: u32,
+) -> Result<XdpAction, RunError> {
+    let result = test_run(program, frame, &mut [], repeat, ingress).map_err(RunError::Run)?;
+    XdpAction::try_from(result.action)
+}
+
+fn wrap(program: BorrowedFd<'_>, frame: &[u8], flows: Flows) -> Result<Repeatable, LoadError> {
+    if frame.len() < SHORTEST {
+        let problem = format!("{} bytes, at least {SHORTEST} are needed", frame.len());
+        return Err(LoadError::Object(format!("frame to restore: {problem}")));
+    }
+    let chain = new_program_array()?;
+    let failed = |source| LoadError::Map { name: "chain".into(), action: "write", source };
+    write_element(chain.fd().as_fd(), 0, &program.as_raw_fd().to_ne_bytes()).map_err(failed)?;
+    let wrapper = load(&assembly::wrapper(frame, flows, chain.fd().as_fd().as_raw_fd()))?;
+    Ok(Repeatable { program: wrapper, _chain: Some(chain) })
+}
+
+fn load(instructions: &[aya_obj::generated::bpf_insn]) -> Result<OwnedFd, LoadError> {
+    let request = ProgramRequest {
+        name: "measure",
+        instructions,
+        license: c"Dual MIT/GPL",
+        btf: prepared_btf()?,
+        functions: &[],
+        function_size: 0,
+    };
+    load_xdp(&request).map_err(|(source, log)| LoadError::Program { source, log })
+}

@@ -1,0 +1,110 @@
+//! The two programs, instruction by instruction: a compiler would add to what is subtracted from every measurement.
+
+use aya_obj::generated::bpf_insn;
+
+use super::{Flows, RESTORED};
+
+const LOAD_U32: u8 = 0x61;
+const STORE_U16: u8 = 0x6b;
+const STORE_U32: u8 = 0x63;
+const STORE_CONSTANT_U32: u8 = 0x62;
+const LOAD_MAP: u8 = 0x18;
+const MOVE: u8 = 0xbf;
+const MOVE_CONSTANT: u8 = 0xb7;
+const ADD_CONSTANT: u8 = 0x07;
+const SUBTRACT: u8 = 0x1f;
+const SUBTRACT_CONSTANT: u8 = 0x17;
+const MULTIPLY_CONSTANT_32: u8 = 0x24;
+const IF_EQUAL_CONSTANT: u8 = 0x15;
+const IF_ABOVE: u8 = 0x2d;
+const CALL: u8 = 0x85;
+const EXIT: u8 = 0x95;
+
+const ADJUST_HEAD: i32 = 44;
+const TAIL_CALL: i32 = 12;
+const MAP_BY_DESCRIPTOR: u8 = 1;
+
+const XDP_ABORTED: i32 = 0;
+const XDP_DROP: i32 = 1;
+
+/// Offsets in `struct xdp_md`.
+const DATA: i16 = 0;
+const DATA_END: i16 = 4;
+
+/// Behind Ethernet, and behind an IPv4 header without options.
+const SOURCE_ADDRESS: i16 = 14 + 12;
+const SOURCE_PORT: i16 = 14 + 20;
+/// Odd, so that the product visits every number (2^32 divided by the golden ratio).
+const SPREAD: i32 = 0x9e37_79b1_u32.cast_signed();
+
+pub fn empty() -> Vec<bpf_insn> {
+    vec![one(MOVE_CONSTANT, 0, 0, 0, XDP_DROP), one(EXIT, 0, 0, 0, 0)]
+}
+
+/// Register 6 holds the context, 2 the frame's start, 3 its end.
+pub fn wrapper(frame: &[u8], flows: Flows, chain: i32) -> Vec<bpf_insn> {
+    let mut code = vec![
+        one(MOVE, 6, 1, 0, 0),
+        one(LOAD_U32, 2, 6, DATA, 0),
+        one(LOAD_U32, 3, 6, DATA_END, 0),
+        // What the frame has grown by is taken off its head.
+        one(MOVE, 4, 3, 0, 0),
+        one(SUBTRACT, 4, 2, 0, 0),
+        one(SUBTRACT_CONSTANT, 4, 0, 0, frame.len() as i32),
+        one(IF_EQUAL_CONSTANT, 4, 0, 5, 0),
+        one(MOVE, 1, 6, 0, 0),
+        one(MOVE, 2, 4, 0, 0),
+        one(CALL, 0, 0, 0, ADJUST_HEAD),
+        one(LOAD_U32, 2, 6, DATA, 0),
+        one(LOAD_U32, 3, 6, DATA_END, 0),
+    ];
+    let restored = restore(frame, flows);
+    code.extend([
+        one(MOVE, 4, 2, 0, 0),
+        one(ADD_CONSTANT, 4, 0, 0, super::SHORTEST as i32),
+        // Over the restoring and the five instructions of the tail call.
+        one(IF_ABOVE, 4, 3, restored.len() as i16 + 5, 0),
+    ]);
+    code.extend(restored);
+    code.extend([
+        one(MOVE, 1, 6, 0, 0),
+        one(LOAD_MAP, 2, MAP_BY_DESCRIPTOR, 0, chain),
+        one(0, 0, 0, 0, 0),
+        one(MOVE_CONSTANT, 3, 0, 0, 0),
+        one(CALL, 0, 0, 0, TAIL_CALL),
+        one(MOVE_CONSTANT, 0, 0, 0, XDP_ABORTED),
+        one(EXIT, 0, 0, 0, 0),
+    ]);
+    code
+}
+
+fn restore(frame: &[u8], flows: Flows) -> Vec<bpf_insn> {
+    let words = frame[..RESTORED].chunks_exact(4).zip((0..).step_by(4));
+    let mut code: Vec<bpf_insn> = words
+        .map(|(word, offset)| {
+            let word = i32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+            one(STORE_CONSTANT_U32, 2, 0, offset, word)
+        })
+        .collect();
+    if flows == Flows::Many {
+        code.extend([
+            one(LOAD_U32, 4, 2, RESTORED as i16, 0),
+            one(ADD_CONSTANT, 4, 0, 0, 1),
+            one(STORE_U32, 2, 4, RESTORED as i16, 0),
+            one(MULTIPLY_CONSTANT_32, 4, 0, 0, SPREAD),
+            one(STORE_U32, 2, 4, SOURCE_ADDRESS, 0),
+            one(STORE_U16, 2, 4, SOURCE_PORT, 0),
+        ]);
+    }
+    code
+}
+
+fn one(code: u8, destination: u8, source: u8, offset: i16, constant: i32) -> bpf_insn {
+    bpf_insn {
+        code,
+        _bitfield_align_1: [],
+        _bitfield_1: bpf_insn::new_bitfield_1(destination, source),
+        off: offset,
+        imm: constant,
+    }
+}
