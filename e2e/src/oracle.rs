@@ -15,7 +15,7 @@ mod seen;
 mod shrink;
 
 pub use generate::random_node;
-pub use judge::{Tally, compare};
+pub use judge::{Tally, compare, compare_patched};
 pub use kernel::Kernel;
 pub use mismatch::Mismatch;
 pub use node::Node;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use sluice_datapath::load::Patch;
 use sluice_datapath::test_run::{MIN_FRAME, XdpAction};
 use sluice_interpret::packet::{Packet, protocol};
 use sluice_interpret::{Counted, Outcome, Stage, Verdict, evaluate};
@@ -38,7 +39,23 @@ pub struct Tally {
 /// # Errors
 /// The first [`Mismatch`], or the reason why the kernel would not run.
 pub fn compare(node: &Node, plan: &NodePlan, packets: &[Named]) -> anyhow::Result<Tally> {
-    let mut judge = Judge { kernel: Kernel::load(node, plan)?, node, counts: Counts::default() };
+    compare_patched(node, plan, &[], packets)
+}
+
+/// [`compare`] with a kernel program that is not as it was built.
+pub fn compare_patched(
+    node: &Node,
+    plan: &NodePlan,
+    patches: &[Patch],
+    packets: &[Named],
+) -> anyhow::Result<Tally> {
+    let judge =
+        || anyhow::Ok(Judge { kernel: Kernel::load(node, plan, patches)?, node, counts: Counts::default() });
+    judge_all(judge, packets)
+}
+
+fn judge_all<'n>(start: impl Fn() -> anyhow::Result<Judge<'n>>, packets: &[Named]) -> anyhow::Result<Tally> {
+    let mut judge = start()?;
     let mut tally = Tally::default();
     for packet in packets {
         if packet.frame.len() < MIN_FRAME {
@@ -48,7 +65,7 @@ pub fn compare(node: &Node, plan: &NodePlan, packets: &[Named]) -> anyhow::Resul
         }
     }
     if judge.kernel.counts()? != judge.counts {
-        return Err(find_miscount(node, plan, packets)?);
+        return Err(find_miscount(start()?, packets)?);
     }
     Ok(tally)
 }
@@ -100,8 +117,7 @@ fn without_backend(outcome: &Outcome, frame: &[u8]) -> Option<Key> {
 }
 
 /// Counts anew, packet by packet, to the one that is counted differently.
-fn find_miscount(node: &Node, plan: &NodePlan, packets: &[Named]) -> anyhow::Result<anyhow::Error> {
-    let mut judge = Judge { kernel: Kernel::load(node, plan)?, node, counts: Counts::default() };
+fn find_miscount(mut judge: Judge<'_>, packets: &[Named]) -> anyhow::Result<anyhow::Error> {
     for packet in packets.iter().filter(|packet| packet.frame.len() >= MIN_FRAME) {
         judge.judge(packet)?;
         let counted = judge.kernel.counts()?;

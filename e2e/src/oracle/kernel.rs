@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use anyhow::Context;
 use sluice_abi::{Counted as AbiCounted, NO_TARGET, Stage as AbiStage, Trace};
-use sluice_datapath::load::{LoadSpec, Loaded, load};
+use sluice_datapath::load::{LoadSpec, Loaded, Patch, load_patched};
 use sluice_datapath::test_run::XdpAction;
 use sluice_datapath::{Names, SlotKey};
 use sluice_interpret::{Counted, DEFAULT_NAME, MALFORMED_NAME, Stage};
@@ -35,9 +35,9 @@ pub struct Target {
 }
 
 impl Kernel {
-    /// The node's own plan, or that plan as a test has changed it.
-    pub fn load(node: &Node, plan: &NodePlan) -> anyhow::Result<Kernel> {
-        let loaded = load(plan, &spec(plan)).context("the plan does not load")?;
+    /// The node's own plan, or that plan as a test has changed it; the program, too.
+    pub fn load(node: &Node, plan: &NodePlan, patches: &[Patch]) -> anyhow::Result<Kernel> {
+        let loaded = load_patched(plan, &spec(plan), patches).context("the plan does not load")?;
         loaded.set_surroundings(plan, &node.world.node_addresses)?;
         let parts = plan.balancers.parts.iter();
         let backends = parts.flat_map(|part| part.targets.iter().map(|target| target.backend)).collect();

@@ -10,6 +10,7 @@
 
 mod constants;
 mod maps;
+mod patch;
 mod pins;
 mod prepared;
 mod raw;
@@ -26,6 +27,7 @@ use sluice_plan::NodePlan;
 
 pub(crate) use constants::config as config_of;
 pub(crate) use maps::program_array as new_program_array;
+pub use patch::Patch;
 pub use pins::SHARED;
 pub(crate) use prepared::btf as prepared_btf;
 pub use raw::ProgramFacts;
@@ -110,12 +112,18 @@ pub struct Loaded {
 /// [`LoadError::Plan`] and [`LoadError::Pin`] before anything is made in the kernel; what the kernel made is gone with
 /// the error, except pins that were missing.
 pub fn load(plan: &NodePlan, spec: &LoadSpec) -> Result<Loaded, LoadError> {
+    load_patched(plan, spec, &[])
+}
+
+/// [`load`] with a program that is not as it was built.
+pub fn load_patched(plan: &NodePlan, spec: &LoadSpec, patches: &[Patch]) -> Result<Loaded, LoadError> {
     let config = constants::config(plan, spec)?;
     let tables = tables::tables(plan, spec)?;
     if let Some(directory) = &spec.pins {
         pins::check(directory)?;
     }
     let mut object = prepared::object(&config)?;
+    patch::apply(&mut object, patches)?;
     let btf = prepared::btf()?;
     let maps = maps::create(&object, &config, &tables, spec.pins.as_deref(), btf)?;
     let program = prepared::load_program(&mut object, &maps, btf)?;

@@ -1,0 +1,188 @@
+//! The differential test notices a single wrong entry, row, bound or parser branch: what it agrees on, it has looked
+//! at. Needs root.
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use sluice_abi::{Bound32, Bound128, Dimension, Entry, EntryAction, Row, dimension};
+use sluice_datapath::load::Patch;
+use sluice_e2e::oracle::{Mismatch, Node, compare_patched, one_of_each};
+use sluice_e2e::packets::{Generator, Named, corpus};
+use sluice_plan::NodePlan;
+
+/// Opcodes of eBPF (RFC 9669), 64 bits wide, with a constant.
+const AND: u8 = 0x57;
+const IF_EQUAL: u8 = 0x15;
+const IF_UNEQUAL: u8 = 0x55;
+const IF_ABOVE: u8 = 0x25;
+
+#[test]
+fn what_is_not_changed_agrees() {
+    if skipped() {
+        return;
+    }
+    let Setting { node, packets } = setting();
+    let tally = compare_patched(&node, &node.plan, &[], &packets).expect("no disagreement");
+    assert!(tally.verdicts > 200, "{tally:?}");
+}
+
+#[test]
+fn every_parser_branch_is_noticed() {
+    if skipped() {
+        return;
+    }
+    let setting = setting();
+    let parse = |opcode, from, to| Patch { function: "parse", opcode, from, to };
+    let walk = |opcode, from, to| Patch { function: "walk", opcode, from, to };
+    let branches = [
+        ("802.1Q", parse(IF_EQUAL, 0x8100, 0x8101)),
+        ("802.1ad", parse(IF_UNEQUAL, 0x88a8, 0x88a9)),
+        ("the tag before it", parse(IF_EQUAL, 0x9100, 0x9101)),
+        ("the EtherType of IPv4", parse(IF_UNEQUAL, 0x0800, 0x0801)),
+        ("the EtherType of IPv6", parse(IF_EQUAL, 0x86dd, 0x86de)),
+        ("the version of IPv4", parse(IF_UNEQUAL, 0x40, 0x50)),
+        ("the version of IPv6", parse(IF_UNEQUAL, 0x60, 0x70)),
+        ("options of IPv4", parse(AND, 0x3c, 0x14)),
+        ("the fragment offset", parse(AND, 0x1fff, 0x1ffe)),
+        ("TCP", parse(IF_EQUAL, 6, 7)),
+        ("UDP", parse(IF_EQUAL, 17, 18)),
+        ("a UDP length below its header's", parse(IF_ABOVE, 7, 0)),
+        ("the fragment header", walk(IF_EQUAL, 44, 45)),
+        ("the authentication header", walk(IF_EQUAL, 51, 52)),
+    ];
+    for (branch, patch) in branches {
+        setting.assert_noticed(&setting.node.plan, &[patch], branch);
+    }
+}
+
+#[test]
+fn every_entry_with_the_other_action_is_noticed() {
+    if skipped() {
+        return;
+    }
+    let setting = setting();
+    for index in 0..count::<Entry>(&setting.node.plan.filters.tables.entries) {
+        let mut plan = setting.node.plan.clone();
+        change::<Entry>(&mut plan.filters.tables.entries, index, |entry| {
+            let drops = entry.action == EntryAction::Drop as u8;
+            entry.action = if drops { EntryAction::Pass } else { EntryAction::Drop } as u8;
+        });
+        setting.assert_noticed(&plan, &[], &format!("the action of entry {index}"));
+    }
+}
+
+/// All bits of the row: what matched does not, and the other way round.
+#[test]
+fn every_row_is_noticed() {
+    if skipped() {
+        return;
+    }
+    let setting = setting();
+    let tables = &setting.node.plan.filters.tables;
+    let entries = count::<Entry>(&tables.entries);
+    let unnoticed = |row: &usize| {
+        let mut plan = setting.node.plan.clone();
+        let all = (1u64 << entries) - 1;
+        change::<Row>(&mut plan.filters.tables.rows, *row, |row| row[0] ^= all);
+        !setting.notices(&plan, &[])
+    };
+    let unnoticed: Vec<usize> = (0..count::<Row>(&tables.rows)).filter(unnoticed).collect();
+    assert!(unnoticed.is_empty(), "rows {unnoticed:?} were changed and nothing disagreed");
+}
+
+#[test]
+fn every_bound_is_noticed() {
+    if skipped() {
+        return;
+    }
+    let setting = setting();
+    for (index, bounds) in setting.node.plan.filters.tables.bounds.iter().enumerate() {
+        let wide = [dimension::SOURCE_V6, dimension::DESTINATION_V6].contains(&index);
+        let bounds = if wide { count::<Bound128>(bounds) } else { count::<Bound32>(bounds) };
+        // The first begins at zero, below which there is nothing.
+        for bound in 1..bounds {
+            let mut plan = setting.node.plan.clone();
+            let table = &mut plan.filters.tables.bounds[index];
+            // Its values are looked up in the row of another interval.
+            if wide {
+                change::<Bound128>(table, bound, |bound| bound.row = 0);
+            } else {
+                change::<Bound32>(table, bound, |bound| bound.row = 0);
+            }
+            setting.assert_noticed(&plan, &[], &format!("bound {bound} of dimension {index}"));
+        }
+    }
+}
+
+#[test]
+fn a_port_range_that_ends_too_early_is_noticed() {
+    if skipped() {
+        return;
+    }
+    let setting = setting();
+    let mut plan = setting.node.plan.clone();
+    let bounds = &mut plan.filters.tables.bounds[dimension::DESTINATION_PORT];
+    let end = (0..count::<Bound32>(bounds)).find(|index| element::<Bound32>(bounds, *index).start == 8101);
+    change::<Bound32>(bounds, end.expect("8000-8100 ends at 8101"), |bound| bound.start -= 1);
+    setting.assert_noticed(&plan, &[], "the last port of a range");
+}
+
+#[test]
+fn rows_of_packets_without_the_field_are_noticed() {
+    if skipped() {
+        return;
+    }
+    let setting = setting();
+    for index in [dimension::DESTINATION_PORT, dimension::TCP_FLAGS] {
+        let mut plan = setting.node.plan.clone();
+        change::<Dimension>(&mut plan.filters.tables.dimensions, index, |dimension| dimension.special = 0);
+        assert!(plan != setting.node.plan, "dimension {index} has such rows");
+        setting.assert_noticed(&plan, &[], &format!("the special rows of dimension {index}"));
+    }
+}
+
+struct Setting {
+    node: Node,
+    packets: Vec<Named>,
+}
+
+fn setting() -> Setting {
+    let mut packets = corpus();
+    let mut generator = Generator::new(StdRng::seed_from_u64(1));
+    packets
+        .extend((0..2000).map(|number| Named { name: format!("random {number}"), frame: generator.frame() }));
+    Setting { node: one_of_each().expect("the policies compile"), packets }
+}
+
+impl Setting {
+    fn assert_noticed(&self, plan: &NodePlan, patches: &[Patch], what: &str) {
+        assert!(self.notices(plan, patches), "{what} was changed and nothing disagreed");
+    }
+
+    fn notices(&self, plan: &NodePlan, patches: &[Patch]) -> bool {
+        match compare_patched(&self.node, plan, patches, &self.packets) {
+            Ok(_) => false,
+            Err(error) => {
+                error.downcast::<Mismatch>().expect("a disagreement, and no other error");
+                true
+            }
+        }
+    }
+}
+
+fn count<T>(bytes: &[u8]) -> usize {
+    bytes.len() / size_of::<T>()
+}
+
+fn element<T: bytemuck::Pod>(bytes: &[u8], index: usize) -> T {
+    bytemuck::pod_read_unaligned(&bytes[index * size_of::<T>()..][..size_of::<T>()])
+}
+
+fn change<T: bytemuck::Pod>(bytes: &mut [u8], index: usize, by: impl FnOnce(&mut T)) {
+    let mut changed: T = element(bytes, index);
+    by(&mut changed);
+    bytes[index * size_of::<T>()..][..size_of::<T>()].copy_from_slice(bytemuck::bytes_of(&changed));
+}
+
+fn skipped() -> bool {
+    std::env::var_os("SLUICE_SKIP_PRIVILEGED").is_some_and(|value| value == "1")
+}
