@@ -12,6 +12,8 @@ use crate::fleet::{Fleet, Options};
 const NODES: u32 = 3;
 const FILE: &str = "edge.yaml";
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Seldom enough to leave the CPU to those who are measured.
+const POLL: Duration = Duration::from_millis(5);
 /// Each so many edits, the policy begins or ceases to use a field, for which another program is loaded.
 const FEATURE_EACH: usize = 5;
 
@@ -66,7 +68,7 @@ fn edit(fleet: &Fleet, number: usize) -> anyhow::Result<f64> {
             if start.elapsed() > PATIENCE {
                 bail!("{programmed} of {NODES} nodes within {PATIENCE:?}");
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::time::sleep(POLL).await;
         }
     })
 }

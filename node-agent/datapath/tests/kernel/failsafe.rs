@@ -3,8 +3,9 @@
 use sluice_abi::{EntryAction, Stage, Stat, dimension::*};
 use sluice_datapath::load::Loaded;
 use sluice_datapath::test_run::XdpAction;
-use sluice_plan::{ControlEndpoint, NodePlan};
+use sluice_plan::{ControlEndpoint, FailsafeEntry, NodePlan};
 
+use super::balancer;
 use super::frames::*;
 use super::tables::Tables;
 use super::{loaded, run, stage};
@@ -120,4 +121,31 @@ fn above_its_rate_a_source_meets_the_rules() {
     assert!((20..=25).contains(&passed), "{passed} of a burst of 20 passed");
     assert_eq!(node.staged_stat(Stat::FailsafeLimited).expect("a statistic"), 40 - passed as u64);
     assert!(verdicts("192.0.2.2") >= 20, "another source has a rate of its own");
+}
+
+#[test]
+fn a_flood_from_a_control_port_or_to_a_port_of_a_vip_gains_nothing() {
+    const VIP: &str = "203.0.113.10";
+    let mut plan = NodePlan { filters: plan().filters, ..balancer::plan() };
+    plan.failsafe.ports = vec![FailsafeEntry { port: 22, protocol: 6 }];
+    (plan.failsafe.packets_per_second, plan.failsafe.burst) = (1_000_000, 1_000_000);
+    let node = node(&plan);
+    let to_vip = |port, flags| V4 { destination: VIP, ..V4 }.frame(&tcp(6443, port, flags));
+    let floods = [
+        ("from the API server's port", v4(6, 64, &tcp(6443, 4711, ACK))),
+        ("from the API server's port to a VIP", to_vip(4711, ACK)),
+        ("to port 22 of a VIP", to_vip(22, SYN)),
+        ("to the service of a VIP", to_vip(80, ACK)),
+    ];
+    for (name, mut frame) in floods {
+        for source in 0..500u16 {
+            // Any source but the API server's own address.
+            frame[26..30].copy_from_slice(&[192, 0, (source >> 8) as u8, source as u8]);
+            let outcome = run(&node, &frame);
+            assert_eq!((outcome.verdict, stage(&outcome.trace)), (XdpAction::Drop, Stage::Filter), "{name}");
+        }
+    }
+    assert_eq!(node.staged_stat(Stat::FailsafePassed).expect("a statistic"), 0);
+    // The port is open where it should be, so that the flood was not refused for another reason.
+    assert_eq!(run(&node, &v4(6, 64, &tcp(4711, 22, SYN))).verdict, XdpAction::Pass);
 }
