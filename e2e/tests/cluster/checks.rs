@@ -116,7 +116,8 @@ fn send(cluster: &Cluster, node: &str, count: u64, frame: Vec<u8>) {
 fn drops(counters: &Value, node: &str) -> Vec<(String, u64)> {
     let nodes = counters["nodes"].as_array().into_iter().flatten();
     let found = nodes.filter(|found| found["node"] == node).flat_map(|found| found["counters"].as_array());
-    let drops = found.flatten().filter(|counter| counter["verdict"] == "drop");
+    // Rules that met nothing are listed, too.
+    let drops = found.flatten().filter(|counter| counter["verdict"] == "drop" && counter["packets"] != 0);
     drops
         .map(|counter| (counter["rule"].as_str().unwrap().to_owned(), counter["packets"].as_u64().unwrap()))
         .collect()
