@@ -23,17 +23,25 @@ impl Cluster {
         Cluster::start(name, "api-up.sh", &[])
     }
 
-    /// All of it, with these nodes.
+    /// All of it, with these nodes, which have images of the programs that were built last. Each node imports them itself,
+    /// all at once, before it is Ready.
     pub fn with_nodes(name: &str, nodes: &[&str]) -> anyhow::Result<Cluster> {
-        Cluster::start(name, "up.sh", nodes)
+        let images = tempfile::tempdir()?;
+        let built = program("sluice-agent")?;
+        let built = built.parent().context("a program lies in a directory")?;
+        output(Command::new(scripts().join("images.py")).arg(built).arg(images.path()))?;
+        let tars = ["operator", "agent", "cli"].map(|image| images.path().join(format!("{image}.tar")));
+        let tars = tars.map(|tar| tar.display().to_string());
+        let mut arguments: Vec<&str> = tars.iter().flat_map(|tar| ["--image", tar.as_str()]).collect();
+        arguments.extend(nodes);
+        Cluster::start(name, "up.sh", &arguments)
     }
 
     fn start(prefix: &str, script: &str, nodes: &[&str]) -> anyhow::Result<Cluster> {
         let pid = std::process::id().to_string();
-        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster");
         let mut cluster = Cluster {
             name: format!("{prefix}-{pid}"),
-            scripts,
+            scripts: scripts(),
             kubeconfig: PathBuf::new(),
             cache: tempfile::tempdir()?,
         };
@@ -109,18 +117,10 @@ impl Cluster {
     pub fn netns(&self, of: &str) -> Netns {
         Netns::existing(&format!("{}.{of}", self.name))
     }
+}
 
-    /// Images of the programs that were built last, on every node.
-    pub fn load_images(&self, directory: &Path) -> anyhow::Result<()> {
-        let built = program("sluice-agent")?;
-        let built = built.parent().context("a program lies in a directory")?;
-        self.script("images.py", &[&built.display().to_string(), &directory.display().to_string()])?;
-        for image in ["operator", "agent", "cli"] {
-            let tar = directory.join(format!("{image}.tar"));
-            self.script("load.sh", &[&tar.display().to_string()])?;
-        }
-        Ok(())
-    }
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster")
 }
 
 /// Standard output, or an error with all that was said.

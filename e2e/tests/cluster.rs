@@ -28,7 +28,7 @@ fn the_main_job_on_three_nodes() {
     let directory = tempfile::tempdir().unwrap();
     let cluster = Cluster::with_nodes("slk", &NODES).unwrap();
     step("three nodes are up");
-    install::install(&cluster, directory.path());
+    install::install(&cluster);
     step("helm install");
     install::agents_run_unprivileged(&cluster);
     let _backends = install::serve_backends(&cluster);

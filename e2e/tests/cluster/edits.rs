@@ -9,19 +9,21 @@ use kube::{Client, Config};
 use serde_json::{Value, json};
 use sluice_crds::XdpFilter;
 use sluice_e2e::cluster::Cluster;
+use tokio::runtime::Runtime;
 
 use crate::{NAMESPACE, NODES, PATIENCE};
 
-const EDITS: usize = 15;
+const EDITS: usize = 9;
 
 /// Each edit gives a new hash on all nodes. Times are from before the call to the API server, by the clock that all of
 /// this machine's namespaces share.
 pub fn reach_every_node(cluster: &Cluster) {
     let (mut agreed, mut enforced) = (Vec::new(), Vec::new());
+    let editor = Editor::new(cluster);
     for edit in 0..EDITS {
         let before = cluster.object("xdpfilter", "edge").unwrap();
         let from = jiff::Timestamp::now();
-        change(cluster, 20_000 + edit);
+        editor.change(20_000 + edit);
         let ready = |object: &Value| {
             let (status, generation) = (&object["status"], object["metadata"]["generation"].as_i64());
             status["observedGeneration"].as_i64() == generation
@@ -46,17 +48,33 @@ pub fn reach_every_node(cluster: &Cluster) {
     }
 }
 
-fn change(cluster: &Cluster, port: usize) {
-    let kubeconfig = Kubeconfig::read_from(&cluster.kubeconfig).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let ports = json!(["9", "5000-5999", port.to_string()]);
-    let patch = json!([{"op": "replace", "path": "/spec/rules/3/match/destinationPorts", "value": ports}]);
-    let patch: Patch<()> = Patch::Json(serde_json::from_value(patch).unwrap());
-    runtime.block_on(async {
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-        let filters: Api<XdpFilter> = Api::all(Client::try_from(config).unwrap());
-        filters.patch("edge", &PatchParams::default(), &patch).await.unwrap();
-    });
+/// A client that is connected already, as a controller's is.
+struct Editor {
+    runtime: Runtime,
+    filters: Api<XdpFilter>,
+}
+
+impl Editor {
+    fn new(cluster: &Cluster) -> Editor {
+        let kubeconfig = Kubeconfig::read_from(&cluster.kubeconfig).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let filters = runtime.block_on(async {
+            let options = KubeConfigOptions::default();
+            let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
+            let filters: Api<XdpFilter> = Api::all(Client::try_from(config).unwrap());
+            filters.get("edge").await.unwrap();
+            filters
+        });
+        Editor { runtime, filters }
+    }
+
+    fn change(&self, port: usize) {
+        let ports = json!(["9", "5000-5999", port.to_string()]);
+        let patch =
+            json!([{"op": "replace", "path": "/spec/rules/3/match/destinationPorts", "value": ports}]);
+        let patch: Patch<()> = Patch::Json(serde_json::from_value(patch).unwrap());
+        self.runtime.block_on(self.filters.patch("edge", &PatchParams::default(), &patch)).unwrap();
+    }
 }
 
 /// When each pod of a component first said so, after `from`.

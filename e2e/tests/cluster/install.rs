@@ -26,8 +26,7 @@ spec:
 const POOLS: &str =
     r#"fleet.addressPools=[{"name":"public","prefixes":["203.0.113.0/24"],"namespaces":["default"]}]"#;
 
-pub fn install(cluster: &Cluster, images: &Path) {
-    cluster.load_images(images).unwrap();
+pub fn install(cluster: &Cluster) {
     cluster.on_node("node-a", &["/usr/bin/mkdir", "-p", "/var/lib/sluice-operator"]).unwrap();
     cluster.apply(VOLUME).unwrap();
     for node in NODES {
