@@ -39,8 +39,8 @@ pub struct Fleet {
 pub struct Edge {
     pub name: String,
     pub netns: Netns,
-    /// `key=value`, as its agent tells them.
-    pub label: String,
+    /// Of its agent, beside those that every agent has.
+    pub arguments: Vec<String>,
     pub agent: Option<Process>,
 }
 
@@ -59,7 +59,7 @@ impl Fleet {
             connect(hub_end, End { netns: &netns, interface: "eth0", addresses: &[&far, &far6] })?;
             netns.ip(&["route", "add", "default", "via", &format!("10.80.{number}.1")])?;
             netns.ip(&["route", "add", "default", "via", &format!("fd80:{number}::1")])?;
-            edges.push(Edge { name, netns, label: "role=edge".to_owned(), agent: None });
+            edges.push(Edge { name, netns, arguments: labelled("role=edge"), agent: None });
         }
         Ok(Fleet { options, hub, edges, operator: None, kept: false })
     }
@@ -117,7 +117,7 @@ impl Fleet {
         command.arg("--ca").arg(self.data().join("pki/ca.crt")).arg("--token-file").arg(&token_file);
         command.arg("--state").arg(directory.join(format!("state-{name}")));
         command.arg("--bpffs").arg(self.bpffs(edge));
-        command.args(["--label", &self.edges[edge].label, "--metrics", "127.0.0.1:9500"]);
+        command.args(["--metrics", "127.0.0.1:9500"]).args(&self.edges[edge].arguments);
         self.edges[edge].agent = Some(Process::start(&name, &directory, command)?);
         Ok(())
     }
@@ -215,6 +215,11 @@ impl Fleet {
             Ok(())
         })
     }
+}
+
+/// Arguments of an agent with one label.
+pub fn labelled(label: &str) -> Vec<String> {
+    ["--label", label].map(str::to_owned).to_vec()
 }
 
 impl Drop for Fleet {

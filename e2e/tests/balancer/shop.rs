@@ -6,7 +6,7 @@ use std::process;
 use std::time::Duration;
 
 use serde_json::Value;
-use sluice_e2e::fleet::{Fleet, Options};
+use sluice_e2e::fleet::{Fleet, Options, labelled};
 use sluice_e2e::netns::mac;
 use sluice_e2e::process::{Process, eventually, program};
 use sluice_e2e::sender::Sender;
@@ -40,8 +40,10 @@ impl Shop {
         let prefix = format!("b{:x}", process::id());
         let mut fleet =
             Fleet::build(Options { prefix, edges: 4, directory: directory.path().to_owned() }).unwrap();
-        for edge in &mut fleet.edges[1..] {
-            edge.label = "role=backend".to_owned();
+        for (number, edge) in (1..).zip(&mut fleet.edges) {
+            edge.arguments = labelled(if number == 1 { "role=edge" } else { "role=backend" });
+            // So that nobody waits long for a counter.
+            edge.arguments.extend(["--report-interval", "250ms"].map(str::to_owned));
         }
         route(&fleet);
         fleet.write_policy("fleet.yaml", FLEET).unwrap();
