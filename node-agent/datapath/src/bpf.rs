@@ -1,5 +1,5 @@
 //! The raw bpf(2) commands that aya does not offer: compare-and-swap on links, info by file descriptor, freezing,
-//! batched reads. Layouts are those of `union bpf_attr` in `include/uapi/linux/bpf.h`; a kernel accepts a prefix.
+//! elements as bytes and in batches. Layouts are those of `union bpf_attr` in `include/uapi/linux/bpf.h`; a kernel accepts a prefix.
 
 mod info;
 mod link;
@@ -7,7 +7,9 @@ mod map;
 
 pub use info::{MapInfo, ProgramInfo, link_info, map_info, program_by_id, program_info};
 pub use link::{LinkMode, link_create, link_detach, link_update};
-pub use map::{delete, freeze, is_frozen, per_cpu_elements, read_all, update, zero_per_cpu};
+pub use map::{
+    delete, freeze, is_frozen, lookup, per_cpu_elements, read_all, update, update_batch, zero_per_cpu,
+};
 
 use std::ffi::CString;
 use std::io;
@@ -69,7 +71,7 @@ fn call_for_fd<T>(command: libc::c_int, attr: &mut T) -> io::Result<OwnedFd> {
 }
 
 /// `attr` must be the `repr(C)` layout that `command` reads, and the memory its addresses name must be valid.
-fn call<T>(command: libc::c_int, attr: &mut T) -> io::Result<RawFd> {
+pub fn call<T>(command: libc::c_int, attr: &mut T) -> io::Result<RawFd> {
     // SAFETY: the kernel reads and writes at most `size_of::<T>()` bytes at `attr`, which is borrowed for the call.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attr), size_of::<T>()) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as RawFd) }

@@ -25,15 +25,15 @@ use aya::maps::MapData;
 use sluice_abi::{BALANCER_WORDS, Config, Counted, Counter, DecapPeer, NextHop, VERDICTS, WORDS};
 use sluice_plan::NodePlan;
 
+use crate::bpf;
+
 pub(crate) use constants::config as config_of;
 pub(crate) use maps::program_array as new_program_array;
 pub use patch::Patch;
 pub use pins::SHARED;
 pub(crate) use prepared::btf as prepared_btf;
 pub use raw::ProgramFacts;
-pub(crate) use raw::{
-    ProgramRequest, TestRun, load_xdp, lookup as read_element, test_run, update as write_element,
-};
+pub(crate) use raw::{ProgramRequest, TestRun, load_xdp, test_run};
 
 /// What the plan leaves to the node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -163,14 +163,13 @@ impl Loaded {
     /// How packets reach a target. In private maps every target begins with a next hop that exists for tests only.
     pub fn set_next_hop(&self, target: u32, hop: &NextHop) -> Result<(), LoadError> {
         let failed = |source| LoadError::Map { name: "NEXT_HOPS".into(), action: "write", source };
-        raw::update(self.map_fd("NEXT_HOPS")?, target, bytemuck::bytes_of(hop)).map_err(failed)
+        bpf::update(self.map_fd("NEXT_HOPS")?, &target.to_ne_bytes(), bytemuck::bytes_of(hop)).map_err(failed)
     }
 
     /// What test runs have counted in a slot, over all CPUs.
     pub fn staged_counter(&self, slot: u32, counted: Counted) -> Result<Counter, LoadError> {
         let index = self.config.staged_counters + slot * VERDICTS + counted as u32;
-        let failed = |source| LoadError::Map { name: "COUNTERS".into(), action: "read", source };
-        let per_cpu: Vec<Counter> = raw::lookup_per_cpu(self.map_fd("COUNTERS")?, index).map_err(failed)?;
+        let per_cpu: Vec<Counter> = self.per_cpu("COUNTERS", index)?;
         Ok(per_cpu.iter().fold(Counter::default(), |sum, one| Counter {
             packets: sum.packets + one.packets,
             bytes: sum.bytes + one.bytes,
@@ -179,8 +178,16 @@ impl Loaded {
 
     /// What test runs have counted in a statistic, over all CPUs.
     pub fn staged_stat(&self, stat: sluice_abi::Stat) -> Result<u64, LoadError> {
-        let failed = |source| LoadError::Map { name: "STATS".into(), action: "read", source };
-        let index = sluice_abi::STATS + stat as u32;
-        Ok(raw::lookup_per_cpu::<u64>(self.map_fd("STATS")?, index).map_err(failed)?.iter().sum())
+        Ok(self.per_cpu::<u64>("STATS", sluice_abi::STATS + stat as u32)?.iter().sum())
+    }
+
+    /// `T` is the map's value and a multiple of 8 bytes long, which is the kernel's stride.
+    fn per_cpu<T: bytemuck::Pod>(&self, name: &str, index: u32) -> Result<Vec<T>, LoadError> {
+        const { assert!(size_of::<T>().is_multiple_of(8)) };
+        let failed = |source| LoadError::Map { name: name.into(), action: "read", source };
+        let cpus = aya::util::nr_cpus().map_err(|(_, error)| failed(error))?;
+        let elements = bpf::per_cpu_elements(self.map_fd(name)?, index, 1, cpus).map_err(failed)?;
+        let values = elements.iter().flat_map(|element| element.chunks_exact(size_of::<T>()));
+        Ok(values.map(bytemuck::pod_read_unaligned).collect())
     }
 }

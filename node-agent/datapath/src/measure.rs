@@ -7,8 +7,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use aya::maps::MapData;
 
+use crate::bpf;
 use crate::load::{LoadError, Loaded};
-use crate::load::{ProgramRequest, load_xdp, new_program_array, prepared_btf, test_run, write_element};
+use crate::load::{ProgramRequest, load_xdp, new_program_array, prepared_btf, test_run};
 use crate::test_run::{RunError, XdpAction};
 
 /// Bytes of a frame that a wrapper restores; a program under test may change no others.
@@ -79,7 +80,8 @@ fn wrap(program: BorrowedFd<'_>, frame: &[u8], flows: Flows) -> Result<Repeatabl
     }
     let chain = new_program_array()?;
     let failed = |source| LoadError::Map { name: "chain".into(), action: "write", source };
-    write_element(chain.fd().as_fd(), 0, &program.as_raw_fd().to_ne_bytes()).map_err(failed)?;
+    bpf::update(chain.fd().as_fd(), &0u32.to_ne_bytes(), &program.as_raw_fd().to_ne_bytes())
+        .map_err(failed)?;
     let wrapper = load(&assembly::wrapper(frame, flows, chain.fd().as_fd().as_raw_fd()))?;
     Ok(Repeatable { program: wrapper, _chain: Some(chain) })
 }

@@ -8,7 +8,8 @@ use sluice_abi::{NO_TARGET, Trace};
 
 use sluice_plan::NodePlan;
 
-use crate::load::{LoadError, Loaded, TestRun, read_element, test_run, write_element};
+use crate::bpf;
+use crate::load::{LoadError, Loaded, TestRun, test_run};
 use crate::local::Local;
 
 /// The kernel runs nothing shorter than an Ethernet header (`ETH_HLEN`).
@@ -16,6 +17,9 @@ pub const MIN_FRAME: usize = 14;
 
 /// Interface of test runs: the loopback, which nothing is ever attached to.
 const STAGED: u32 = 1;
+
+/// Key of the only element.
+const FIRST: [u8; 4] = [0; 4];
 
 /// Room that a tunnel header may take in front.
 const HEADROOM: usize = 256;
@@ -87,12 +91,12 @@ impl Loaded {
 
     fn clear_trace(&self) -> Result<(), RunError> {
         let empty = Trace { entry: u16::MAX, audited: u16::MAX, target: NO_TARGET, ..Trace::default() };
-        write_element(self.map_fd("TRACE")?, 0, bytemuck::bytes_of(&empty)).map_err(RunError::Trace)
+        bpf::update(self.map_fd("TRACE")?, &FIRST, bytemuck::bytes_of(&empty)).map_err(RunError::Trace)
     }
 
     fn trace(&self) -> Result<Trace, RunError> {
         let mut trace = Trace::default();
-        read_element(self.map_fd("TRACE")?, 0, bytemuck::bytes_of_mut(&mut trace))
+        bpf::lookup(self.map_fd("TRACE")?, &FIRST, bytemuck::bytes_of_mut(&mut trace))
             .map_err(RunError::Trace)?;
         Ok(trace)
     }

@@ -5,10 +5,12 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::{MapInfo, call, map_info};
 
+const LOOKUP_ELEM: libc::c_int = 1;
 const UPDATE_ELEM: libc::c_int = 2;
 const DELETE_ELEM: libc::c_int = 3;
 const MAP_FREEZE: libc::c_int = 22;
 const LOOKUP_BATCH: libc::c_int = 24;
+const UPDATE_BATCH: libc::c_int = 26;
 
 #[repr(C)]
 struct ElementAttr {
@@ -38,6 +40,32 @@ pub fn update(map: BorrowedFd<'_>, key: &[u8], value: &[u8]) -> io::Result<()> {
     check_len(key.len(), info.key_size)?;
     check_len(value.len(), info.value_size)?;
     element(UPDATE_ELEM, map, key, value.as_ptr() as u64)
+}
+
+/// Sets `count` elements; `keys` and `values` hold them one after another.
+pub fn update_batch(map: BorrowedFd<'_>, keys: &[u8], values: &[u8], count: u32) -> io::Result<()> {
+    if count == 0 {
+        return Ok(());
+    }
+    let info = map_info(map)?;
+    check_len(keys.len(), info.key_size * count)?;
+    check_len(values.len(), info.value_size * count)?;
+    let mut attr = BatchAttr {
+        keys: keys.as_ptr() as u64,
+        values: values.as_ptr() as u64,
+        count,
+        map: map.as_raw_fd() as u32,
+        ..BatchAttr::default()
+    };
+    call(UPDATE_BATCH, &mut attr).map(drop)
+}
+
+/// Reads one value of a map that is not per CPU.
+pub fn lookup(map: BorrowedFd<'_>, key: &[u8], value: &mut [u8]) -> io::Result<()> {
+    let info = map_info(map)?;
+    check_len(key.len(), info.key_size)?;
+    check_len(value.len(), info.value_size)?;
+    element(LOOKUP_ELEM, map, key, value.as_mut_ptr() as u64)
 }
 
 /// Sets the values of all CPUs of one element of a per-CPU array to zero.
@@ -81,7 +109,7 @@ pub fn read_all(map: BorrowedFd<'_>) -> io::Result<Vec<Element>> {
     Ok(elements)
 }
 
-/// The first `count` elements of a per-CPU array; each value is one `value_size` block (rounded up to 8) per
+/// `count` elements of a per-CPU array from `first` on; each value is one `value_size` block (rounded up to 8) per
 /// possible CPU.
 pub fn per_cpu_elements(
     map: BorrowedFd<'_>,

@@ -10,7 +10,8 @@ use aya_obj::{EbpfSectionKind, Object};
 use sluice_abi::Config;
 
 use super::tables::Table;
-use super::{LoadError, SHARED, raw};
+use super::{LoadError, SHARED};
+use crate::bpf;
 
 pub fn create(
     object: &Object,
@@ -75,7 +76,7 @@ fn new(name: &str, definition: aya_obj::Map, btf: BorrowedFd<'_>) -> Result<MapD
     if let Some(bytes) = constants {
         let fd = map.fd().as_fd();
         // The verifier only takes values as constants that nobody can change any more.
-        let written = raw::update(fd, 0, &bytes).and_then(|()| raw::freeze(fd));
+        let written = bpf::update(fd, &0u32.to_ne_bytes(), &bytes).and_then(|()| bpf::freeze(fd));
         written.map_err(|source| LoadError::Map {
             name: name.into(),
             action: "write the constants",

@@ -1,17 +1,240 @@
-//! bpf(2) as the loader needs it. Layouts are those of `union bpf_attr` in `include/uapi/linux/bpf.h`; a kernel takes
-//! a prefix, so each command has the part that it reads.
+//! Loading, asking and test-running an XDP program.
 
-mod element;
-mod program;
-
-pub use element::{freeze, lookup, lookup_per_cpu, update, update_batch};
-pub use program::{ProgramFacts, ProgramRequest, TestRun, load_btf, load_xdp, program_facts, test_run};
-
+use std::ffi::CStr;
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-fn call<T>(command: libc::c_long, attr: &mut T) -> io::Result<i32> {
-    // SAFETY: `attr` is the prefix of `union bpf_attr` that `command` reads, and the kernel is told its size; what it
-    // points to is borrowed by the caller for the length of the call and has the sizes that it says.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attr), size_of::<T>()) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as i32) }
+use aya_obj::generated::bpf_insn;
+
+use crate::bpf::call;
+
+const PROG_LOAD: libc::c_int = 5;
+const PROG_TEST_RUN: libc::c_int = 10;
+const OBJ_GET_INFO_BY_FD: libc::c_int = 15;
+const BTF_LOAD: libc::c_int = 18;
+const PROG_TYPE_XDP: u32 = 6;
+const ATTACH_TYPE_XDP: u32 = 37;
+/// The program takes frames of several buffers (large MTUs).
+const XDP_HAS_FRAGS: u32 = 1 << 5;
+/// The verifier's statistics and, on refusal, its last steps.
+const LOG: u32 = 1 | 4;
+const LOG_SIZE: usize = 16 << 20;
+
+pub struct ProgramRequest<'a> {
+    pub name: &'a str,
+    pub instructions: &'a [bpf_insn],
+    pub license: &'a CStr,
+    pub btf: BorrowedFd<'a>,
+    /// Records that name the type of each function, and the size of one.
+    pub functions: &'a [u8],
+    pub function_size: u32,
+}
+
+#[repr(C)]
+struct LoadAttr {
+    kind: u32,
+    instruction_count: u32,
+    instructions: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log: u64,
+    kernel_version: u32,
+    flags: u32,
+    name: [u8; 16],
+    ifindex: u32,
+    attach_type: u32,
+    btf: u32,
+    function_size: u32,
+    functions: u64,
+    function_count: u32,
+    padding: u32,
+}
+
+/// Loads without a log first, because writing one costs more than verifying; on refusal again, for the reason.
+pub fn load_xdp(request: &ProgramRequest<'_>) -> Result<OwnedFd, (io::Error, String)> {
+    let source = match load_once(request, &mut []) {
+        Ok(fd) => return Ok(fd),
+        Err(source) => source,
+    };
+    if source.raw_os_error() == Some(libc::EPERM) {
+        return Err((source, String::new()));
+    }
+    let mut log = vec![0; LOG_SIZE];
+    match load_once(request, &mut log) {
+        Ok(fd) => Ok(fd),
+        Err(source) => Err((source, last_lines(&log))),
+    }
+}
+
+fn load_once(request: &ProgramRequest<'_>, log: &mut [u8]) -> io::Result<OwnedFd> {
+    let mut name = [0; 16];
+    name.iter_mut().take(15).zip(request.name.bytes()).for_each(|(to, from)| *to = from);
+    let mut attr = LoadAttr {
+        kind: PROG_TYPE_XDP,
+        instruction_count: request.instructions.len() as u32,
+        instructions: request.instructions.as_ptr() as u64,
+        license: request.license.as_ptr() as u64,
+        log_level: if log.is_empty() { 0 } else { LOG },
+        log_size: log.len() as u32,
+        log: if log.is_empty() { 0 } else { log.as_mut_ptr() as u64 },
+        kernel_version: 0,
+        flags: XDP_HAS_FRAGS,
+        name,
+        ifindex: 0,
+        attach_type: ATTACH_TYPE_XDP,
+        btf: request.btf.as_raw_fd() as u32,
+        function_size: request.function_size,
+        functions: request.functions.as_ptr() as u64,
+        function_count: request.functions.len() as u32 / request.function_size.max(1),
+        padding: 0,
+    };
+    call_for_fd(PROG_LOAD, &mut attr)
+}
+
+fn last_lines(log: &[u8]) -> String {
+    // The kernel takes back what it wrote of functions that it then accepted: only the first string counts.
+    let text = String::from_utf8_lossy(log.split(|byte| *byte == 0).next().unwrap_or_default());
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
+}
+
+/// Loads type information. Since Linux 4.18.
+pub fn load_btf(types: &[u8]) -> io::Result<OwnedFd> {
+    #[repr(C)]
+    struct Attr {
+        types: u64,
+        log: u64,
+        size: u32,
+        log_size: u32,
+        log_level: u32,
+        padding: u32,
+    }
+    let mut attr = Attr {
+        types: types.as_ptr() as u64,
+        log: 0,
+        size: types.len() as u32,
+        log_size: 0,
+        log_level: 0,
+        padding: 0,
+    };
+    call_for_fd(BTF_LOAD, &mut attr)
+}
+
+/// What the kernel says of a program. Sizes are in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProgramFacts {
+    pub id: u32,
+    /// The kernel's hash over the instructions; it does not cover `.rodata`.
+    pub tag: [u8; 8],
+    pub jited_size: u32,
+    pub translated_size: u32,
+    /// Instructions that the verifier walked.
+    pub verified_instructions: u32,
+}
+
+/// `struct bpf_prog_info`, up to the last field read here.
+#[repr(C)]
+#[derive(Default)]
+struct ProgramInfo {
+    kind: u32,
+    id: u32,
+    tag: [u8; 8],
+    jited_size: u32,
+    translated_size: u32,
+    unread: [u64; 23],
+    recursion_misses: u64,
+    verified_instructions: u32,
+    attach_btf_object: u32,
+}
+
+pub fn program_facts(program: BorrowedFd<'_>) -> io::Result<ProgramFacts> {
+    #[repr(C)]
+    struct Attr {
+        fd: u32,
+        size: u32,
+        info: u64,
+    }
+    let mut info = ProgramInfo::default();
+    let mut attr = Attr {
+        fd: program.as_raw_fd() as u32,
+        size: size_of::<ProgramInfo>() as u32,
+        info: std::ptr::from_mut(&mut info) as u64,
+    };
+    call(OBJ_GET_INFO_BY_FD, &mut attr)?;
+    Ok(ProgramFacts {
+        id: info.id,
+        tag: info.tag,
+        jited_size: info.jited_size,
+        translated_size: info.translated_size,
+        verified_instructions: info.verified_instructions,
+    })
+}
+
+/// Result of a test run.
+#[derive(Clone, Copy, Debug)]
+pub struct TestRun {
+    pub action: u32,
+    /// Length of the frame as the program left it.
+    pub size: usize,
+}
+
+/// Runs a frame of at least 14 bytes as if it came in on interface `ingress`, which must exist in this network
+/// namespace. `frame_out` may be empty.
+pub fn test_run(
+    program: BorrowedFd<'_>,
+    frame: &[u8],
+    frame_out: &mut [u8],
+    repeat: u32,
+    ingress: u32,
+) -> io::Result<TestRun> {
+    /// `struct xdp_md`.
+    #[repr(C)]
+    struct Context {
+        data: u32,
+        data_end: u32,
+        metadata: u32,
+        ingress: u32,
+        queue: u32,
+        egress: u32,
+    }
+    #[repr(C)]
+    struct Attr {
+        program: u32,
+        action: u32,
+        size_in: u32,
+        size_out: u32,
+        data_in: u64,
+        data_out: u64,
+        repeat: u32,
+        duration: u32,
+        context_size_in: u32,
+        context_size_out: u32,
+        context_in: u64,
+        context_out: u64,
+    }
+    let context =
+        Context { data: 0, data_end: frame.len() as u32, metadata: 0, ingress, queue: 0, egress: 0 };
+    let mut attr = Attr {
+        program: program.as_raw_fd() as u32,
+        action: 0,
+        size_in: frame.len() as u32,
+        size_out: frame_out.len() as u32,
+        data_in: frame.as_ptr() as u64,
+        data_out: if frame_out.is_empty() { 0 } else { frame_out.as_mut_ptr() as u64 },
+        repeat,
+        duration: 0,
+        context_size_in: size_of::<Context>() as u32,
+        context_size_out: 0,
+        context_in: std::ptr::from_ref(&context) as u64,
+        context_out: 0,
+    };
+    call(PROG_TEST_RUN, &mut attr)?;
+    Ok(TestRun { action: attr.action, size: attr.size_out as usize })
+}
+
+fn call_for_fd<T>(command: libc::c_int, attr: &mut T) -> io::Result<OwnedFd> {
+    let fd = call(command, attr)?;
+    // SAFETY: the commands that use this return a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

@@ -8,7 +8,8 @@ use sluice_abi::{
 };
 use sluice_plan::NodePlan;
 
-use super::{LoadError, LoadSpec, raw};
+use super::{LoadError, LoadSpec};
+use crate::bpf;
 
 pub const ENTRY: &str = "ENTRIES";
 pub const TARGETS: &str = "TARGETS";
@@ -39,7 +40,7 @@ impl Table {
     }
 
     pub fn fill(&self, map: BorrowedFd<'_>) -> Result<(), LoadError> {
-        raw::update_batch(map, &self.keys, &self.values, self.count).map_err(|source| LoadError::Map {
+        bpf::update_batch(map, &self.keys, &self.values, self.count as u32).map_err(|source| LoadError::Map {
             name: self.name.into(),
             action: "fill",
             source,
