@@ -5,8 +5,10 @@
 mod admin;
 mod router;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use sluice_proto::v1::admin_client::AdminClient;
@@ -14,7 +16,7 @@ use sluice_proto::v1::{ListRequest, NodeCounters, PolicyStatus};
 use tonic::transport::Channel;
 
 use crate::netns::{End, Netns, connect};
-use crate::process::{Process, eventually, program, tail};
+use crate::process::{Process, eventually, program, run, tail};
 
 const OPERATOR_PORT: u16 = 9443;
 
@@ -100,26 +102,31 @@ impl Fleet {
 
     /// Joins with a token of its own.
     pub fn start_agent(&mut self, edge: usize) -> anyhow::Result<()> {
-        let (directory, name) = (self.options.directory.clone(), self.edges[edge].name.clone());
-        let token_file = directory.join(format!("{name}.token"));
+        let command = self.agent_command(edge, &[])?;
+        self.edges[edge].agent =
+            Some(Process::start(&self.edges[edge].name, &self.options.directory, command)?);
+        Ok(())
+    }
+
+    /// What starts the agent of an edge, through another program if one is given with its arguments.
+    pub fn agent_command(&self, edge: usize, through: &[&str]) -> anyhow::Result<Command> {
+        let name = &self.edges[edge].name;
+        let token_file = self.options.directory.join(format!("{name}.token"));
         if !token_file.exists() {
-            let token = std::process::Command::new(program("sluice-operator")?)
-                .args(["token", &name, "--data"])
-                .arg(self.data())
-                .output()?;
-            if !token.status.success() {
-                bail!("no token for {name}: {}", String::from_utf8_lossy(&token.stderr));
-            }
-            std::fs::write(&token_file, token.stdout)?;
+            let operator = program("sluice-operator")?.display().to_string();
+            let data = self.data().display().to_string();
+            std::fs::write(&token_file, run(&operator, &["token", name, "--data", &data])?)?;
         }
-        let mut command = self.edges[edge].netns.command(program("sluice-agent")?);
-        command.args(["--node", &name, "--operator", &format!("10.80.{}.1:{OPERATOR_PORT}", edge + 1)]);
-        command.arg("--ca").arg(self.data().join("pki/ca.crt")).arg("--token-file").arg(&token_file);
-        command.arg("--state").arg(directory.join(format!("state-{name}")));
+        let agent = program("sluice-agent")?;
+        let line: Vec<&OsStr> = through.iter().map(OsStr::new).chain([agent.as_os_str()]).collect();
+        let mut command = self.edges[edge].netns.command(line[0]);
+        command.args(&line[1..]);
+        command.args(["--node", name, "--operator", &format!("10.80.{}.1:{OPERATOR_PORT}", edge + 1)]);
+        command.env("SLUICE_CA", self.data().join("pki/ca.crt")).arg("--token-file").arg(&token_file);
+        command.arg("--state").arg(self.state(edge));
         command.arg("--bpffs").arg(self.bpffs(edge));
         command.args(["--metrics", "127.0.0.1:9500"]).args(&self.edges[edge].arguments);
-        self.edges[edge].agent = Some(Process::start(&name, &directory, command)?);
-        Ok(())
+        Ok(command)
     }
 
     pub fn start(&mut self) -> anyhow::Result<()> {
@@ -129,6 +136,17 @@ impl Fleet {
 
     pub fn data(&self) -> PathBuf {
         self.options.directory.join("operator")
+    }
+
+    /// State of one edge's agent.
+    pub fn state(&self, edge: usize) -> PathBuf {
+        self.options.directory.join(format!("state-{}", self.edges[edge].name))
+    }
+
+    /// Whether a program of ours is on the edge's filtered interface.
+    pub fn is_attached(&self, edge: usize) -> anyhow::Result<bool> {
+        let link = self.edges[edge].netns.ip(&["-d", "link", "show", "dev", "eth0"])?;
+        Ok(link.contains("sluice_xdp"))
     }
 
     /// Pins of one edge.
@@ -159,6 +177,14 @@ impl Fleet {
         })
     }
 
+    /// Of the plans that the operator serves.
+    pub fn epoch(&self) -> anyhow::Result<sluice_plan::Epoch> {
+        self.ask(async |mut operator| {
+            let answer = operator.list_policies(ListRequest::default()).await?.into_inner();
+            Ok(answer.epoch.unwrap_or_default().into())
+        })
+    }
+
     pub fn counters(&self) -> anyhow::Result<Vec<NodeCounters>> {
         self.ask(async |mut operator| {
             Ok(operator.list_counters(ListRequest::default()).await?.into_inner().nodes)
@@ -173,16 +199,13 @@ impl Fleet {
         not: &str,
         within: Duration,
     ) -> anyhow::Result<PolicyStatus> {
-        let mut last = None;
+        let (wanted, not, end) = (policy.to_owned(), not.to_owned(), Instant::now() + within);
         let ready = eventually(within, || {
+            let (wanted, not) = (wanted.clone(), not.clone());
             // An operator that restarts right now answers later.
-            let Ok(statuses) = self.statuses() else { return Ok(None) };
-            last = statuses.into_iter().find(|status| status.name == policy);
-            let found = last
-                .as_ref()
-                .filter(|status| status.ready == "True" && status.programmed == nodes && status.hash != not);
-            Ok(found.cloned())
+            Ok(self.ask(async move |operator| until_ready(operator, &wanted, nodes, &not, end).await).ok())
         });
+        let last = self.statuses().ok().and_then(|all| all.into_iter().find(|status| status.name == policy));
         ready
             .with_context(|| format!("{policy} is not Ready on {nodes} nodes: {last:?}{}", self.last_words()))
     }
@@ -233,5 +256,27 @@ impl Drop for Fleet {
             let _ = std::fs::remove_dir_all(self.bpffs(edge));
         }
         let _ = std::fs::remove_dir_all(self.hub_pins());
+    }
+}
+
+/// Over one connection: a handshake costs more than many questions.
+async fn until_ready(
+    mut operator: AdminClient<Channel>,
+    policy: &str,
+    nodes: u32,
+    not: &str,
+    end: Instant,
+) -> anyhow::Result<PolicyStatus> {
+    loop {
+        let statuses = operator.list_policies(ListRequest::default()).await?.into_inner().policies;
+        let found = statuses.into_iter().find(|status| status.name == policy);
+        let ready = |status: &PolicyStatus| {
+            status.ready == "True" && status.programmed == nodes && status.hash != not
+        };
+        match found.filter(ready) {
+            Some(status) => return Ok(status),
+            None if Instant::now() > end => bail!("not Ready in time"),
+            None => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
     }
 }

@@ -8,6 +8,8 @@ use std::thread::{self, JoinHandle};
 use anyhow::{Context, bail};
 use nix::sched::{CloneFlags, setns};
 
+use crate::process::run;
+
 /// A named namespace that goes with this value.
 #[derive(Debug)]
 pub struct Netns {
@@ -122,11 +124,7 @@ pub fn connect(a: End<'_>, b: End<'_>) -> anyhow::Result<()> {
 
 /// Runs `ip`; its output, or its complaint.
 pub fn ip(arguments: &[&str]) -> anyhow::Result<String> {
-    let output = Command::new("ip").args(arguments).output().context("ip: install iproute2")?;
-    if !output.status.success() {
-        bail!("ip {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    run("ip", arguments)
 }
 
 /// MAC address of an interface.

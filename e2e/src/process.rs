@@ -82,6 +82,16 @@ impl Drop for Process {
     }
 }
 
+/// Runs a tool to its end; its output, or its complaint.
+pub fn run(tool: &str, arguments: &[&str]) -> anyhow::Result<String> {
+    let output = Command::new(tool).args(arguments).output();
+    let output = output.with_context(|| format!("{tool} is not installed"))?;
+    if !output.status.success() {
+        bail!("{tool} {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// Asks until there is an answer.
 pub fn eventually<T>(
     within: Duration,

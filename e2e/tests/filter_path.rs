@@ -97,7 +97,7 @@ fn enforcement_outlives_agent_and_operator() {
     fleet.write_policy("edge.yaml", &policy("5353")).unwrap();
     fleet.start().unwrap();
     fleet.wait_ready("edge", 1, "", PATIENCE).unwrap();
-    let epoch = epoch(&fleet);
+    let epoch = fleet.epoch().unwrap();
 
     // Killed, both: the kernel goes on without them.
     fleet.edges[0].agent.as_mut().unwrap().kill().unwrap();
@@ -110,7 +110,7 @@ fn enforcement_outlives_agent_and_operator() {
     fleet.start_operator().unwrap();
     fleet.start_agent(0).unwrap();
     fleet.wait_ready("edge", 1, "", PATIENCE).unwrap();
-    assert_eq!(self::epoch(&fleet), epoch, "a restart moves nobody");
+    assert_eq!(fleet.epoch().unwrap(), epoch, "a restart moves nobody");
     eventually(PATIENCE, || Ok((dropped(&fleet, "edge-1", "flood") >= 400).then_some(()))).unwrap();
     assert_eq!(dropped(&fleet, "edge-1", "flood"), 400);
 
@@ -121,12 +121,4 @@ fn enforcement_outlives_agent_and_operator() {
     fleet.wait_ready("edge", 1, "", PATIENCE).unwrap();
     fleet.write_policy("edge.yaml", &policy("5354")).unwrap();
     fleet.wait_ready("edge", 1, &before.hash, PATIENCE).unwrap();
-}
-
-fn epoch(fleet: &Fleet) -> sluice_plan::Epoch {
-    let asked = fleet.ask(async |mut operator| {
-        let answer = operator.list_policies(sluice_proto::v1::ListRequest::default()).await?.into_inner();
-        Ok(answer.epoch.unwrap_or_default())
-    });
-    asked.unwrap().into()
 }
