@@ -75,6 +75,8 @@ pub enum Command {
     /// Lets go of objects that vanished together and are held in force (reason MassDeletion)
     #[command(after_help = "Example:\n  kubectl sluice status\n  kubectl sluice confirm-deletion")]
     ConfirmDeletion,
+    /// Has an operator whose store was lost go on above the epochs that nodes still enforce
+    Recover(Recover),
     /// Versions of this command and of the operator
     #[command(after_help = "Example:\n  kubectl sluice version")]
     Version,
@@ -221,6 +223,20 @@ pub struct Detach {
     /// Exit code 0 although a node was not reached
     #[arg(long)]
     pub ignore_unreached: bool,
+}
+
+const RECOVER_HELP: &str = "Example:
+  kubectl sluice recover
+
+Nodes that enforce what the operator does not know go on doing so and are named by `kubectl sluice status`. After this
+they take its plans again. If the lost volume may come back, restore it instead.";
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = RECOVER_HELP)]
+pub struct Recover {
+    /// Highest incarnation of the lost store; default: the highest that those nodes report
+    #[arg(long)]
+    pub seen_incarnation: Option<std::num::NonZeroU64>,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -8,6 +8,7 @@ mod detach;
 mod nodes;
 mod output;
 mod policies;
+mod recover;
 mod simulate;
 mod standalone;
 mod status;
@@ -47,6 +48,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Get { what: Get::Counters(args) } => counters::run(&cli.connection, &args).await,
             Command::Detach(args) => detach::run(&cli.connection, &args).await,
             Command::ConfirmDeletion => status::confirm_deletion(&cli.connection).await,
+            Command::Recover(args) => recover::run(&cli.connection, &args).await,
             Command::Version => version::run(&cli.connection).await,
             Command::Compile(_) | Command::Simulate(_) | Command::Standalone(_) => {
                 unreachable!("handled before the runtime was made")

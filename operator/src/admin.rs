@@ -1,4 +1,4 @@
-//! The CLI's side of the operator: reads the view, confirms what waits for a person.
+//! The CLI's side of the operator: reads the view, decides what waits for a person.
 
 use std::sync::Arc;
 
@@ -8,8 +8,9 @@ use sluice_pki::Peer;
 use sluice_proto::v1::admin_server::Admin;
 use sluice_proto::v1::{
     FailingNode, ListCountersResponse, ListNodesResponse, ListPoliciesResponse, ListRequest, NamedCounter,
-    NodeCounters, NodeStatus, PolicyStatus, VersionResponse,
+    NodeCounters, NodeStatus, PolicyStatus, RecoverRequest, RecoverResponse, VersionResponse,
 };
+use sluice_raft::Raft;
 use sluice_status::{Conditions, Placed, PolicyState};
 use tokio::sync::{mpsc, watch};
 use tonic::{Request, Response, Status};
@@ -25,6 +26,7 @@ pub struct AdminService {
     pub cluster_id: String,
     /// Confirms a held mass deletion.
     pub confirm: mpsc::Sender<()>,
+    pub raft: Raft,
 }
 
 impl AdminService {
@@ -34,6 +36,18 @@ impl AdminService {
         let view = self.view.borrow().clone();
         let sight = Sight::of(&reader, &view).await?;
         Ok((view, reader, sight))
+    }
+
+    /// Only for who may delete every policy: what is decided may be about any of them.
+    async fn admit_to_decide<T>(&self, request: &Request<T>) -> Result<(), Status> {
+        let reader = self.gate.recognise(&self.caller(request)).await?;
+        for kind in [Kind::XdpFilter, Kind::XdpLoadBalancer] {
+            if !reader.may("delete", kind, None).await? {
+                let what = kind.plural();
+                return Err(Status::permission_denied(format!("{reader} may not delete {what}.{GROUP}")));
+            }
+        }
+        Ok(())
     }
 
     fn own_version(&self) -> VersionResponse {
@@ -108,16 +122,23 @@ impl Admin for AdminService {
         &self,
         request: Request<ListRequest>,
     ) -> Result<Response<VersionResponse>, Status> {
-        let reader = self.gate.recognise(&self.caller(&request)).await?;
-        // What vanished may be of either kind, in any namespace.
-        for kind in [Kind::XdpFilter, Kind::XdpLoadBalancer] {
-            if !reader.may("delete", kind, None).await? {
-                let what = kind.plural();
-                return Err(Status::permission_denied(format!("{reader} may not delete {what}.{GROUP}")));
-            }
-        }
+        self.admit_to_decide(&request).await?;
         self.confirm.send(()).await.map_err(|_| Status::unavailable("the operator is stopping"))?;
         Ok(Response::new(self.own_version()))
+    }
+
+    async fn recover(&self, request: Request<RecoverRequest>) -> Result<Response<RecoverResponse>, Status> {
+        self.admit_to_decide(&request).await?;
+        let seen = match request.get_ref().seen_incarnation {
+            0 => self.view.borrow().ahead.values().map(|epoch| epoch.incarnation).max(),
+            given => Some(given),
+        };
+        let seen = seen.ok_or_else(|| {
+            Status::failed_precondition("no node enforces an epoch that this operator does not know")
+        })?;
+        let applied = self.raft.raise(seen).await.map_err(|error| Status::unavailable(error.to_string()))?;
+        tracing::warn!(epoch = %applied.epoch, "recovered: epochs are above those of the lost store");
+        Ok(Response::new(RecoverResponse { epoch: Some(applied.epoch.into()) }))
     }
 }
 

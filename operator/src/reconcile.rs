@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sluice_distribute::{AgentEvent, AgentEventKind};
 use sluice_index::{Desired, Index, IndexState, Node};
-use sluice_plan::{Fleet, encode};
+use sluice_plan::{Epoch, Fleet, encode};
 use sluice_proto::v1::{Hello, NodeFacts};
 use sluice_raft::{Bytes, Command, ProposeError, Raft};
 use sluice_status::Book;
@@ -40,6 +40,8 @@ pub struct Reconciler {
     sessions: BTreeMap<String, u64>,
     /// Nodes that the cluster has; `None` where nodes are whoever joins.
     existing: Option<BTreeSet<String>>,
+    /// Nodes that enforce what this store never agreed on.
+    ahead: BTreeMap<String, Epoch>,
     planned: Planned,
     shown: Instant,
     view: watch::Sender<Arc<View>>,
@@ -73,6 +75,7 @@ impl Reconciler {
             book,
             sessions: BTreeMap::new(),
             existing: None,
+            ahead: BTreeMap::new(),
             shown: Instant::now(),
             view,
             ready,
@@ -154,6 +157,7 @@ impl Reconciler {
         match event.kind {
             AgentEventKind::Connected(hello) => {
                 self.sessions.insert(name.clone(), event.session);
+                self.ahead.remove(&name);
                 self.book.connected(&name, &hello, now);
                 self.index.set_node(&name, node(&hello))
             }
@@ -167,9 +171,10 @@ impl Reconciler {
             AgentEventKind::Ahead { epoch, cluster_id } => {
                 tracing::error!(
                     node = name, %epoch, cluster = cluster_id,
-                    "this node enforces an epoch that this store never agreed on: the operator's volume was lost or is an \
-                     older copy; run `sluice-operator recover --seen-incarnation {}`", epoch.incarnation
+                    "this node enforces an epoch that this store never agreed on: the volume was lost or is an older \
+                     copy; restore it, or run `kubectl sluice recover`"
                 );
+                self.ahead.insert(name, epoch);
                 false
             }
             AgentEventKind::Verdicts(verdicts) => {
@@ -218,7 +223,7 @@ impl Reconciler {
 
     fn show(&mut self) {
         let epoch = self.raft.state().borrow().epoch;
-        let shown = view(&self.index, &self.planned, &self.book, epoch, now());
+        let shown = view(&self.index, &self.planned, &self.book, &self.ahead, epoch, now());
         self.view.send_replace(Arc::new(shown));
         self.shown = Instant::now();
     }

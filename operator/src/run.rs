@@ -12,12 +12,12 @@ use sluice_pki::{Authority, Directory, NodeName, server_tls};
 use sluice_plan::Fleet;
 use sluice_proto::OPERATOR_NAME;
 use sluice_proto::v1::admin_server::AdminServer;
-use sluice_raft::{Options, Raft};
+use sluice_raft::{Options, ProposeError, Raft};
 use sluice_source::{directory, kubernetes};
 use sluice_status::writer::directory::DirectoryWriter;
 use sluice_status::writer::kubernetes::KubernetesWriter;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -51,19 +51,13 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> anyhow::Result<()> {
         Source::Directory(path) => directory_ports(path, &args).await?,
         Source::Kubernetes => cluster_ports(&args).await?,
     };
-    let failed = CancellationToken::new();
-    let on_fatal = {
-        let failed = failed.clone();
-        move |reason: String| {
-            tracing::error!(reason, "the store failed; a new process starts from what is on disk");
-            failed.cancel();
-        }
-    };
-    let raft = Raft::open(&args.data.join("raft"), Options::new(on_fatal)).await?;
+    let (fail, failed) = oneshot::channel();
+    // Nobody waits any more for a store that fails while the operator ends.
+    let raft = Raft::open(&args.data.join("raft"), Options::new(|reason| _ = fail.send(reason))).await?;
     let served = serve(&args, ports, &raft, stop.clone());
     let outcome = tokio::select! {
         outcome = served => outcome,
-        () = failed.cancelled() => Err(anyhow::anyhow!("the store in {} failed", args.data.display())),
+        Ok(reason) = failed => Err(ProposeError::Stopped(reason).into()),
     };
     raft.shutdown().await;
     outcome
@@ -85,6 +79,7 @@ async fn serve(args: &RunArgs, ports: Ports, raft: &Raft, stop: CancellationToke
         gate: ports.gate,
         cluster_id: cluster_id.clone(),
         confirm: confirm_sender,
+        raft: raft.clone(),
     };
     let distributor = Distributor {
         state: raft.state(),

@@ -21,6 +21,8 @@ pub struct View {
     pub nodes: BTreeMap<String, NodeState>,
     pub node_class: BTreeMap<String, String>,
     pub problems: Vec<Problem>,
+    /// Nodes that enforce what this store never agreed on, with their epochs.
+    pub ahead: BTreeMap<String, Epoch>,
     entries: BTreeMap<ObjectKey, Vec<Entry>>,
 }
 
@@ -33,7 +35,14 @@ impl View {
 
 /// `planned` belongs to the index as it was when it was last planned for, so no newer generation is ever held against
 /// an older plan.
-pub fn view(index: &Index, planned: &Planned, book: &Book, epoch: Epoch, now: i64) -> View {
+pub fn view(
+    index: &Index,
+    planned: &Planned,
+    book: &Book,
+    ahead: &BTreeMap<String, Epoch>,
+    epoch: Epoch,
+    now: i64,
+) -> View {
     let (expected, votes) = (expected(planned), Votes::count(&planned.snapshot, book));
     let (mut objects, mut entries) = (BTreeMap::new(), BTreeMap::new());
     for (key, held) in &index.state().held {
@@ -54,9 +63,18 @@ pub fn view(index: &Index, planned: &Planned, book: &Book, epoch: Epoch, now: i6
         objects,
         nodes: book.nodes().clone(),
         node_class: planned.snapshot.node_class.clone(),
-        problems: index.problems().to_vec(),
+        problems: index.problems().iter().cloned().chain(ahead.iter().map(lost)).collect(),
+        ahead: ahead.clone(),
         entries,
     }
+}
+
+fn lost((node, epoch): (&String, &Epoch)) -> Problem {
+    let message = format!(
+        "enforces epoch {epoch}, which this operator's store never agreed on: its volume was lost or is an older copy; \
+         restore it, or run `kubectl sluice recover`"
+    );
+    Problem { place: format!("node {node}"), message }
 }
 
 fn place(key: &ObjectKey, held: &Held, planned: &Planned, votes: &Votes) -> Placed {

@@ -73,8 +73,8 @@ async fn serve(
         tell(AgentEventKind::Ahead { epoch, cluster_id: hello.cluster_id.clone() }).await?;
         return Err(End::Refused(Status::failed_precondition(format!(
             "the node enforces epoch {epoch} of cluster {:?}, this store is at {ours} of {:?}: its volume was lost or \
-             is an old copy; run `sluice-operator recover --seen-incarnation {}`",
-            hello.cluster_id, shared.cluster_id, epoch.incarnation
+             is an old copy; restore it, or run `kubectl sluice recover`",
+            hello.cluster_id, shared.cluster_id
         ))));
     }
     let offer = Offer::new(node.to_owned(), shared.cluster_id.clone(), &hello.fleet_hash);

@@ -33,6 +33,9 @@ pub enum ProposeError {
     TooLarge { found: usize, limit: usize },
     #[error("no leader within {0:?}; try again")]
     NoLeader(std::time::Duration),
-    #[error("the store stopped: {0}")]
+    #[error(
+        "the store stopped: {0}; agents go on enforcing what they have: mend the cause (is the disk full?) and start \
+         the operator again"
+    )]
     Stopped(String),
 }
