@@ -36,6 +36,7 @@ pub struct Engine {
     netlink: Netlink,
     facts: Facts,
     standing: Standing,
+    unkept: Option<apply::Unkept>,
     operators: Vec<SocketAddr>,
     /// As the data plane was told last.
     addresses: BTreeSet<IpAddr>,
@@ -51,8 +52,18 @@ impl Engine {
         let standing = Standing::at_boot(confirmed);
         let addresses = local::addresses(&facts, &standing.plan);
         let default_routes = now.default_routes.clone();
-        let engine =
-            Engine { kernel, store, netlink, facts, standing, operators, addresses, default_routes, outlets };
+        let engine = Engine {
+            kernel,
+            store,
+            netlink,
+            facts,
+            standing,
+            unkept: None,
+            operators,
+            addresses,
+            default_routes,
+            outlets,
+        };
         engine.outlets.plan.send_replace(engine.standing.plan.clone());
         engine.publish();
         engine
@@ -80,7 +91,10 @@ impl Engine {
                 }
                 Ok(()) = inlets.health.changed() => self.health(&inlets.health.borrow_and_update()),
                 _ = sample.tick() => self.sample().await?,
-                _ = refresh.tick() => self.refresh().await,
+                _ = refresh.tick() => {
+                    self.refresh().await;
+                    self.keep_at_last().await?;
+                }
                 _ = verify.tick() => self.verify().await?,
             }
         }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use sluice_store::Key;
+use sluice_store::{Key, StoredPlan};
 
 /// Written together with the plan: counter slots belong to it.
 pub const DATAPATH: Key<sluice_datapath::State> = Key::new("datapath");
@@ -10,3 +10,5 @@ pub const DATAPATH: Key<sluice_datapath::State> = Key::new("datapath");
 pub const CLUSTER: Key<String> = Key::new("cluster");
 /// Where the operator was: at boot its replies must get in before its name is resolved.
 pub const OPERATORS: Key<Vec<SocketAddr>> = Key::new("operators");
+/// A plan for which there was no room, while it is found out whether there is now.
+pub const OFFERED: Key<StoredPlan> = Key::new("offered");

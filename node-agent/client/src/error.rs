@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}; --ca and --token-file name files that the agent can read", path.display())]
     File { path: PathBuf, source: io::Error },
     #[error("operator address `{0}` is no HOST:PORT")]
     Address(String),
     #[error("cannot resolve `{host}`: {source}")]
     Resolve { host: String, source: io::Error },
-    #[error("cannot connect to {endpoint}: {}", chain(source))]
+    #[error("cannot connect to {endpoint}: {}", explain(&chain(source)))]
     Connect { endpoint: String, source: tonic::transport::Error },
     #[error("the operator refuses the certificate request: {}", .0.message())]
     Enroll(tonic::Status),
@@ -43,6 +43,15 @@ fn refused_certificate(status: &tonic::Status) -> bool {
         next = error.source();
     }
     false
+}
+
+/// The way out where there is one besides waiting.
+fn explain(cause: &str) -> String {
+    if cause.contains("invalid peer certificate") {
+        format!("{cause}: the file given with --ca is of another authority; copy ca.crt from this operator")
+    } else {
+        cause.to_owned()
+    }
 }
 
 /// tonic says "transport error" and keeps the cause to itself.

@@ -9,12 +9,23 @@ use sluice_store::{FORMER_PLAN, PLAN, Store, StoredPlan};
 
 use super::Engine;
 use crate::local;
-use crate::records::{CLUSTER, DATAPATH};
+use crate::records::{CLUSTER, DATAPATH, OFFERED};
 use crate::verdicts::PLAN as PLAN_KEY;
+
+const STATE_NOT_KEPT: &str = "StateNotKept";
+
+/// A plan that the operator wants and the disk had no room for.
+pub(super) struct Unkept {
+    epoch: Epoch,
+    cluster: String,
+    hash: Hash,
+    plan: Arc<NodePlan>,
+}
 
 impl Engine {
     pub(super) async fn update(&mut self, update: Update) -> anyhow::Result<()> {
         self.standing.nonce = update.nonce;
+        self.unkept = None;
         let Update { epoch, cluster_id, set, removed, .. } = update;
         let unknown = set.iter().map(|(key, ..)| key).find(|key| *key != PLAN_KEY);
         let offered = set.iter().find(|(key, ..)| key == PLAN_KEY);
@@ -23,11 +34,11 @@ impl Engine {
             self.refuse(epoch, Hash::default(), problem("UnknownResource", detail));
         } else if let Some((_, hash, bytes)) = offered {
             match sluice_plan::decode::<NodePlan>(bytes) {
-                Ok(plan) => self.offered(epoch, cluster_id, *hash, plan).await?,
+                Ok(plan) => self.offered(epoch, cluster_id, *hash, Arc::new(plan)).await?,
                 Err(error) => self.refuse(epoch, *hash, problem("InvalidPlan", error.to_string())),
             }
         } else if removed.iter().any(|key| key == PLAN_KEY) {
-            let plan = NodePlan::default();
+            let plan = Arc::<NodePlan>::default();
             self.offered(epoch, cluster_id, plan.hash(), plan).await?;
         } else {
             self.standing.forget_refusal();
@@ -45,10 +56,9 @@ impl Engine {
         epoch: Epoch,
         cluster: String,
         hash: Hash,
-        plan: NodePlan,
+        plan: Arc<NodePlan>,
     ) -> anyhow::Result<()> {
         self.tell_addresses(&plan).await?;
-        let plan = Arc::new(plan);
         let order = Order {
             epoch,
             cluster: cluster.clone(),
@@ -69,9 +79,25 @@ impl Engine {
                 // The former plan stays, and with it its view of the node's addresses.
                 let former = self.standing.plan.clone();
                 self.tell_addresses(&former).await?;
+                if problem.reason == STATE_NOT_KEPT {
+                    self.unkept = Some(Unkept { epoch, cluster, hash, plan });
+                }
                 self.refuse(epoch, hash, problem);
             }
         }
+        Ok(())
+    }
+
+    /// Puts the plan in force for which the disk had no room, once it has. The kernel is left alone until then.
+    pub(super) async fn keep_at_last(&mut self) -> anyhow::Result<()> {
+        let Some(Unkept { epoch, cluster, hash, plan }) = self.unkept.take() else { return Ok(()) };
+        let room = self.store.put(OFFERED, &StoredPlan::new(epoch, &plan));
+        if room.and_then(|()| self.store.remove(OFFERED)).is_err() {
+            self.unkept = Some(Unkept { epoch, cluster, hash, plan });
+            return Ok(());
+        }
+        self.offered(epoch, cluster, hash, plan).await?;
+        self.publish();
         Ok(())
     }
 
@@ -93,7 +119,7 @@ impl Engine {
                 update.put(&CLUSTER, &cluster)
             });
             if let Err(error) = kept {
-                self.refuse(epoch, hash, problem("StateNotKept", error.to_string()));
+                self.refuse(epoch, hash, problem(STATE_NOT_KEPT, error.to_string()));
                 return Ok(());
             }
         }
@@ -121,7 +147,7 @@ impl Order {
         if let Err(error) = datapath.apply(&former, &self.interfaces) {
             tracing::error!(%error, "the former plan could not be put back");
         }
-        Err(problem("StateNotKept", error.to_string()))
+        Err(problem(STATE_NOT_KEPT, error.to_string()))
     }
 
     fn keep(&self, datapath: &Datapath) -> sluice_store::Result<()> {
