@@ -115,14 +115,7 @@ fn a_plan_is_enforced_proven_counted_and_taken_away() {
 fn the_confirmed_plan_is_enforced_from_disk_without_an_operator() {
     let Some(network) = Network::new("boot") else { return };
     let node = Node::new(&network);
-    network.in_hub(async {
-        let mut operator = Operator::start(node.dir.path()).await;
-        let agent = node.start();
-        operator.plan(1, &drops_ping(1, "eth0"));
-        assert_eq!(operator.verdict(1).await.stage(), VerdictStage::Programmed);
-        operator.stop().await;
-        assert!(agent.signal(Signal::SIGTERM).success(), "{}", node.log());
-    });
+    enforce_and_end(&network, &node);
     assert!(!network.edge_answers(), "nothing is detached by an agent that ends");
     node.start().signal(Signal::SIGKILL);
     assert!(!network.edge_answers(), "nor by one that is killed");
@@ -320,14 +313,7 @@ fn a_backends_node_has_its_vips_while_the_plan_says_so() {
 fn detach_takes_everything_away_and_says_so() {
     let Some(network) = Network::new("detach") else { return };
     let node = Node::new(&network);
-    network.in_hub(async {
-        let mut operator = Operator::start(node.dir.path()).await;
-        let agent = node.start();
-        operator.plan(1, &drops_ping(1, "eth0"));
-        assert_eq!(operator.verdict(1).await.stage(), VerdictStage::Programmed);
-        operator.stop().await;
-        agent.signal(Signal::SIGTERM);
-    });
+    enforce_and_end(&network, &node);
     assert!(node.detach().starts_with("detached from eth0 (index "));
     assert!(network.edge_answers());
     assert!(!node.bpffs.exists());
@@ -353,6 +339,20 @@ fn a_plan_that_drops_everything_does_not_cut_the_agent_off() {
         assert_eq!(operator.verdict(2).await.stage(), VerdictStage::Programmed);
         assert!(network.edge_answers());
         operator.stop().await;
+    });
+}
+
+/// Pings on eth0 are dropped, and neither operator nor agent runs any more.
+fn enforce_and_end(network: &Network, node: &Node<'_>) {
+    network.in_hub(async {
+        let mut operator = Operator::start(node.dir.path()).await;
+        let agent = node.start();
+        operator.plan(1, &drops_ping(1, "eth0"));
+        assert_eq!(operator.verdict(1).await.stage(), VerdictStage::Programmed);
+        operator.stop().await;
+        let begun = Instant::now();
+        assert!(agent.signal(Signal::SIGTERM).success(), "{}", node.log());
+        assert!(begun.elapsed() < Duration::from_secs(2), "an agent ends at once: {:?}", begun.elapsed());
     });
 }
 
