@@ -7,11 +7,13 @@ use sluice_plan::Epoch;
 use sluice_proto::v1::RecoverRequest;
 
 use crate::args::{Connection, Recover};
-use crate::connect::connect;
+use crate::connect::{answer, connect};
+use crate::output::print_line;
 
 pub async fn run(connection: &Connection, args: &Recover) -> anyhow::Result<ExitCode> {
     let seen_incarnation = args.seen_incarnation.map_or(0, NonZeroU64::get);
-    let answer = connect(connection).await?.recover(RecoverRequest { seen_incarnation }).await?.into_inner();
-    println!("recovered: epochs go on from {}", Epoch::from(answer.epoch.unwrap_or_default()));
+    let recovered = answer(connect(connection).await?.recover(RecoverRequest { seen_incarnation }).await)?;
+    let epoch = Epoch::from(recovered.epoch.unwrap_or_default());
+    print_line(format_args!("recovered: epochs go on from {epoch}"))?;
     Ok(ExitCode::SUCCESS)
 }
