@@ -27,7 +27,8 @@ const AFTER: u64 = 20_000;
 
 fn fleet(prefix: &str) -> (Fleet, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
-    let options = Options { prefix: prefix.to_owned(), edges: 1, directory: directory.path().to_owned() };
+    let prefix = format!("{prefix}{}", std::process::id());
+    let options = Options { prefix, edges: 1, directory: directory.path().to_owned() };
     let mut fleet = Fleet::build(options).unwrap();
     fleet.write_policy("edge.yaml", &policy(0)).unwrap();
     fleet.start().unwrap();
