@@ -31,6 +31,8 @@ fn the_main_job_on_three_nodes() {
     install::install(&cluster);
     step("helm install");
     install::agents_run_unprivileged(&cluster);
+    edits::of_one_policy(&cluster);
+    step("edits of one policy reach every node");
     let _backends = install::serve_backends(&cluster);
     checks::apply_examples(&cluster);
     step("both examples are Ready");
@@ -39,8 +41,8 @@ fn the_main_job_on_three_nodes() {
     step("frames are dropped and passed, and counted to the packet");
     viewer.sees_only_what_it_may_list();
     step("a user sees what it may list");
-    edits::reach_every_node(&cluster);
-    step("edits reach every node");
+    edits::of_the_example(&cluster);
+    step("edits of the example reach every node");
     checks::nobody_is_locked_out(&cluster);
     step("a filter that drops everything locks nobody out");
 

@@ -13,24 +13,50 @@ use tokio::runtime::Runtime;
 
 use crate::{NAMESPACE, NODES, PATIENCE};
 
-const EDITS: usize = 9;
+const EDITS: usize = 7;
+
+/// As `make bench` edits a fleet without a cluster.
+pub fn of_one_policy(cluster: &Cluster) {
+    cluster.apply(PLAIN).unwrap();
+    cluster.kubectl(&["wait", "--for=condition=Ready", "--timeout=20s", "xdpfilter/plain"]).unwrap();
+    reach_every_node(cluster, "plain", "/spec/rules/0/match/destinationPorts", |port| {
+        json!([port.to_string()])
+    });
+    cluster.kubectl(&["delete", "xdpfilter/plain"]).unwrap();
+}
+
+const PLAIN: &str = "
+apiVersion: sluice.dev/v1alpha1
+kind: XdpFilter
+metadata: {name: plain}
+spec:
+  interfaces: {names: [eth0]}
+  rules: [{name: flood, action: Drop, match: {protocols: [UDP], destinationPorts: ['5000']}}]
+";
+
+/// Beside another filter and a balancer, which are loaded anew as well.
+pub fn of_the_example(cluster: &Cluster) {
+    reach_every_node(cluster, "edge", "/spec/rules/3/match/destinationPorts", |port| {
+        json!(["9", "5000-5999", port.to_string()])
+    });
+}
 
 /// Each edit gives a new hash on all nodes. Times are from before the call to the API server, by the clock that all of
-/// this machine's namespaces share.
-pub fn reach_every_node(cluster: &Cluster) {
+/// this machine's namespaces share; they are printed, because this machine does much else meanwhile.
+fn reach_every_node(cluster: &Cluster, filter: &str, path: &str, value: impl Fn(usize) -> Value) {
     let (mut agreed, mut enforced) = (Vec::new(), Vec::new());
-    let editor = Editor::new(cluster);
+    let editor = Editor::new(cluster, filter);
     for edit in 0..EDITS {
-        let before = cluster.object("xdpfilter", "edge").unwrap();
+        let before = cluster.object("xdpfilter", filter).unwrap();
         let from = jiff::Timestamp::now();
-        editor.change(20_000 + edit);
+        editor.replace(path, value(20_000 + edit));
         let ready = |object: &Value| {
             let (status, generation) = (&object["status"], object["metadata"]["generation"].as_i64());
             status["observedGeneration"].as_i64() == generation
                 && status["hash"] != before["status"]["hash"]
                 && status["nodes"]["summary"] == "3/3"
         };
-        cluster.wait_for("xdpfilter", "edge", PATIENCE, ready).unwrap();
+        cluster.wait_for("xdpfilter", filter, PATIENCE, ready).unwrap();
         agreed.push(first_words(cluster, "operator", "plans agreed", from)[0]);
         let agents = first_words(cluster, "agent", "plan in force", from);
         assert_eq!(agents.len(), NODES.len(), "{}", cluster.last_words());
@@ -40,7 +66,7 @@ pub fn reach_every_node(cluster: &Cluster) {
     {
         took.sort();
         println!(
-            "object changed → {what}: median {:?} of {EDITS}, {:?} to {:?}",
+            "{filter} edited → {what}: median {:?} of {EDITS}, {:?} to {:?}",
             took[EDITS / 2],
             took[0],
             took[EDITS - 1]
@@ -52,28 +78,27 @@ pub fn reach_every_node(cluster: &Cluster) {
 struct Editor {
     runtime: Runtime,
     filters: Api<XdpFilter>,
+    filter: String,
 }
 
 impl Editor {
-    fn new(cluster: &Cluster) -> Editor {
+    fn new(cluster: &Cluster, filter: &str) -> Editor {
         let kubeconfig = Kubeconfig::read_from(&cluster.kubeconfig).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let filters = runtime.block_on(async {
             let options = KubeConfigOptions::default();
             let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
             let filters: Api<XdpFilter> = Api::all(Client::try_from(config).unwrap());
-            filters.get("edge").await.unwrap();
+            filters.get(filter).await.unwrap();
             filters
         });
-        Editor { runtime, filters }
+        Editor { runtime, filters, filter: filter.to_owned() }
     }
 
-    fn change(&self, port: usize) {
-        let ports = json!(["9", "5000-5999", port.to_string()]);
-        let patch =
-            json!([{"op": "replace", "path": "/spec/rules/3/match/destinationPorts", "value": ports}]);
+    fn replace(&self, path: &str, value: Value) {
+        let patch = json!([{"op": "replace", "path": path, "value": value}]);
         let patch: Patch<()> = Patch::Json(serde_json::from_value(patch).unwrap());
-        self.runtime.block_on(self.filters.patch("edge", &PatchParams::default(), &patch)).unwrap();
+        self.runtime.block_on(self.filters.patch(&self.filter, &PatchParams::default(), &patch)).unwrap();
     }
 }
 
