@@ -16,7 +16,7 @@ use sluice_proto::v1::{Hello, NodeFacts};
 use sluice_raft::{Bytes, Command, ProposeError, Raft};
 use sluice_status::Book;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::backends::Votes;
@@ -25,8 +25,10 @@ use crate::view::{View, view};
 
 /// Key of the index's state among the agreed blobs.
 const INDEX: &str = "index";
-/// The view follows what agents say at this pace.
-const SHOW: Duration = Duration::from_millis(100);
+/// The view follows what agents say, but not sooner than this after the last,
+const SHOW: Duration = Duration::from_millis(5);
+/// and so that making it takes at most one part in so many of the time, however large the fleet.
+const SHOW_SHARE: u32 = 10;
 /// Without a word from any agent the view is made anew this often, so that silence shows.
 const SHOW_SILENCE: Duration = Duration::from_secs(1);
 /// Several causes within this become one plan.
@@ -44,6 +46,8 @@ pub struct Reconciler {
     ahead: BTreeMap<String, Epoch>,
     planned: Planned,
     shown: Instant,
+    /// What the last view took to make.
+    show_took: Duration,
     view: watch::Sender<Arc<View>>,
     ready: watch::Sender<bool>,
 }
@@ -77,6 +81,7 @@ impl Reconciler {
             existing: None,
             ahead: BTreeMap::new(),
             shown: Instant::now(),
+            show_took: Duration::ZERO,
             view,
             ready,
         }
@@ -87,8 +92,6 @@ impl Reconciler {
     /// # Errors
     /// The store failed: nothing can be agreed any more.
     pub async fn run(mut self, mut inputs: Inputs, stop: CancellationToken) -> Result<(), ProposeError> {
-        let mut show = interval(SHOW);
-        show.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.take_desired(&mut inputs.desired);
         let mut plan_at = self.ready.borrow().then(Instant::now);
         self.show();
@@ -108,11 +111,9 @@ impl Reconciler {
                     false
                 }
                 // What waits to be planned is not shown: the plans in force are not its plans.
-                _ = show.tick(), if plan_at.is_none() => {
-                    if said || self.shown.elapsed() >= SHOW_SILENCE {
-                        said = false;
-                        self.show();
-                    }
+                () = sleep_until(self.show_at(said)), if plan_at.is_none() => {
+                    said = false;
+                    self.show();
                     false
                 }
             };
@@ -221,11 +222,18 @@ impl Reconciler {
         Ok(())
     }
 
+    fn show_at(&self, said: bool) -> Instant {
+        let pace = if said { SHOW.max(self.show_took * SHOW_SHARE) } else { SHOW_SILENCE };
+        self.shown + pace
+    }
+
     fn show(&mut self) {
+        let begun = Instant::now();
         let epoch = self.raft.state().borrow().epoch;
         let shown = view(&self.index, &self.planned, &self.book, &self.ahead, epoch, now());
         self.view.send_replace(Arc::new(shown));
         self.shown = Instant::now();
+        self.show_took = self.shown - begun;
     }
 }
 
