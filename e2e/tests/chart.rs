@@ -83,6 +83,7 @@ fn the_operator_may_do_what_it_does_and_no_more() {
         "xdpnodes/status: patch",
         "xdpnodes: create patch delete",
         "nodes: list watch",
+        "services: list watch",
         "tokenreviews: create",
         "subjectaccessreviews: create",
     ];

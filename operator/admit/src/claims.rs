@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use ipnet::IpNet;
 use sluice_plan::AddressPool;
 use sluice_policy::Balancer;
 
@@ -80,6 +79,5 @@ fn claim(
 fn grants(pool: &AddressPool, namespace: &str, address: IpAddr) -> bool {
     let to_namespace =
         pool.namespaces.is_empty() || pool.namespaces.iter().any(|granted| granted == namespace);
-    let holds = |prefix: &String| prefix.parse::<IpNet>().is_ok_and(|prefix| prefix.contains(&address));
-    to_namespace && pool.prefixes.iter().any(holds)
+    to_namespace && pool.holds(address)
 }

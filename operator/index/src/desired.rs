@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,8 @@ pub struct Desired {
     pub problems: Vec<Problem>,
     /// `None` if it could not be read since this process started.
     pub fleet: Option<Fleet>,
+    /// Addresses of the cluster's Services, which no VIP may take, and whose they are; `None` where that cannot be known.
+    pub services: Option<BTreeMap<IpAddr, String>>,
     /// The cluster's nodes; `None` where agents name their own labels (directory mode).
     pub nodes: Option<BTreeMap<String, NodeObject>>,
 }

@@ -1,6 +1,7 @@
 //! The index itself.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,8 @@ pub struct IndexState {
     pub held: BTreeMap<ObjectKey, Held>,
     pub nodes: BTreeMap<String, Node>,
     pub fleet: Fleet,
+    /// Addresses of Services, as far as an address pool has them.
+    pub services: BTreeMap<IpAddr, String>,
     /// A source that lost more than half of its objects at once; they stay in force until it is confirmed.
     pub mass_deletion: Option<usize>,
 }
@@ -57,6 +60,13 @@ impl Index {
         }
         if let Some(fleet) = &desired.fleet {
             self.state.fleet = fleet.clone();
+        }
+        if let Some(services) = &desired.services {
+            // The others concern nobody, and there may be thousands that come and go.
+            let pools = &self.state.fleet.address_pools;
+            let in_pool = |address: &IpAddr| pools.iter().any(|pool| pool.holds(*address));
+            let found = services.iter().filter(|(address, _)| in_pool(address));
+            self.state.services = found.map(|(address, owner)| (*address, owner.clone())).collect();
         }
         let changed = before != self.state
             || self.desired.nodes != desired.nodes
@@ -94,7 +104,10 @@ impl Index {
             };
             Some((name, node, labels))
         });
-        class::snapshot(policies, nodes, &self.state.fleet)
+        Snapshot {
+            services: self.state.services.clone(),
+            ..class::snapshot(policies, nodes, &self.state.fleet)
+        }
     }
 
     /// An empty or half-read source must not open every node: more than half gone at once (of at least four) is held,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{Api, PartialObjectMeta};
 use kube::core::DeserializeGuard;
@@ -22,11 +22,13 @@ use tokio::time::timeout;
 
 use crate::gather::gather;
 
+mod services;
+
 const QUIET: Duration = Duration::from_millis(10);
 /// Label of the slices that say where the API server is.
 const API_SERVER: &str = "kubernetes.io/service-name=kubernetes";
-/// Where the API server is may be hidden from this account; everything else goes on without it.
-const ENDPOINTS: Duration = Duration::from_secs(5);
+/// Endpoints and Services may be hidden from this account; everything else goes on without them.
+const EXTRAS: Duration = Duration::from_secs(5);
 
 type Guarded<K> = DeserializeGuard<K>;
 
@@ -36,6 +38,7 @@ struct Stores {
     nodes: Store<PartialObjectMeta<Node>>,
     /// Of the API server.
     endpoints: Store<EndpointSlice>,
+    services: Store<Service>,
 }
 
 /// Follows the API until the receiver is gone. What is published is `synced` once each kind was listed.
@@ -47,7 +50,12 @@ pub fn watch_cluster(client: Client, fleet: Fleet) -> watch::Receiver<Arc<Desire
         balancers: follow(Api::all(client.clone()), all(), changed.clone()),
         // Metadata only: a node's status changes every few seconds and its labels are all that matters here.
         nodes: follow(Api::all(client.clone()), all(), changed.clone()),
-        endpoints: follow(Api::namespaced(client, "default"), all().labels(API_SERVER), changed),
+        endpoints: follow(
+            Api::namespaced(client.clone(), "default"),
+            all().labels(API_SERVER),
+            changed.clone(),
+        ),
+        services: follow(Api::all(client), all(), changed),
     };
     let (sender, receiver) = watch::channel(Arc::new(Desired::default()));
     tokio::spawn(publish(stores, fleet, changes, sender));
@@ -126,19 +134,25 @@ async fn publish(
     if ready.await.is_err() {
         return;
     }
-    if timeout(ENDPOINTS, stores.endpoints.wait_until_ready()).await.is_err() {
+    let services = timeout(EXTRAS, stores.services.wait_until_ready()).await.is_ok();
+    if !services {
+        tracing::warn!("Services cannot be read: no balancer is kept from taking their addresses");
+    }
+    if timeout(EXTRAS, stores.endpoints.wait_until_ready()).await.is_err() {
         tracing::warn!(
             "where the API server is cannot be read: no filter is kept from cutting nodes off from it"
         );
     }
     let mut seen = Seen::default();
     loop {
-        let desired = stores.desired(&fleet, &mut seen);
+        let mut desired = stores.desired(&fleet, &mut seen);
+        desired.services = services.then(|| services::addresses(&stores.services.state()));
         sender.send_if_modified(|current| {
             let changed = !current.synced
                 || current.objects != desired.objects
                 || current.nodes != desired.nodes
                 || current.fleet != desired.fleet
+                || current.services != desired.services
                 || current.unread != desired.unread
                 || current.problems != desired.problems;
             if changed {

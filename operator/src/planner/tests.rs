@@ -82,6 +82,22 @@ fn a_claim_from_no_pool_of_the_namespace_stays_out_of_the_plan() {
 }
 
 #[test]
+fn a_service_keeps_its_address() {
+    let mut index = index();
+    save(&mut index, &[balancer("web", "a", "203.0.113.7"), balancer("web", "b", "203.0.113.8")]);
+    let services = [("203.0.113.7", "Service web/shop"), ("10.96.0.1", "Service default/kubernetes")];
+    let services = services.map(|(address, owner)| (ip(address), owner.to_owned())).into();
+    // Partial: the objects stay as they are.
+    let desired = Desired { synced: true, partial: true, services: Some(services), ..Desired::default() };
+    assert!(index.update(Arc::new(desired)));
+    let planned = planned(&index);
+    assert_eq!((in_plan(&planned), reasons(&planned)), (vec!["b".to_owned()], vec!["AddressInUse"]));
+    let (_, why) = planned.refusals.values().next().expect("one");
+    assert!(why.contains("203.0.113.7: belongs to Service web/shop"), "{why}");
+    assert_eq!(index.state().services.len(), 1, "what no pool holds is not kept");
+}
+
+#[test]
 fn a_node_and_a_control_endpoint_keep_their_addresses() {
     let mut index = index();
     save(&mut index, &[balancer("web", "a", "203.0.113.200"), balancer("web", "b", "203.0.113.201")]);

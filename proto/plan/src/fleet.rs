@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 /// Read from the chart's values or, in directory mode, from `fleet.yaml`.
@@ -49,6 +50,13 @@ pub struct AddressPool {
     pub prefixes: Vec<String>,
     /// Empty = every namespace.
     pub namespaces: Vec<String>,
+}
+
+impl AddressPool {
+    pub fn holds(&self, address: IpAddr) -> bool {
+        let holds = |prefix: &String| prefix.parse::<IpNet>().is_ok_and(|prefix| prefix.contains(&address));
+        self.prefixes.iter().any(holds)
+    }
 }
 
 impl Default for Failsafe {
