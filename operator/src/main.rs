@@ -1,12 +1,24 @@
 //! The operator's binary.
 
+use std::process::ExitCode;
+
 use clap::Parser;
 use sluice_operator::args::{Cli, Command};
 use tokio_util::sync::CancellationToken;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let cli = Cli::parse();
+async fn main() -> ExitCode {
+    match execute(Cli::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The words and their causes; a backtrace says nothing to who has to mend it.
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn execute(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Some(Command::Token { node, data }) => println!("{}", sluice_operator::token(&node, &data)?),
         Some(Command::Recover { seen_incarnation, data }) => {
