@@ -1,10 +1,10 @@
 //! What each rule counted on a node, rules without a packet included, in the order of the policy.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use sluice_index::{ObjectKey, Policy};
 use sluice_policy::{Action, Balancer, Filter, Mode};
-use sluice_status::Total;
+use sluice_status::{NodeState, Total};
 
 use crate::view::View;
 
@@ -67,25 +67,29 @@ pub fn of_node<'v>(view: &'v View, node: &str) -> Vec<Counter<'v>> {
     let Some(state) = view.nodes.get(node) else { return Vec::new() };
     let mut counters = Vec::new();
     for (key, (placed, _)) in &view.objects {
-        let counted: Vec<Counter> = state
-            .counters
-            .iter()
-            .filter(|((uid, ..), _)| *uid == placed.uid)
-            .map(|((_, name, verdict), total)| Counter { key, name, verdict, total: *total })
-            .collect();
-        let is_here = placed.nodes.iter().any(|expected| expected.node == node);
+        let mut counted = counted(&placed.uid, state);
+        let counter = |name, verdict, total| Counter { key, name, verdict, total };
+        let is_here = placed.nodes.binary_search_by(|expected| expected.node.as_str().cmp(node)).is_ok();
         let entries: &[Entry] = if is_here { view.entries(key) } else { &[] };
         for entry in entries {
-            let found = counted.iter().filter(|counter| counter.name == entry.name);
-            let before = counters.len();
-            counters.extend(found.cloned());
-            if counters.len() == before {
-                let total = Total::default();
-                counters.push(Counter { key, name: &entry.name, verdict: entry.verdict, total });
-            }
+            let never = vec![(entry.verdict, Total::default())];
+            let found = counted.remove(entry.name.as_str()).unwrap_or(never);
+            counters.extend(found.into_iter().map(|(verdict, total)| counter(&entry.name, verdict, total)));
         }
-        let listed: BTreeSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
-        counters.extend(counted.into_iter().filter(|counter| !listed.contains(counter.name)));
+        for (name, found) in counted {
+            counters.extend(found.into_iter().map(|(verdict, total)| counter(name, verdict, total)));
+        }
     }
     counters
+}
+
+/// What counted for one policy, by name.
+fn counted<'v>(uid: &str, state: &'v NodeState) -> BTreeMap<&'v str, Vec<(&'v str, Total)>> {
+    let mut counted: BTreeMap<&str, Vec<(&str, Total)>> = BTreeMap::new();
+    let first = (uid.to_owned(), String::new(), String::new());
+    let of_policy = state.counters.range(first..).take_while(|((other, ..), _)| other == uid);
+    for ((_, name, verdict), total) in of_policy {
+        counted.entry(name).or_default().push((verdict, *total));
+    }
+    counted
 }

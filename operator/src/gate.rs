@@ -67,6 +67,15 @@ impl Reader {
             Reader::User { client, user } => review_access(client, user, verb, kind, namespace).await,
         }
     }
+
+    /// # Errors
+    /// It may not do so in every namespace, or the API server cannot be asked.
+    pub async fn require(&self, verb: &str, kind: Kind) -> Result<(), Status> {
+        if self.may(verb, kind, None).await? {
+            return Ok(());
+        }
+        Err(Status::permission_denied(format!("{self} may not {verb} {}.{GROUP}", kind.plural())))
+    }
 }
 
 impl fmt::Display for Reader {

@@ -1,4 +1,4 @@
-//! The part of a view that a caller may see.
+//! The policies of a view that a caller may see.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,6 @@ use crate::view::View;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sight {
-    pub nodes: bool,
     pub filters: bool,
     balancers: Namespaces,
 }
@@ -26,24 +25,17 @@ impl Sight {
     /// Asks for each kind, and for balancers namespace by namespace where the caller may not list all of them.
     ///
     /// # Errors
-    /// Nobody could be asked.
+    /// Not one policy may be seen, so an empty list would read as "there are none"; or nobody could be asked.
     pub async fn of(reader: &Reader, view: &View) -> Result<Sight, Status> {
-        let balancers = if reader.may("list", Kind::XdpLoadBalancer, None).await? {
-            Namespaces::All
-        } else {
-            let mut allowed = BTreeSet::new();
-            for namespace in namespaces(view) {
-                if reader.may("list", Kind::XdpLoadBalancer, Some(namespace)).await? {
-                    allowed.insert(namespace.to_owned());
-                }
-            }
-            Namespaces::These(allowed)
-        };
-        Ok(Sight {
-            nodes: reader.may("list", Kind::XdpNode, None).await?,
-            filters: reader.may("list", Kind::XdpFilter, None).await?,
-            balancers,
-        })
+        let filters = reader.may("list", Kind::XdpFilter, None).await?;
+        let sight = Sight { filters, balancers: balancers(reader, view).await? };
+        if !sight.is_blind() {
+            return Ok(sight);
+        }
+        let (filters, balancers) = (Kind::XdpFilter.plural(), Kind::XdpLoadBalancer.plural());
+        Err(Status::permission_denied(format!(
+            "{reader} may list neither {filters}.{GROUP} nor, in any namespace that has some, {balancers}.{GROUP}"
+        )))
     }
 
     pub fn sees(&self, key: &ObjectKey) -> bool {
@@ -56,27 +48,22 @@ impl Sight {
         }
     }
 
-    /// # Errors
-    /// Not one policy may be seen, so an empty list would read as "there are none".
-    pub fn require_policies(&self, caller: &Reader) -> Result<(), Status> {
-        let blind = matches!(&self.balancers, Namespaces::These(allowed) if allowed.is_empty());
-        if self.filters || !blind {
-            return Ok(());
-        }
-        let (filters, balancers) = (Kind::XdpFilter.plural(), Kind::XdpLoadBalancer.plural());
-        Err(Status::permission_denied(format!(
-            "{caller} may list neither {filters}.{GROUP} nor, in any namespace that has some, {balancers}.{GROUP}"
-        )))
+    fn is_blind(&self) -> bool {
+        !self.filters && matches!(&self.balancers, Namespaces::These(allowed) if allowed.is_empty())
     }
+}
 
-    /// # Errors
-    /// Nodes may not be seen.
-    pub fn require_nodes(&self, caller: &Reader) -> Result<(), Status> {
-        if self.nodes {
-            return Ok(());
-        }
-        Err(Status::permission_denied(format!("{caller} may not list {}.{GROUP}", Kind::XdpNode.plural())))
+async fn balancers(reader: &Reader, view: &View) -> Result<Namespaces, Status> {
+    if reader.may("list", Kind::XdpLoadBalancer, None).await? {
+        return Ok(Namespaces::All);
     }
+    let mut allowed = BTreeSet::new();
+    for namespace in namespaces(view) {
+        if reader.may("list", Kind::XdpLoadBalancer, Some(namespace)).await? {
+            allowed.insert(namespace.to_owned());
+        }
+    }
+    Ok(Namespaces::These(allowed))
 }
 
 fn namespaces(view: &View) -> BTreeSet<&str> {
@@ -90,18 +77,17 @@ mod tests {
 
     #[test]
     fn a_caller_sees_the_kinds_and_namespaces_that_it_may_list() {
-        let sight =
-            Sight { nodes: false, filters: false, balancers: Namespaces::These(["web".to_owned()].into()) };
+        let sight = Sight { filters: false, balancers: Namespaces::These(["web".to_owned()].into()) };
         assert!(sight.sees(&ObjectKey::new(Kind::XdpLoadBalancer, "web", "shop")));
         assert!(!sight.sees(&ObjectKey::new(Kind::XdpLoadBalancer, "mail", "mx")));
         assert!(!sight.sees(&ObjectKey::new(Kind::XdpFilter, "", "edge")));
-        assert!(sight.require_policies(&Reader::Administrator).is_ok());
-        assert!(sight.require_nodes(&Reader::Administrator).is_err());
+        assert!(!sight.is_blind());
+        assert!(Sight { filters: false, balancers: Namespaces::These(BTreeSet::new()) }.is_blind());
     }
 
     #[tokio::test]
     async fn the_administrator_sees_everything() {
         let sight = Sight::of(&Reader::Administrator, &View::default()).await.unwrap();
-        assert_eq!(sight, Sight { nodes: true, filters: true, balancers: Namespaces::All });
+        assert_eq!(sight, Sight { filters: true, balancers: Namespaces::All });
     }
 }

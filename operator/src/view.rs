@@ -118,6 +118,9 @@ fn expected(planned: &Planned) -> BTreeMap<&str, Vec<Expected>> {
             expected.entry(&object.uid).or_default().extend(nodes);
         }
     }
+    for nodes in expected.values_mut() {
+        nodes.sort_by(|a, b| a.node.cmp(&b.node));
+    }
     expected
 }
 

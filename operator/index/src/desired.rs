@@ -10,7 +10,7 @@ use sluice_crds::{Kind, XdpFilter, XdpLoadBalancer};
 use sluice_plan::Fleet;
 
 /// The state of a source at one moment.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Desired {
     /// False until everything was read once: nothing may be concluded from absence before.
     pub synced: bool,

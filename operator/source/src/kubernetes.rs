@@ -148,13 +148,7 @@ async fn publish(
         let mut desired = stores.desired(&fleet, &mut seen);
         desired.services = services.then(|| services::addresses(&stores.services.state()));
         sender.send_if_modified(|current| {
-            let changed = !current.synced
-                || current.objects != desired.objects
-                || current.nodes != desired.nodes
-                || current.fleet != desired.fleet
-                || current.services != desired.services
-                || current.unread != desired.unread
-                || current.problems != desired.problems;
+            let changed = **current != desired;
             if changed {
                 *current = Arc::new(desired);
             }
@@ -187,9 +181,7 @@ impl Stores {
         *seen = next;
         desired
     }
-}
 
-impl Stores {
     /// With the API server's own addresses among the endpoints whose answers are always let in: kubelets, and the operator
     /// itself, must reach it whatever a filter says.
     fn reachable(&self, fleet: &Fleet) -> Fleet {

@@ -23,6 +23,7 @@ pub struct Placed {
     pub mode: String,
     /// (reason, message): refused by a check, by the compiler, or by an older claim.
     pub refusal: Option<(String, String)>,
+    /// In the order of their names.
     pub nodes: Vec<Expected>,
     /// Ports (name, healthy, total) and backends of a balancer.
     pub ports: Vec<(String, u32, u32)>,

@@ -73,10 +73,7 @@ async fn follow(
 fn publish(directory: &mut Directory, sender: &watch::Sender<Arc<Desired>>) {
     match directory.read() {
         Ok(desired) => sender.send_if_modified(|current| {
-            let changed = current.objects != desired.objects
-                || current.partial != desired.partial
-                || current.problems != desired.problems
-                || current.fleet != desired.fleet;
+            let changed = **current != desired;
             if changed {
                 *current = Arc::new(desired);
             }
