@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use sluice_agent::args::{label, wait};
 
 const HELP: &str = "Examples:
   kubectl sluice status
@@ -218,7 +219,7 @@ pub struct Detach {
     #[arg(long, required = true)]
     pub all: bool,
     /// How long a node may take, as 60s or 2m
-    #[arg(long, default_value = "60s", value_parser = duration)]
+    #[arg(long, default_value = "60s", value_parser = wait)]
     pub timeout: Duration,
     /// Exit code 0 although a node was not reached
     #[arg(long)]
@@ -237,13 +238,6 @@ pub struct Recover {
     /// Highest incarnation of the lost store; default: the highest that those nodes report
     #[arg(long)]
     pub seen_incarnation: Option<std::num::NonZeroU64>,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse::<jiff::SignedDuration>().ok();
-    parsed
-        .and_then(|duration| Duration::try_from(duration).ok())
-        .ok_or_else(|| format!("`{text}` is no time: write 60s or 2m"))
 }
 
 const STANDALONE_HELP: &str = "Examples:
@@ -304,13 +298,6 @@ fn host_port(text: &str) -> Result<String, String> {
     match text.rsplit_once(':') {
         Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
         _ => Err(format!("`{text}` is no address: write HOST:PORT, as in 192.0.2.1:9443")),
-    }
-}
-
-fn label(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err(format!("`{text}` is no label: write KEY=VALUE, as in role=edge")),
     }
 }
 

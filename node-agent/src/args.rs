@@ -104,18 +104,20 @@ impl TryFrom<RunArgs> for Config {
     }
 }
 
-fn label(text: &str) -> Result<(String, String), String> {
+/// `KEY=VALUE`.
+pub fn label(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err(format!("`{text}` is no label: write KEY=VALUE, as in role=edge")),
     }
 }
 
-fn wait(text: &str) -> Result<Duration, String> {
+/// A time, as 60s or 2m.
+pub fn wait(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<jiff::SignedDuration>().ok();
     parsed
         .and_then(|duration| Duration::try_from(duration).ok())
-        .ok_or_else(|| format!("`{text}` is no time to wait: write 30s or 2m"))
+        .ok_or_else(|| format!("`{text}` is no time to wait: write 60s or 2m"))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

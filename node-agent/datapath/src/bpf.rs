@@ -64,7 +64,8 @@ fn kind_of(fd: &OwnedFd) -> io::Result<Option<Kind>> {
     })
 }
 
-fn call_for_fd<T>(command: libc::c_int, attr: &mut T) -> io::Result<OwnedFd> {
+/// As [`call`], for a command that makes a descriptor.
+pub fn call_for_fd<T>(command: libc::c_int, attr: &mut T) -> io::Result<OwnedFd> {
     let fd = call(command, attr)?;
     // SAFETY: the commands that use this return a new descriptor that nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })

@@ -2,11 +2,11 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use aya_obj::generated::bpf_insn;
 
-use crate::bpf::call;
+use crate::bpf::{call, call_for_fd};
 
 const PROG_LOAD: libc::c_int = 5;
 const PROG_TEST_RUN: libc::c_int = 10;
@@ -231,10 +231,4 @@ pub fn test_run(
     };
     call(PROG_TEST_RUN, &mut attr)?;
     Ok(TestRun { action: attr.action, size: attr.size_out as usize })
-}
-
-fn call_for_fd<T>(command: libc::c_int, attr: &mut T) -> io::Result<OwnedFd> {
-    let fd = call(command, attr)?;
-    // SAFETY: the commands that use this return a new descriptor that nobody else owns.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
