@@ -14,7 +14,6 @@ pub struct Cluster {
     name: String,
     scripts: PathBuf,
     pub kubeconfig: PathBuf,
-    cache: tempfile::TempDir,
 }
 
 impl Cluster {
@@ -39,12 +38,8 @@ impl Cluster {
 
     fn start(prefix: &str, script: &str, nodes: &[&str]) -> anyhow::Result<Cluster> {
         let pid = std::process::id().to_string();
-        let mut cluster = Cluster {
-            name: format!("{prefix}-{pid}"),
-            scripts: scripts(),
-            kubeconfig: PathBuf::new(),
-            cache: tempfile::tempdir()?,
-        };
+        let mut cluster =
+            Cluster { name: format!("{prefix}-{pid}"), scripts: scripts(), kubeconfig: PathBuf::new() };
         let said = cluster.script(script, &[&["--owner", pid.as_str()], nodes].concat())?;
         let path = said.lines().find_map(|line| line.strip_prefix("KUBECONFIG="));
         cluster.kubeconfig = path.with_context(|| format!("{script} names no kubeconfig"))?.into();
@@ -59,9 +54,27 @@ impl Cluster {
 
     /// kubectl as cluster admin.
     pub fn kubectl(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        output(&mut self.kubectl_command(arguments))
+    }
+
+    /// The same, not run yet.
+    pub fn kubectl_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.scripts.join("k"));
-        // Clusters come and go under one address; what kubectl remembers of one must not answer for another.
-        output(command.env("CLUSTER", &self.name).env("KUBECACHEDIR", self.cache.path()).args(arguments))
+        // Clusters come and go under one address; what kubectl remembers of one goes with it.
+        let cache = self.kubeconfig.with_file_name("kubectl-cache");
+        command.env("CLUSTER", &self.name).env("KUBECACHEDIR", cache).args(arguments);
+        command
+    }
+
+    /// A kubeconfig in `directory` for who has this token and nothing else.
+    pub fn kubeconfig_of(&self, name: &str, token: &str, directory: &Path) -> anyhow::Result<PathBuf> {
+        let kubeconfig = directory.join(format!("{name}.kubeconfig"));
+        std::fs::copy(&self.kubeconfig, &kubeconfig)?;
+        let of = format!("--kubeconfig={}", kubeconfig.display());
+        let token = format!("--token={}", token.trim());
+        self.kubectl(&[&of, "config", "set-credentials", name, &token])?;
+        self.kubectl(&[&of, "config", "set-context", "--current", &format!("--user={name}")])?;
+        Ok(kubeconfig)
     }
 
     /// An object as the API server has it.

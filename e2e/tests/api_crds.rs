@@ -5,32 +5,23 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{self, Command, Output};
+use std::process::Output;
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 use sluice_crds::{
     Kind, MAX_ADDRESSES, MAX_BACKENDS, MAX_ENTRIES, MAX_PORTS, MAX_RULES, XdpFilterSpec, XdpLoadBalancerSpec,
 };
+use sluice_e2e::cluster::Cluster;
 
 /// An API server with the definitions installed; it goes when this process does.
 static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
 
-struct Server {
-    scripts: PathBuf,
-    cluster: String,
-}
+struct Server(Cluster);
 
 impl Server {
     fn start() -> Self {
-        let server =
-            Self { scripts: repository().join("e2e/cluster"), cluster: format!("crds-{}", process::id()) };
-        let up = Command::new(server.scripts.join("api-up.sh"))
-            .env("CLUSTER", &server.cluster)
-            .args(["--owner", &process::id().to_string()])
-            .output()
-            .unwrap();
-        assert!(up.status.success(), "api-up.sh: {}", String::from_utf8_lossy(&up.stderr));
+        let server = Self(Cluster::api("crds").unwrap());
         let generated = text(&repository().join("crds/generated"));
         server.must(&["apply", "--server-side", "-f", &generated]);
         server.must(&["wait", "--for=condition=Established", "--timeout=30s", "-f", &generated]);
@@ -38,14 +29,7 @@ impl Server {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        // Clusters come and go under one address; what kubectl remembers of one must not answer for another.
-        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&self.cluster);
-        Command::new(self.scripts.join("k"))
-            .env("CLUSTER", &self.cluster)
-            .env("KUBECACHEDIR", cache)
-            .args(arguments)
-            .output()
-            .unwrap()
+        self.0.kubectl_command(arguments).output().unwrap()
     }
 
     /// What kubectl printed; a warning is as bad as a refusal.

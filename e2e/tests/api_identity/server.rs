@@ -75,13 +75,8 @@ impl Server {
 
     /// With the token of its account and nothing else.
     pub fn start_operator(&self) -> Operator {
-        let kubeconfig = self.directory.path().join("operator.kubeconfig");
-        std::fs::copy(&self.cluster.kubeconfig, &kubeconfig).unwrap();
-        let of = format!("--kubeconfig={}", kubeconfig.display());
-        let token = format!("--token={}", self.token("sluice-operator", &[]));
-        self.kubectl(&[&of, "config", "set-credentials", "operator", &token]);
-        self.kubectl(&[&of, "config", "set-context", "--current", "--user=operator"]);
-
+        let token = self.token("sluice-operator", &[]);
+        let kubeconfig = self.cluster.kubeconfig_of("operator", &token, self.directory.path()).unwrap();
         let data = self.directory.path().join("data");
         let [address, metrics] = [free_address(), free_address()];
         let mut command = Command::new(program("sluice-operator").unwrap());

@@ -48,16 +48,7 @@ impl Viewer {
     pub fn create(cluster: &Cluster, directory: &Path) -> Viewer {
         cluster.apply(RIGHTS).unwrap();
         let token = cluster.kubectl(&["create", "token", "viewer"]).unwrap();
-        let kubeconfig = directory.join("viewer.kubeconfig");
-        std::fs::copy(&cluster.kubeconfig, &kubeconfig).unwrap();
-        let of = format!("--kubeconfig={}", kubeconfig.display());
-        let token = format!("--token={}", token.trim());
-        for change in [
-            &["config", "set-credentials", "viewer", &token][..],
-            &["config", "set-context", "--current", "--user=viewer"],
-        ] {
-            cluster.kubectl(&[&[of.as_str()], change].concat()).unwrap();
-        }
+        let kubeconfig = cluster.kubeconfig_of("viewer", &token, directory).unwrap();
         Viewer { kubeconfig }
     }
 
