@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::outcome::Kept;
 use crate::packet::{Ip, Packet, Ports, Transport, protocol};
-use crate::world::{ControlPeer, FailsafePort, World};
+use crate::world::{ControlPeer, Failsafe, FailsafePort, World};
 
 const ARP: u16 = 0x0806;
 /// LACP and the other slow protocols.
@@ -22,36 +23,44 @@ const ALL_OSPF_ROUTERS: [IpAddr; 4] = [
     IpAddr::V6(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 6)),
 ];
 
-pub(crate) fn passes(world: &World, packet: &Packet) -> bool {
-    world.failsafe.is_some()
-        && !packet.malformed
-        && !packet.is_later_fragment()
-        && (is_link_protocol(packet)
-            || packet
-                .ip
-                .is_some_and(|ip| is_network_protocol(&ip, packet) || is_for_node(world, &ip, packet)))
+pub(crate) fn keeps(world: &World, packet: &Packet) -> Option<Kept> {
+    let failsafe = world.failsafe.as_ref()?;
+    if packet.malformed || packet.is_later_fragment() {
+        return None;
+    }
+    let of_network = |ip: &Ip| network_protocol(ip, packet).or_else(|| for_node(world, failsafe, ip, packet));
+    link_protocol(packet).or_else(|| packet.ip.as_ref().and_then(of_network))
 }
 
-fn is_link_protocol(packet: &Packet) -> bool {
-    match packet.ether_type {
-        Some(ARP | SLOW | LLDP) => true,
-        Some(length) if length < FIRST_ETHER_TYPE => {
-            packet.destination_mac.starts_with(&BRIDGES) && packet.destination_mac[5] < 16
+fn link_protocol(packet: &Packet) -> Option<Kept> {
+    match packet.ether_type? {
+        ARP => Some(Kept::Arp),
+        SLOW => Some(Kept::SlowProtocol),
+        LLDP => Some(Kept::Lldp),
+        length if length < FIRST_ETHER_TYPE => {
+            let to_bridge = packet.destination_mac.starts_with(&BRIDGES) && packet.destination_mac[5] < 16;
+            to_bridge.then_some(Kept::SpanningTree)
         }
-        _ => false,
+        _ => None,
     }
 }
 
-fn is_network_protocol(ip: &Ip, packet: &Packet) -> bool {
-    match (packet.protocol, packet.transport) {
-        (Some(protocol::ICMPV6), Transport::Icmp { icmp_type: 133..=137, .. }) => ip.hop_limit == 255,
-        (Some(protocol::ICMPV6), Transport::Icmp { icmp_type: 130..=132 | 143, .. }) => ip.hop_limit == 1,
-        (Some(protocol::IGMP), _) => ip.source.is_ipv4() && ip.hop_limit == 1,
-        (Some(protocol::UDP), Transport::Ported(ports)) => is_dhcp(ip, ports) || is_bfd(ip, ports),
-        (Some(protocol::VRRP), _) => ip.hop_limit == 255,
-        (Some(protocol::OSPF), _) => ip.hop_limit == 1 && ALL_OSPF_ROUTERS.contains(&ip.destination),
-        _ => false,
-    }
+fn network_protocol(ip: &Ip, packet: &Packet) -> Option<Kept> {
+    let (kept, holds) = match (packet.protocol?, packet.transport) {
+        (protocol::ICMPV6, Transport::Icmp { icmp_type: 133..=137, .. }) => {
+            (Kept::NeighbourDiscovery, ip.hop_limit == 255)
+        }
+        (protocol::ICMPV6, Transport::Icmp { icmp_type: 130..=132 | 143, .. }) => {
+            (Kept::MulticastListener, ip.hop_limit == 1)
+        }
+        (protocol::IGMP, _) => (Kept::Igmp, ip.source.is_ipv4() && ip.hop_limit == 1),
+        (protocol::UDP, Transport::Ported(ports)) if is_dhcp(ip, ports) => (Kept::Dhcp, true),
+        (protocol::UDP, Transport::Ported(ports)) => (Kept::Bfd, is_bfd(ip, ports)),
+        (protocol::VRRP, _) => (Kept::Vrrp, ip.hop_limit == 255),
+        (protocol::OSPF, _) => (Kept::Ospf, ip.hop_limit == 1 && ALL_OSPF_ROUTERS.contains(&ip.destination)),
+        _ => return None,
+    };
+    holds.then_some(kept)
 }
 
 fn is_dhcp(ip: &Ip, ports: Ports) -> bool {
@@ -64,17 +73,17 @@ fn is_bfd(ip: &Ip, ports: Ports) -> bool {
 }
 
 /// To an address of this node that is no VIP: replies of the control plane, and the ports that stay reachable.
-fn is_for_node(world: &World, ip: &Ip, packet: &Packet) -> bool {
-    let (Some(failsafe), Some(number), Some(ports)) = (&world.failsafe, packet.protocol, packet.ports())
-    else {
-        return false;
-    };
+fn for_node(world: &World, failsafe: &Failsafe, ip: &Ip, packet: &Packet) -> Option<Kept> {
+    let (number, ports) = (packet.protocol?, packet.ports()?);
     if !world.is_own(ip.destination) {
-        return false;
+        return None;
     }
     let is_reply = matches!(packet.transport, Transport::Tcp { flags, .. } if flags & ACK != 0)
         && failsafe.control_peers.contains(&ControlPeer { address: ip.source, port: ports.source });
     let to_kept_port = matches!(number, protocol::TCP | protocol::UDP)
         && failsafe.ports.contains(&FailsafePort { port: ports.destination, protocol: number });
-    is_reply || to_kept_port && failsafe.within_rate
+    if is_reply {
+        return Some(Kept::ControlReply);
+    }
+    (to_kept_port && failsafe.within_rate).then_some(Kept::Port)
 }

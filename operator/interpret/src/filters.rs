@@ -4,20 +4,26 @@ use std::cmp::Reverse;
 
 use sluice_policy::{Action, Filter, LaterFragments, Malformed, Mode, Rule};
 
+use crate::considered::Watch;
 use crate::interfaces::selects;
-use crate::matching::matches;
 use crate::outcome::{Counted, DEFAULT_NAME, Decider, MALFORMED_NAME, Matched, Outcome, Stage, Verdict};
 use crate::packet::Packet;
 use crate::world::World;
 
-pub(crate) fn run<'w>(world: &'w World, interface: &str, packet: &Packet, outcome: &mut Outcome<'w>) {
+pub(crate) fn run<'w>(
+    world: &'w World,
+    interface: &str,
+    packet: &Packet,
+    outcome: &mut Outcome<'w>,
+    watch: &mut Watch<'w>,
+) {
     let mut filters: Vec<&Filter> =
         world.filters.iter().filter(|filter| selects(&filter.interfaces, world, interface)).collect();
     filters.sort_by_key(|filter| (Reverse(filter.priority), &filter.object.name));
     for filter in filters {
         let flow = match filter.mode {
-            Mode::Enforce => enforce(filter, packet, outcome),
-            Mode::Audit => audit(filter, packet, outcome),
+            Mode::Enforce => enforce(filter, packet, outcome, watch),
+            Mode::Audit => audit(filter, packet, outcome, watch),
         };
         if flow == Flow::Decided {
             return;
@@ -31,8 +37,13 @@ enum Flow {
     NextFilter,
 }
 
-fn enforce<'w>(filter: &'w Filter, packet: &Packet, outcome: &mut Outcome<'w>) -> Flow {
-    let Some(hit) = first_match(filter, packet, outcome) else { return Flow::NextFilter };
+fn enforce<'w>(
+    filter: &'w Filter,
+    packet: &Packet,
+    outcome: &mut Outcome<'w>,
+    watch: &mut Watch<'w>,
+) -> Flow {
+    let Some(hit) = first_match(filter, packet, outcome, watch) else { return Flow::NextFilter };
     let counted = match hit.action {
         Action::Pass => Counted::Pass,
         Action::Drop => Counted::Drop,
@@ -51,8 +62,8 @@ fn enforce<'w>(filter: &'w Filter, packet: &Packet, outcome: &mut Outcome<'w>) -
 }
 
 /// A filter in Audit is absent but for what it would have done.
-fn audit<'w>(filter: &'w Filter, packet: &Packet, outcome: &mut Outcome<'w>) -> Flow {
-    if let Some(hit) = first_match(filter, packet, outcome) {
+fn audit<'w>(filter: &'w Filter, packet: &Packet, outcome: &mut Outcome<'w>, watch: &mut Watch<'w>) -> Flow {
+    if let Some(hit) = first_match(filter, packet, outcome, watch) {
         outcome.count(filter, hit.name, Counted::Audited);
         outcome.audit(filter, hit.name, hit.action);
     }
@@ -67,8 +78,16 @@ struct Hit<'w> {
 
 /// The first rule that is not in Audit itself, else the malformed setting, else the default action. Notes what rules in
 /// Audit would have done on the way.
-fn first_match<'w>(filter: &'w Filter, packet: &Packet, outcome: &mut Outcome<'w>) -> Option<Hit<'w>> {
-    for rule in filter.rules.iter().filter(|rule| matches(rule, packet)) {
+fn first_match<'w>(
+    filter: &'w Filter,
+    packet: &Packet,
+    outcome: &mut Outcome<'w>,
+    watch: &mut Watch<'w>,
+) -> Option<Hit<'w>> {
+    for rule in &filter.rules {
+        if !watch.matches(filter, rule, packet) {
+            continue;
+        }
         let action = effective_action(rule, packet);
         if rule.mode == Mode::Enforce {
             return Some(Hit { name: &rule.name, action, stage: Stage::Filter });

@@ -5,6 +5,7 @@
 //! what either got wrong. `simulate --interpret` uses it where there is no kernel to ask.
 
 mod balancer;
+mod considered;
 mod evaluate;
 mod failsafe;
 mod filters;
@@ -14,6 +15,8 @@ mod outcome;
 pub mod packet;
 mod world;
 
-pub use evaluate::evaluate;
-pub use outcome::{Counted, DEFAULT_NAME, Decider, MALFORMED_NAME, Matched, Outcome, Stage, Verdict};
+pub use considered::Considered;
+pub use evaluate::{evaluate, explain};
+pub use matching::{Checked, Field};
+pub use outcome::{Counted, DEFAULT_NAME, Decider, Kept, MALFORMED_NAME, Matched, Outcome, Stage, Verdict};
 pub use world::{ControlPeer, Failsafe, FailsafePort, Service, World};

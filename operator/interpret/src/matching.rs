@@ -1,4 +1,4 @@
-//! Whether a rule's match fits a packet. All fields must; a field that is not given always does.
+//! Whether a rule's match fits a packet, field by field. All must; a field that is not given always does.
 
 use std::net::IpAddr;
 
@@ -8,58 +8,103 @@ use sluice_policy::{
 
 use crate::packet::{Fragment, Packet, Transport, transport};
 
-pub(crate) fn matches(rule: &Rule, packet: &Packet) -> bool {
-    let Match {
-        sources,
-        destinations,
-        protocols,
-        source_ports,
-        destination_ports,
-        tcp_flags,
-        icmp,
-        fragments,
-    } = &rule.matches;
-    addresses(sources.as_ref(), packet.ip.map(|ip| ip.source))
-        && addresses(destinations.as_ref(), packet.ip.map(|ip| ip.destination))
-        && (protocols.is_empty() || packet.protocol.is_some_and(|number| protocols.contains(&number)))
-        && (fragments.is_empty() || fragments.iter().any(|kind| is_kind(*kind, packet.fragment)))
-        && layer4(rule, packet, source_ports, destination_ports, tcp_flags.as_ref(), icmp)
+/// A field of a rule's match, named as the API names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    Sources,
+    Destinations,
+    Protocols,
+    Fragments,
+    SourcePorts,
+    DestinationPorts,
+    TcpFlags,
+    Icmp,
 }
 
-fn layer4(
-    rule: &Rule,
-    packet: &Packet,
-    source_ports: &[PortRange],
-    destination_ports: &[PortRange],
-    flags: Option<&TcpFlags>,
-    icmp: &[IcmpMatch],
-) -> bool {
-    if packet.is_later_fragment() && rule.matches.has_layer4_fields() {
-        return rule.later_fragments != LaterFragments::NoMatch && could_match_in_first(rule, packet);
+/// A field that a rule restricts, held against a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checked {
+    pub field: Field,
+    pub fits: bool,
+}
+
+/// Every field that the rule restricts, in the order of [`Field::ALL`]; looked at one by one as the caller asks.
+pub(crate) fn fields<'a>(rule: &'a Rule, packet: &'a Packet) -> impl Iterator<Item = Checked> + 'a {
+    Field::ALL.into_iter().filter_map(|field| Some(Checked { field, fits: field.check(rule, packet)? }))
+}
+
+impl Field {
+    pub const ALL: [Field; 8] = [
+        Field::Sources,
+        Field::Destinations,
+        Field::Protocols,
+        Field::Fragments,
+        Field::SourcePorts,
+        Field::DestinationPorts,
+        Field::TcpFlags,
+        Field::Icmp,
+    ];
+
+    /// Whether it reads a header that a later fragment does not carry.
+    pub fn is_layer4(self) -> bool {
+        matches!(self, Field::SourcePorts | Field::DestinationPorts | Field::TcpFlags | Field::Icmp)
     }
-    let ports = packet.ports();
-    (source_ports.is_empty() || ports.is_some_and(|ports| in_any(source_ports, ports.source)))
-        && (destination_ports.is_empty()
-            || ports.is_some_and(|ports| in_any(destination_ports, ports.destination)))
-        && flags.is_none_or(|wanted| fits_flags(wanted, packet))
-        && (icmp.is_empty() || icmp.iter().any(|wanted| fits_icmp(wanted, packet)))
+
+    /// `None`: the rule does not restrict it.
+    fn check(self, rule: &Rule, packet: &Packet) -> Option<bool> {
+        let Match {
+            sources,
+            destinations,
+            protocols,
+            source_ports,
+            destination_ports,
+            tcp_flags,
+            icmp,
+            fragments,
+        } = &rule.matches;
+        let later = self.is_layer4() && packet.is_later_fragment();
+        // What a later fragment lacks may match in its first, if the rule says so.
+        let goes_on = rule.later_fragments != LaterFragments::NoMatch;
+        let has_ports = goes_on && transport::may_have_ports(packet.protocol);
+        match self {
+            Field::Sources => Some(holds(sources.as_ref()?, packet.ip.map(|ip| ip.source))),
+            Field::Destinations => Some(holds(destinations.as_ref()?, packet.ip.map(|ip| ip.destination))),
+            Field::Protocols => given(protocols)
+                .map(|numbers| packet.protocol.is_some_and(|number| numbers.contains(&number))),
+            Field::Fragments => {
+                given(fragments).map(|kinds| kinds.iter().any(|kind| is_kind(*kind, packet.fragment)))
+            }
+            Field::SourcePorts => {
+                let port = packet.ports().map(|ports| ports.source);
+                given(source_ports).map(|ranges| if later { has_ports } else { in_any(ranges, port) })
+            }
+            Field::DestinationPorts => {
+                let port = packet.ports().map(|ports| ports.destination);
+                given(destination_ports).map(|ranges| if later { has_ports } else { in_any(ranges, port) })
+            }
+            Field::TcpFlags if later => {
+                tcp_flags.map(|_| goes_on && transport::may_have_flags(packet.protocol))
+            }
+            Field::TcpFlags => tcp_flags.as_ref().map(|wanted| fits_flags(wanted, packet)),
+            Field::Icmp if later => given(icmp).map(|wanted| goes_on && could_be_icmp(wanted, packet)),
+            Field::Icmp => given(icmp).map(|wanted| wanted.iter().any(|one| fits_icmp(one, packet))),
+        }
+    }
 }
 
-/// Whether the first fragment of this later one could have the fields that the rule asks for.
-fn could_match_in_first(rule: &Rule, packet: &Packet) -> bool {
-    let Match { source_ports, destination_ports, tcp_flags, icmp, .. } = &rule.matches;
-    let asks_for_ports = !source_ports.is_empty() || !destination_ports.is_empty();
-    (!asks_for_ports || transport::may_have_ports(packet.protocol))
-        && (tcp_flags.is_none() || transport::may_have_flags(packet.protocol))
-        && (icmp.is_empty()
-            || packet.ip.is_some_and(|ip| {
-                transport::may_be_icmp(packet.protocol, ip.source)
-                    && icmp.iter().any(|wanted| is_family(wanted.family, ip.source))
-            }))
+fn given<T>(list: &[T]) -> Option<&[T]> {
+    (!list.is_empty()).then_some(list)
 }
 
-fn addresses(set: Option<&PrefixSet>, address: Option<IpAddr>) -> bool {
-    let Some(PrefixSet { v4, v6, except_v4, except_v6 }) = set else { return true };
+/// Whether the first fragment of this later one could be a wanted message.
+fn could_be_icmp(wanted: &[IcmpMatch], packet: &Packet) -> bool {
+    packet.ip.is_some_and(|ip| {
+        transport::may_be_icmp(packet.protocol, ip.source)
+            && wanted.iter().any(|wanted| is_family(wanted.family, ip.source))
+    })
+}
+
+fn holds(PrefixSet { v4, v6, except_v4, except_v6 }: &PrefixSet, address: Option<IpAddr>) -> bool {
     let is_open = v4.is_empty() && v6.is_empty();
     match address {
         None => false,
@@ -74,8 +119,8 @@ fn addresses(set: Option<&PrefixSet>, address: Option<IpAddr>) -> bool {
     }
 }
 
-fn in_any(ranges: &[PortRange], port: u16) -> bool {
-    ranges.iter().any(|range| range.first <= port && port <= range.last)
+fn in_any(ranges: &[PortRange], port: Option<u16>) -> bool {
+    port.is_some_and(|port| ranges.iter().any(|range| range.first <= port && port <= range.last))
 }
 
 fn fits_flags(wanted: &TcpFlags, packet: &Packet) -> bool {

@@ -22,6 +22,8 @@ pub struct Outcome<'w> {
     /// The first Drop that Audit kept from happening.
     pub audited: Option<Decider<'w>>,
     pub malformed: bool,
+    /// As what the failsafe let it through.
+    pub kept: Option<Kept>,
     /// Every entry that counted the packet, in order.
     pub matched: Vec<Matched<'w>>,
     /// Where the balancer may send it; which of them is the ring's business. Empty unless the verdict is Tx.
@@ -44,6 +46,27 @@ pub enum Stage {
     Default,
     /// A filter's malformed setting decided.
     Malformed,
+}
+
+/// Traffic that no rule can cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    Arp,
+    /// LACP and the other slow protocols.
+    SlowProtocol,
+    Lldp,
+    SpanningTree,
+    NeighbourDiscovery,
+    MulticastListener,
+    Igmp,
+    Dhcp,
+    Bfd,
+    Vrrp,
+    Ospf,
+    /// From a known endpoint of the control plane or of routing.
+    ControlReply,
+    /// A port of the node that stays reachable.
+    Port,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +101,7 @@ impl Outcome<'_> {
             mode: None,
             audited: None,
             malformed,
+            kept: None,
             matched: Vec::new(),
             backends: Vec::new(),
         }

@@ -4,6 +4,7 @@
 mod actions;
 mod audit;
 mod build;
+mod explained;
 mod failsafe;
 mod fragments;
 mod layer2;
