@@ -1,0 +1,44 @@
+use std::fmt;
+
+/// One thing that is odd about a filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// `None`: the filter as a whole.
+    pub rule: Option<String>,
+    pub reason: Reason,
+    /// What it is, with the names of other rules that have a part in it, and what to do.
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// Earlier rules decide every packet that the rule matches.
+    Shadowed,
+    /// The rule matches everything, so none behind it is ever asked.
+    MatchesEverything,
+    /// No packet has all that the rule asks for.
+    NeverMatches,
+    /// The rule drops what passes before every rule.
+    ShadowedByFailsafe,
+    /// The default is Drop, and traffic that the node itself needs is passed by no rule.
+    AllowListIncomplete,
+}
+
+impl Reason {
+    /// One word for programs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Shadowed => "Shadowed",
+            Reason::MatchesEverything => "MatchesEverything",
+            Reason::NeverMatches => "NeverMatches",
+            Reason::ShadowedByFailsafe => "ShadowedByFailsafe",
+            Reason::AllowListIncomplete => "AllowListIncomplete",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
