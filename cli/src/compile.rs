@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use sluice_abi::{Entry, Row, dimension, features};
+use sluice_abi::{Entry, Row, Straight, dimension, features};
 use sluice_balance::Rings;
 use sluice_plan::{NodePlan, encode};
 
@@ -112,6 +112,7 @@ fn report(plan: &NodePlan) -> Report {
         }
     };
     add("entries", filters.tables.entries.len(), size_of::<Entry>());
+    add("straight", filters.tables.straight.len(), size_of::<Straight>());
     add("rows", filters.tables.rows.len(), size_of::<Row>());
     add("direct", filters.tables.direct.len(), 4);
     for (index, name, element) in DIMENSIONS {

@@ -33,6 +33,8 @@ fn every_parser_branch_is_noticed() {
     let setting = setting();
     let parse = |opcode, from, to| Patch { function: "parse", opcode, from, to };
     let walk = |opcode, from, to| Patch { function: "walk", opcode, from, to };
+    // Where plain packets are read in one go.
+    let plain = |opcode, from, to| Patch { function: "sluice_xdp", opcode, from, to };
     let branches = [
         ("802.1Q", parse(IF_EQUAL, 0x8100, 0x8101)),
         ("802.1ad", parse(IF_UNEQUAL, 0x88a8, 0x88a9)),
@@ -48,6 +50,8 @@ fn every_parser_branch_is_noticed() {
         ("a UDP length below its header's", parse(IF_ABOVE, 7, 0)),
         ("the fragment header", walk(IF_EQUAL, 44, 45)),
         ("the authentication header", walk(IF_EQUAL, 51, 52)),
+        ("options in what is read in one go", plain(IF_UNEQUAL, 0x45, 0x46)),
+        ("fragments in what is read in one go", plain(AND, 0xff3f, 0x0040)),
     ];
     for (branch, patch) in branches {
         setting.assert_noticed(&setting.node.plan, &[patch], branch);

@@ -3,6 +3,7 @@
 mod continuing;
 mod rows;
 mod search;
+pub mod straight;
 
 use core::mem::MaybeUninit;
 

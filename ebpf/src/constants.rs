@@ -3,7 +3,10 @@
 
 use core::ptr::read_volatile;
 
-use sluice_abi::{BALANCER_WORDS, Config, Dimension, FailsafePort, MAX_FAILSAFE_PORTS, WORDS, dimension};
+use sluice_abi::{
+    BALANCER_WORDS, Config, Dimension, FailsafePort, MAX_FAILSAFE_PORTS, MAX_STRAIGHT, Straight, WORDS,
+    dimension, failsafe_bit,
+};
 
 use crate::maps::CONFIG;
 
@@ -61,6 +64,20 @@ pub fn failsafe_port(index: usize) -> FailsafePort {
     }
     // SAFETY: the index is within the array.
     unsafe { read_volatile((&raw const (*config()).failsafe_ports).cast::<FailsafePort>().add(index)) }
+}
+
+/// Whether failsafe looks at packets to this port at all.
+#[inline(always)]
+pub fn may_be_kept(port: u32) -> bool {
+    // SAFETY: `CONFIG` holds a `Config`.
+    (unsafe { read_volatile(&raw const (*config()).failsafe_filter) }) & failsafe_bit(port) != 0
+}
+
+#[inline(always)]
+pub fn straight<const INDEX: usize>() -> *const Straight {
+    const { assert!(INDEX < MAX_STRAIGHT) };
+    // SAFETY: the index is within the array.
+    unsafe { (&raw const (*config()).straight).cast::<Straight>().add(INDEX) }
 }
 
 /// Packets per second and burst.

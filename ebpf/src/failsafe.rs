@@ -6,7 +6,7 @@ use aya_ebpf::bindings::xdp_md;
 use sluice_abi::{ControlPeer, MAX_FAILSAFE_PORTS, NodeAddress, Stat, features, kind};
 
 use crate::classify::opaque;
-use crate::constants::{enabled, failsafe_port};
+use crate::constants::{self, enabled, failsafe_port};
 use crate::count::count_stat;
 use crate::frame::Frame;
 use crate::maps::{NODE_ADDRS, PEERS};
@@ -16,6 +16,16 @@ const ACK: u32 = 0x10;
 const BFD: u32 = 3784;
 /// `01:80:c2:00:00:0x`, the bridge group addresses, without their last four bits.
 const BRIDGES: u64 = 0x0180_c200_0000;
+
+/// False for most TCP and UDP packets: by their port and flags failsafe would not look at them.
+#[inline(always)]
+pub fn may_be_kept(packet: &Packet) -> bool {
+    match packet.protocol {
+        protocol::TCP if packet.tcp_flags & ACK != 0 => true,
+        protocol::TCP | protocol::UDP => constants::may_be_kept(packet.destination_port),
+        _ => true,
+    }
+}
 
 /// Whether the packet passes at once.
 #[unsafe(no_mangle)]

@@ -101,6 +101,23 @@ impl Packet {
         packet.staged = (packet.ingress == 1) as u32;
     }
 
+    /// Field by field and volatile: the compiler would join neighbours to stores that are not aligned, which the stack
+    /// does not take.
+    #[inline(always)]
+    pub fn set(place: &mut MaybeUninit<Packet>, value: Packet) {
+        let packet = place.as_mut_ptr();
+        macro_rules! set {
+            ($($field:ident $([$half:literal])?),*) => {
+                // SAFETY: fields of the packet.
+                unsafe { $((&raw mut (*packet).$field$([$half])?).write_volatile(value.$field$([$half])?);)* }
+            };
+        }
+        set!(source[0], source[1], destination[0], destination[1]);
+        set!(length, ether_type, family, fragment, malformed, hop_limit, protocol);
+        set!(source_port, destination_port, tcp_flags, icmp, network, transport, end, ingress, staged);
+        set!(decapsulated, reserved);
+    }
+
     #[inline(always)]
     pub fn is_later(&self) -> bool {
         self.fragment >= kind::LATER

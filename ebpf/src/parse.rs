@@ -4,10 +4,12 @@ mod ethernet;
 mod extensions;
 mod ipv4;
 mod ipv6;
+mod plain;
 mod transport;
 
 pub use ipv4::Ipv4;
 pub use ipv6::Ipv6;
+pub use plain::read as plain;
 
 use core::ptr::read_volatile;
 

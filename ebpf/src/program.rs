@@ -9,13 +9,13 @@ use aya_ebpf::programs::XdpContext;
 use sluice_abi::{Stage, Stat, features};
 
 use crate::balance::{self, balance};
-use crate::classify::{self, classify};
+use crate::classify::{self, classify, straight};
 use crate::constants::enabled;
 use crate::count::count_stat;
 use crate::decap::decapsulate;
-use crate::failsafe::failsafe;
+use crate::failsafe::{failsafe, may_be_kept};
 use crate::packet::Packet;
-use crate::parse::parse;
+use crate::parse::{parse, plain};
 use crate::trace::Outcome;
 
 #[xdp(frags)]
@@ -32,8 +32,10 @@ pub fn sluice_xdp(context: XdpContext) -> u32 {
 
 #[inline(always)]
 fn read(context: *mut xdp_md, place: &mut MaybeUninit<Packet>) -> &mut Packet {
-    Packet::unread(place, context);
-    parse(context, place.as_mut_ptr());
+    if !plain(context, place) {
+        Packet::unread(place, context);
+        parse(context, place.as_mut_ptr());
+    }
     if enabled(features::DECAP) && decapsulate(context, place.as_mut_ptr()) != 0 {
         Packet::unread(place, context);
         // SAFETY: it was just set.
@@ -51,13 +53,13 @@ fn read(context: *mut xdp_md, place: &mut MaybeUninit<Packet>) -> &mut Packet {
 
 #[inline(always)]
 fn judge(context: *mut xdp_md, packet: &mut Packet) -> Outcome {
-    if enabled(features::FAILSAFE) && failsafe(context, packet) != 0 {
+    if enabled(features::FAILSAFE) && may_be_kept(packet) && failsafe(context, packet) != 0 {
         count_stat(packet, Stat::FailsafePassed);
         return Outcome::of(XDP_PASS, Stage::Failsafe);
     }
     let mut outcome = Outcome::of(XDP_PASS, Stage::None);
     if enabled(features::ENTRIES) {
-        let decision = classify(packet);
+        let decision = if enabled(features::STRAIGHT) { straight::decide(packet) } else { classify(packet) };
         outcome = outcome.by_filters(decision);
         if classify::drops(decision) {
             outcome.verdict = XDP_DROP;

@@ -4,6 +4,7 @@ use crate::balance::BALANCER_WORDS;
 use crate::classify::WORDS;
 use crate::count::STAGED_OFFSET;
 use crate::failsafe::{FailsafePort, MAX_FAILSAFE_PORTS};
+use crate::straight::{MAX_STRAIGHT, Straight};
 
 /// Where a dimension's look-up ends.
 #[repr(C)]
@@ -54,6 +55,8 @@ pub mod features {
     pub const FAILSAFE: u32 = 1 << 18;
     pub const BALANCER: u32 = 1 << 19;
     pub const DECAP: u32 = 1 << 20;
+    /// The entries are few and simple: `Config::straight` has them, and there are no rows.
+    pub const STRAIGHT: u32 = 1 << 21;
 }
 
 /// The program's read-only global `CONFIG`.
@@ -71,6 +74,10 @@ pub struct Config {
     pub balancers: [u64; BALANCER_WORDS],
     /// Ports of this node that failsafe keeps open; unused ones are zero.
     pub failsafe_ports: [FailsafePort; MAX_FAILSAFE_PORTS],
+    /// Bits (`failsafe_bit`) of those ports and of `PROTOCOL_PORTS`, so that one test tells most packets apart.
+    pub failsafe_filter: u64,
+    /// In the order of the entries, where the features have `STRAIGHT`.
+    pub straight: [Straight; MAX_STRAIGHT],
     /// Failsafe packets per second of one source above which the rules apply again.
     pub failsafe_rate: u32,
     /// Tokens that a source may save up.
@@ -89,6 +96,19 @@ impl Config {
         mask: [0; WORDS],
         balancers: [0; BALANCER_WORDS],
         failsafe_ports: [FailsafePort { port: 0, protocol: 0, reserved: 0 }; MAX_FAILSAFE_PORTS],
+        failsafe_filter: 0,
+        straight: [Straight {
+            source: [0; 2],
+            source_mask: [0; 2],
+            destination: [0; 2],
+            destination_mask: [0; 2],
+            source_ports: [0; 2],
+            destination_ports: [0; 2],
+            tests: 0,
+            protocol: 0,
+            action: 0,
+            slot: 0,
+        }; MAX_STRAIGHT],
         failsafe_rate: 0,
         failsafe_burst: 0,
         staged_counters: STAGED_OFFSET,

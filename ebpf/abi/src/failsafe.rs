@@ -28,6 +28,16 @@ pub struct FailsafePort {
     pub reserved: u8,
 }
 
+/// Ports that failsafe looks at whatever the fleet's configuration: DHCP, DHCPv6 (RFC 8415), BFD (RFC 5881).
+pub const PROTOCOL_PORTS: [u16; 5] = [67, 68, 546, 547, 3784];
+
+/// The bit of a port in [`crate::Config::failsafe_filter`]: a destination port whose bit is clear is none that
+/// failsafe looks at.
+#[inline(always)]
+pub const fn failsafe_bit(port: u32) -> u64 {
+    1 << (port & 63)
+}
+
 /// Most elements of the set of node addresses, and of that of control peers.
 pub const MAX_NODE_SET: u32 = 1024;
 

@@ -8,6 +8,7 @@ mod classify;
 mod config;
 mod count;
 mod failsafe;
+mod straight;
 mod trace;
 
 pub use balance::{
@@ -21,7 +22,9 @@ pub use config::{Config, Dimension, dimension, features};
 pub use count::{Counted, Counter, MAX_SLOTS, STAGED_OFFSET, STATS, Stat, VERDICTS};
 pub use failsafe::{
     Bucket, ControlPeer, FAILSAFE_BUCKETS, FailsafePort, MAX_FAILSAFE_PORTS, MAX_NODE_SET, NodeAddress,
+    PROTOCOL_PORTS, failsafe_bit,
 };
+pub use straight::{MAX_STRAIGHT, Straight, tests};
 pub use trace::{Stage, Trace};
 
 /// An IP address as 16 bytes in network order; an IPv4 address is `::ffff:a.b.c.d`, so that one key serves both.

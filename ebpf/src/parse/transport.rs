@@ -9,27 +9,27 @@ use crate::packet::{FIELD_LATER, Packet, UNKNOWN_PROTOCOL, protocol};
 const UDP_HEADER: u32 = 8;
 
 #[repr(C, packed)]
-struct Ports {
-    source: u16,
-    destination: u16,
+pub(super) struct Ports {
+    pub source: u16,
+    pub destination: u16,
 }
 
 #[repr(C, packed)]
-struct Tcp {
-    ports: Ports,
+pub(super) struct Tcp {
+    pub ports: Ports,
     sequence: u32,
     acknowledgement: u32,
-    data_offset: u8,
-    flags: u8,
+    pub data_offset: u8,
+    pub flags: u8,
     window: u16,
     checksum: u16,
     urgent: u16,
 }
 
 #[repr(C, packed)]
-struct Udp {
-    ports: Ports,
-    length: u16,
+pub(super) struct Udp {
+    pub ports: Ports,
+    pub length: u16,
     checksum: u16,
 }
 

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::OnceLock;
 
 use object::{Object, ObjectSymbol};
-use sluice_abi::{Config, features};
+use sluice_abi::{Config, Straight, features};
 use sluice_plan::{BalancerTables, FailsafeEntry, FilterTables, NodePlan};
 
 use crate::bpf;
@@ -117,10 +117,22 @@ impl Image {
             words: if old.words == 0 && self.config.words == 1 { 0 } else { self.config.words },
             dimensions: unless_absent(dimensions, &old.dimensions),
             entries: self.bytes("ENTRIES", &old.entries),
+            straight: self.straight(&old.straight),
             rows: self.bytes("ROWS", &old.rows),
             direct: self.bytes("DIRECT", &old.direct),
             bounds,
         }
+    }
+
+    /// What does not apply on this interface is not in its constants.
+    fn straight(&self, old: &[u8]) -> Vec<u8> {
+        let here = self.config.straight.iter().map(|entry| Straight { slot: 0, ..*entry });
+        let old = old.chunks_exact(size_of::<Straight>());
+        old.zip(here)
+            .flat_map(
+                |(old, here)| if here.tests == 0 { old.to_vec() } else { bytemuck::bytes_of(&here).to_vec() },
+            )
+            .collect()
     }
 
     fn bytes(&self, name: &str, old: &[u8]) -> Vec<u8> {
@@ -192,6 +204,8 @@ fn config_difference(found: &Config, expected: &Config) -> Option<Mismatch> {
         mask,
         balancers,
         failsafe_ports,
+        failsafe_filter,
+        straight,
         failsafe_rate,
         failsafe_burst,
         staged_counters,
@@ -204,6 +218,8 @@ fn config_difference(found: &Config, expected: &Config) -> Option<Mismatch> {
         ("mask", found.mask == *mask),
         ("balancers", found.balancers == *balancers),
         ("failsafe_ports", found.failsafe_ports == *failsafe_ports),
+        ("failsafe_filter", found.failsafe_filter == *failsafe_filter),
+        ("straight", found.straight == *straight),
         ("failsafe_rate", found.failsafe_rate == *failsafe_rate),
         ("failsafe_burst", found.failsafe_burst == *failsafe_burst),
         ("staged_counters", found.staged_counters == *staged_counters),

@@ -5,6 +5,7 @@
 
 mod classify;
 mod probe;
+mod straight;
 
 use sluice_abi::{Entry, Stage};
 use sluice_plan::NodePlan;
@@ -15,6 +16,7 @@ use crate::names::entry_name;
 use crate::tables::elements;
 use crate::test_run::{Outcome, XdpAction};
 use classify::{Judgement, Tables};
+use probe::Packet;
 
 /// Entries at each end of the list that are tried.
 const TRIED: usize = 8;
@@ -29,7 +31,7 @@ pub fn run(loaded: &Loaded, plan: &NodePlan, interface: &str) -> Result<()> {
     }
     let tables = Tables::new(plan, loaded.config())?;
     for entry in tried(&tables) {
-        let Some(packet) = probe::packet_for(&tables, entry) else { continue };
+        let Some(packet) = packet_for(&tables, entry) else { continue };
         let expected = tables.judge(&packet);
         let outcome = run(&packet.frame())?;
         compare(&expected, &outcome).map_err(|found| {
@@ -46,6 +48,13 @@ fn tried(tables: &Tables) -> Vec<usize> {
         return applying;
     }
     [&applying[..TRIED], &applying[applying.len() - TRIED..]].concat()
+}
+
+fn packet_for(tables: &Tables, entry: usize) -> Option<Packet> {
+    match tables.straight() {
+        Some(straight) => straight::packet_for(&straight[entry]),
+        None => probe::packet_for(tables, entry),
+    }
 }
 
 fn compare(expected: &Judgement, outcome: &Outcome) -> std::result::Result<(), String> {

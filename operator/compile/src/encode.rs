@@ -1,7 +1,7 @@
 //! The bytes of the classifier's maps.
 
 use bytemuck::Pod;
-use sluice_abi::{Dimension, Entry, EntryAction, dimension, entry_flags, features};
+use sluice_abi::{Dimension, Entry, EntryAction, Straight, dimension, entry_flags, features};
 use sluice_plan::FilterTables;
 
 use crate::rows::{EntrySet, Rows};
@@ -49,12 +49,24 @@ impl Tables {
         self.bounds[index] = bytes(bounds);
     }
 
+    /// Entries that need no tables beside themselves.
+    pub fn straight(entries: &[Entry], straight: &[Straight]) -> FilterTables {
+        FilterTables {
+            features: features::STRAIGHT | entry_features(entries),
+            words: 1,
+            entries: bytes(entries),
+            straight: bytes(straight),
+            ..FilterTables::default()
+        }
+    }
+
     pub fn encode(self, entries: &[Entry]) -> FilterTables {
         FilterTables {
             features: self.features | entry_features(entries),
             words: entries.len().div_ceil(64).max(1) as u32,
             dimensions: bytes(&self.dimensions),
             entries: bytes(entries),
+            straight: Vec::new(),
             rows: bytes(self.rows.as_slice()),
             direct: bytes(&self.direct),
             bounds: self.bounds,

@@ -1,25 +1,33 @@
 //! The filters' half of a plan.
 
-use sluice_plan::Filters;
+use sluice_plan::{FilterTables, Filters};
 use sluice_policy::Filter;
 
 use crate::encode::Tables;
 use crate::error::CompileError;
-use crate::flatten::flatten;
+use crate::flatten::{Flat, flatten};
+use crate::straight::straight;
 use crate::{addresses, direct, icmp, ports};
 
 /// The filters in evaluation order with their tables, and how many entries there are.
 pub fn filters(filters: &[&Filter]) -> Result<(Filters, usize), CompileError> {
     let flat = flatten(filters)?;
-    let mut tables = Tables::new();
-    direct::kinds(&flat, &mut tables);
-    direct::protocols(&flat, &mut tables);
-    addresses::sources(&flat, &mut tables);
-    addresses::destinations(&flat, &mut tables);
-    ports::source_ports(&flat, &mut tables);
-    ports::destination_ports(&flat, &mut tables);
-    direct::tcp_flags(&flat, &mut tables);
-    icmp::icmp(&flat, &mut tables);
-    let tables = tables.encode(&flat.entries);
+    let tables = match straight(&flat) {
+        Some(straight) => Tables::straight(&flat.entries, &straight),
+        None => rows(&flat),
+    };
     Ok((Filters { parts: flat.parts, tables }, flat.entries.len()))
+}
+
+fn rows(flat: &Flat) -> FilterTables {
+    let mut tables = Tables::new();
+    direct::kinds(flat, &mut tables);
+    direct::protocols(flat, &mut tables);
+    addresses::sources(flat, &mut tables);
+    addresses::destinations(flat, &mut tables);
+    ports::source_ports(flat, &mut tables);
+    ports::destination_ports(flat, &mut tables);
+    direct::tcp_flags(flat, &mut tables);
+    icmp::icmp(flat, &mut tables);
+    tables.encode(&flat.entries)
 }

@@ -20,6 +20,7 @@ mod ports;
 mod prefixes;
 mod rows;
 mod spec_hash;
+mod straight;
 mod sweep;
 
 pub use balancers::MAX_RING_SLOTS;

@@ -64,6 +64,8 @@ pub struct FilterTables {
     pub dimensions: Vec<u8>,
     /// `[Entry]`.
     pub entries: Vec<u8>,
+    /// `[Straight]`, one for each entry, where the features have `STRAIGHT`; then there are no rows.
+    pub straight: Vec<u8>,
     /// `[Row]`.
     pub rows: Vec<u8>,
     /// `[u32; DIRECT_LEN]`: row of each directly indexed value.

@@ -1,8 +1,8 @@
 //! The constants that specialise the program for a plan on an interface.
 
 use sluice_abi::{
-    BALANCER_WORDS, Config, Dimension, Entry, FailsafePort, MAX_FAILSAFE_PORTS, MAX_SLOTS, STAGED_OFFSET,
-    Target, VERDICTS, WORDS, dimension, features,
+    BALANCER_WORDS, Config, Dimension, Entry, FailsafePort, MAX_FAILSAFE_PORTS, MAX_SLOTS, MAX_STRAIGHT,
+    PROTOCOL_PORTS, STAGED_OFFSET, Straight, Target, VERDICTS, WORDS, dimension, failsafe_bit, features,
 };
 use sluice_plan::NodePlan;
 
@@ -49,6 +49,8 @@ pub fn config(plan: &NodePlan, spec: &LoadSpec) -> Result<Config, LoadError> {
         })?;
     }
     config.failsafe_ports = failsafe_ports(plan)?;
+    config.failsafe_filter = failsafe_filter(&config.failsafe_ports);
+    config.straight = straight(plan, spec)?;
     Ok(config)
 }
 
@@ -96,6 +98,29 @@ fn failsafe_ports(plan: &NodePlan) -> Result<[FailsafePort; MAX_FAILSAFE_PORTS],
     let mut all = [FailsafePort::default(); MAX_FAILSAFE_PORTS];
     for (to, from) in all.iter_mut().zip(ports) {
         *to = FailsafePort { port: from.port, protocol: from.protocol, reserved: 0 };
+    }
+    Ok(all)
+}
+
+fn failsafe_filter(ports: &[FailsafePort]) -> u64 {
+    let ports = ports.iter().map(|port| port.port).filter(|port| *port != 0);
+    ports.chain(PROTOCOL_PORTS).fold(0, |filter, port| filter | failsafe_bit(port.into()))
+}
+
+/// The entries that apply on this interface, each with its counter.
+fn straight(plan: &NodePlan, spec: &LoadSpec) -> Result<[Straight; MAX_STRAIGHT], LoadError> {
+    let table = "straight";
+    let entries: Vec<Straight> = array(table, &plan.filters.tables.straight)?;
+    let expected = spec.entry_slots.len();
+    if !entries.is_empty() && (entries.len() != expected || expected > MAX_STRAIGHT) {
+        let problem = format!("{} elements for {expected} entries, at most {MAX_STRAIGHT}", entries.len());
+        return Err(LoadError::Plan { table, problem });
+    }
+    let mut all = [Straight::default(); MAX_STRAIGHT];
+    for (index, (entry, slot)) in entries.into_iter().zip(&spec.entry_slots).enumerate() {
+        if spec.mask[0] >> index & 1 == 1 {
+            all[index] = Straight { slot: *slot, ..entry };
+        }
     }
     Ok(all)
 }

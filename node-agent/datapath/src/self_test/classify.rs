@@ -4,10 +4,12 @@ use std::net::IpAddr;
 
 use bytemuck::Pod;
 use sluice_abi::{
-    ABSENT, Bound32, Bound128, Config, Entry, EntryAction, Row, WORDS, dimension, entry_flags, features, kind,
+    ABSENT, Bound32, Bound128, Config, Entry, EntryAction, Row, Straight, WORDS, dimension, entry_flags,
+    features, kind,
 };
 
 use super::probe::Packet;
+use super::straight;
 
 pub struct Tables {
     pub config: Config,
@@ -35,16 +37,29 @@ impl Tables {
     }
 
     pub fn judge(&self, packet: &Packet) -> Judgement {
+        let mut matched = match self.straight() {
+            Some(entries) => straight::matched(entries, packet),
+            None => self.matched(packet),
+        };
+        if self.config.features & features::ENTRIES == 0 {
+            matched = [0; WORDS];
+        }
+        self.first_match(&matched)
+    }
+
+    /// The entries as constants, if that is the form of the plan.
+    pub fn straight(&self) -> Option<&[Straight]> {
+        (self.config.features & features::STRAIGHT != 0).then_some(&self.config.straight)
+    }
+
+    fn matched(&self, packet: &Packet) -> Row {
         let mut matched = self.config.mask;
         for row in self.rows_of(packet) {
             for (word, other) in matched.iter_mut().zip(row) {
                 *word &= other;
             }
         }
-        if self.config.features & features::ENTRIES == 0 {
-            matched = [0; WORDS];
-        }
-        self.first_match(&matched)
+        matched
     }
 
     fn first_match(&self, matched: &Row) -> Judgement {

@@ -16,6 +16,11 @@ const ICMPV6: u8 = 58;
 /// In IPv6 these are headers on the way to the protocol.
 const EXTENSIONS: [u8; 8] = [0, 43, 44, 51, 60, 135, 139, 140];
 const SYN: u8 = 2;
+/// Source and destination where no rule asks for others.
+const PORTS: (u16, u16) = (40_000, 40_001);
+/// Echo requests: neighbour discovery would be failsafe's.
+const ECHO: u32 = 8 << 8;
+const ECHO_V6: u32 = 0x1_8000;
 
 /// A whole, sound packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +54,27 @@ pub fn packet_for(tables: &Tables, entry: usize) -> Option<Packet> {
     })
 }
 
+/// A packet of a protocol, TCP unless said, that has all the fields of its kind.
+pub fn with_defaults(v4: bool, protocol: Option<u8>) -> Packet {
+    let protocol = protocol.unwrap_or(TCP);
+    Packet {
+        source: default_address(v4, 1),
+        destination: default_address(v4, 2),
+        protocol,
+        ports: has_ports(protocol).then_some(PORTS),
+        flags: (protocol == TCP).then_some(SYN),
+        icmp: match (protocol, v4) {
+            (ICMP, true) => Some(ECHO),
+            (ICMPV6, false) => Some(ECHO_V6),
+            _ => None,
+        },
+    }
+}
+
+pub fn has_ports(protocol: u8) -> bool {
+    matches!(protocol, TCP | UDP | UDP_LITE | SCTP | DCCP)
+}
+
 /// An ARP request, which nothing may cut.
 pub fn arp() -> Vec<u8> {
     let mut frame = vec![0xff; 6];
@@ -75,9 +101,10 @@ fn with_protocol(
     if tables.uses(dimension::PROTOCOL) && !bit(&row, entry) {
         return None;
     }
-    let ports = if matches!(protocol, TCP | UDP | UDP_LITE | SCTP | DCCP) {
-        let source = interval(tables, entry, dimension::SOURCE_PORT, 40_000, 0..0x1_0000)?;
-        let destination = interval(tables, entry, dimension::DESTINATION_PORT, 40_001, 0..0x1_0000)?;
+    let ports = if has_ports(protocol) {
+        let (source, destination) = (u32::from(PORTS.0), u32::from(PORTS.1));
+        let source = interval(tables, entry, dimension::SOURCE_PORT, source, 0..0x1_0000)?;
+        let destination = interval(tables, entry, dimension::DESTINATION_PORT, destination, 0..0x1_0000)?;
         Some((u16::try_from(source).ok()?, u16::try_from(destination).ok()?))
     } else {
         absent(tables, entry, dimension::SOURCE_PORT)?;
@@ -91,10 +118,9 @@ fn with_protocol(
         None
     };
     let icmp = match (protocol, source) {
-        (ICMP, IpAddr::V4(_)) => Some(interval(tables, entry, dimension::ICMP, 8 << 8, 0..0x1_0000)?),
-        // An echo request: neighbour discovery would be failsafe's.
+        (ICMP, IpAddr::V4(_)) => Some(interval(tables, entry, dimension::ICMP, ECHO, 0..0x1_0000)?),
         (ICMPV6, IpAddr::V6(_)) => {
-            Some(interval(tables, entry, dimension::ICMP, 0x1_8000, 0x1_0000..0x2_0000)?)
+            Some(interval(tables, entry, dimension::ICMP, ECHO_V6, 0x1_0000..0x2_0000)?)
         }
         _ => {
             absent(tables, entry, dimension::ICMP)?;
@@ -105,13 +131,8 @@ fn with_protocol(
 }
 
 fn address(tables: &Tables, entry: usize, dimension: usize, v4: bool, host: u8) -> Option<IpAddr> {
-    let default = if v4 {
-        IpAddr::V4(Ipv4Addr::new(192, 0, 2, host))
-    } else {
-        IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(host)))
-    };
     if !tables.uses(dimension) {
-        return Some(default);
+        return Some(default_address(v4, host));
     }
     if v4 {
         let found = tables.intervals(dimension).into_iter().find(|(_, row)| bit(row, entry))?;
@@ -119,6 +140,14 @@ fn address(tables: &Tables, entry: usize, dimension: usize, v4: bool, host: u8) 
     }
     let found = tables.intervals_v6(dimension).into_iter().find(|(_, row)| bit(row, entry))?;
     Some(IpAddr::V6(found.0.into()))
+}
+
+fn default_address(v4: bool, host: u8) -> IpAddr {
+    if v4 {
+        IpAddr::V4(Ipv4Addr::new(192, 0, 2, host))
+    } else {
+        IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(host)))
+    }
 }
 
 /// The start of an interval in `range` with the entry's bit, or the range's own start if it lies in one.

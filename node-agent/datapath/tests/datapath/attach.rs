@@ -173,7 +173,8 @@ fn a_damaged_plan_is_refused_and_the_former_goes_on() {
         let mut datapath = world.open();
         let plan = drop_ports(&["eth0"], &[7]);
         datapath.apply(&plan, &eth).unwrap();
-        let mut damaged = drop_ports(&["eth0"], &[9]);
+        // Enough of them that the plan has rows.
+        let mut damaged = drop_ports(&["eth0"], &[9, 10, 11, 12, 13, 14, 15, 16, 17]);
         damaged.filters.tables.direct.fill(0xff);
         let error = datapath.apply(&damaged, &eth).expect_err("a row that is not there");
         assert!(matches!(error, Error::InvalidPlan { .. }), "{error}");

@@ -118,6 +118,7 @@ impl Tables {
             words: self.entries.len().div_ceil(64).max(1) as u32,
             dimensions: bytemuck::cast_slice(&self.dimensions).to_vec(),
             entries: bytemuck::cast_slice(&self.entries).to_vec(),
+            straight: Vec::new(),
             rows: bytemuck::cast_slice(&self.rows).to_vec(),
             direct: bytemuck::cast_slice(&self.direct).to_vec(),
             bounds: self.bounds,

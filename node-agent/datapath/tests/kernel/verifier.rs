@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use sluice_abi::{DecapPeer, EntryAction, MAX_ENTRIES, dimension::*, kind};
+use sluice_abi::{
+    DecapPeer, EntryAction, MAX_ENTRIES, MAX_STRAIGHT, Straight, dimension::*, features, kind, tests,
+};
 use sluice_datapath::load::{LoadSpec, load};
 use sluice_plan::NodePlan;
 
@@ -74,6 +76,26 @@ fn plans_with_any_dimensions_are_verified() {
             verified(&plan(130, continues, 5, |other| other != index));
         }
         verified(&plan(130, continues, 5, |_| false));
+    }
+}
+
+#[test]
+fn entries_as_constants_are_verified() {
+    let every = tests::APPLIES | tests::SOURCE | tests::DESTINATION | tests::PROTOCOL | tests::SOURCE_PORT;
+    let every = every | tests::DESTINATION_PORT | tests::LATER | tests::MALFORMED;
+    for family in [0, tests::FAMILY_V4, tests::FAMILY_V6] {
+        let straight = Straight {
+            source_mask: [u64::MAX; 2],
+            destination_mask: [u64::MAX; 2],
+            tests: every | family,
+            ..Straight::default()
+        };
+        let mut plan = plan(MAX_STRAIGHT, false, 1, |_| false);
+        plan.filters.tables.features |= features::STRAIGHT;
+        plan.filters.tables.straight = bytemuck::cast_slice(&[straight; MAX_STRAIGHT]).to_vec();
+        let most = verified(&plan);
+        println!("{most} instructions verified");
+        assert!(most <= MOST_VERIFIED, "{most}");
     }
 }
 

@@ -8,6 +8,7 @@ mod limits;
 mod packet;
 mod policies;
 mod probes;
+mod straight;
 mod tables;
 
 use proptest::prelude::*;
@@ -67,6 +68,6 @@ fn a_flipped_bit_is_found() {
 fn a_dimension_that_no_rule_uses_costs_nothing() {
     let filters = policies::everything_dropped();
     let tables = plan(&filters).filters.tables;
-    assert_eq!(tables.features, sluice_abi::features::ENTRIES);
+    assert_eq!(tables.features, sluice_abi::features::ENTRIES | sluice_abi::features::STRAIGHT);
     assert!(tables.bounds.iter().all(Vec::is_empty));
 }

@@ -191,3 +191,75 @@ fn drop(name: &str, matches: Match) -> Rule {
     let later_fragments = LaterFragments::NoMatch;
     Rule { name: name.to_owned(), action: Action::Drop, mode: Mode::Enforce, later_fragments, matches }
 }
+
+/// As many rules, each of one destination port.
+pub fn numbered(default_action: Action, number: u16) -> Filter {
+    let port = |number| PortRange { first: number, last: number };
+    let rule = |number| {
+        let matches = Match { destination_ports: vec![port(number)], ..Match::default() };
+        drop(&format!("rule-{number}"), matches)
+    };
+    Filter { default_action, rules: (0..number).map(rule).collect(), ..empty("numbered") }
+}
+
+/// One filter of few rules, none of which asks for more than one prefix, protocol or range.
+pub fn simple() -> impl Strategy<Value = Vec<Filter>> {
+    let rules = vec(simple_rule(), 1..7);
+    let settings = (action(), select(vec![Malformed::Pass, Malformed::Drop]));
+    (settings, rules).prop_map(|((default_action, malformed), mut rules)| {
+        for (index, rule) in rules.iter_mut().enumerate() {
+            rule.name = format!("rule-{index}");
+        }
+        vec![Filter { default_action, malformed, rules, ..empty("simple") }]
+    })
+}
+
+fn simple_rule() -> impl Strategy<Value = Rule> {
+    let matches = (
+        weighted(0.4, prefix()),
+        weighted(0.4, prefix()),
+        weighted(0.4, select(vec![1u8, 6, 17, 47])),
+        weighted(0.3, ports()),
+        weighted(0.4, ports()),
+    );
+    let later = select(vec![LaterFragments::MatchL3, LaterFragments::NoMatch]);
+    (select(vec![Action::Pass, Action::Drop]), later, matches).prop_map(|(action, later_fragments, asked)| {
+        let (sources, destinations, protocol, source_ports, destination_ports) = asked;
+        let matches = Match {
+            sources,
+            destinations,
+            protocols: protocol.into_iter().collect(),
+            source_ports: source_ports.into_iter().collect(),
+            destination_ports: destination_ports.into_iter().collect(),
+            ..Match::default()
+        };
+        Rule { name: String::new(), action, mode: Mode::Enforce, later_fragments, matches }
+    })
+}
+
+fn prefix() -> impl Strategy<Value = PrefixSet> {
+    prop_oneof![
+        v4().prop_map(|net| PrefixSet { v4: vec![net], ..PrefixSet::default() }),
+        v6().prop_map(|net| PrefixSet { v6: vec![net], ..PrefixSet::default() }),
+    ]
+}
+
+/// Every kind of comparison once.
+pub fn simple_sample() -> Vec<Filter> {
+    let prefix = |text: &str| {
+        Some(match text.parse() {
+            Ok(v4) => PrefixSet { v4: vec![v4], ..PrefixSet::default() },
+            Err(_) => PrefixSet { v6: vec![text.parse().unwrap()], ..PrefixSet::default() },
+        })
+    };
+    let port = |first, last| vec![PortRange { first, last }];
+    let rules = vec![
+        drop("source", Match { sources: prefix("192.0.2.0/24"), ..Match::default() }),
+        drop("source-6", Match { sources: prefix("2001:db8::/32"), ..Match::default() }),
+        drop("destination", Match { destinations: prefix("203.0.113.0/24"), ..Match::default() }),
+        drop("protocol", Match { protocols: vec![132], ..Match::default() }),
+        drop("source-port", Match { source_ports: port(53, 60), ..Match::default() }),
+        drop("port", Match { destination_ports: port(8000, 8100), ..Match::default() }),
+    ];
+    vec![Filter { rules, malformed: Malformed::Drop, ..empty("simple") }]
+}

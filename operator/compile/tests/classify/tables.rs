@@ -5,17 +5,19 @@ use std::net::IpAddr;
 use bytemuck::{Pod, pod_read_unaligned};
 use sluice_abi::{
     ABSENT, Bound32, Bound128, DEFAULT_ENTRY, Dimension, Entry, EntryAction, LATER, MALFORMED_ENTRY, Row,
-    dimension, entry_flags, features, kind,
+    Straight, dimension, entry_flags, features, kind,
 };
 use sluice_plan::{FilterPart, NodePlan};
 
 use crate::packet::{Fragment, Layer4, Outcome, Packet};
+use crate::straight;
 
 pub struct Tables {
     features: u32,
     words: usize,
     dimensions: Vec<Dimension>,
     entries: Vec<Entry>,
+    straight: Vec<Straight>,
     rows: Vec<Row>,
     direct: Vec<u32>,
     /// Start and row of each interval by dimension.
@@ -31,6 +33,7 @@ impl Tables {
             words: tables.words as usize,
             dimensions: elements(&tables.dimensions),
             entries: elements(&tables.entries),
+            straight: elements(&tables.straight),
             rows: elements(&tables.rows),
             direct: elements(&tables.direct),
             bounds: tables.bounds.iter().enumerate().map(|(index, bytes)| bounds(index, bytes)).collect(),
@@ -44,7 +47,9 @@ impl Tables {
         while let Some(at) = lowest(&candidates, self.words) {
             let entry = self.entries[at];
             let later_drop = packet.is_later() && entry.flags & entry_flags::DROP_LATER != 0;
-            let action = if later_drop { EntryAction::Drop as u8 } else { entry.action };
+            // Straight entries are their own actions: the kernel program looks at no others.
+            let action = self.straight.get(at).map_or(entry.action, |straight| straight.action);
+            let action = if later_drop { EntryAction::Drop as u8 } else { action };
             let drops = action == EntryAction::Drop as u8;
             let audit = entry.flags & (entry_flags::AUDIT_FILTER | entry_flags::AUDIT_RULE);
             if audit != 0 && drops {
@@ -77,6 +82,11 @@ impl Tables {
     fn candidates(&self, packet: &Packet) -> Row {
         let mut row = [0; sluice_abi::WORDS];
         (0..self.entries.len()).for_each(|entry| row[entry / 64] |= 1 << (entry % 64));
+        if self.features & features::STRAIGHT != 0 {
+            (0..self.entries.len())
+                .filter(|entry| !straight::matches(&self.straight[*entry], packet))
+                .for_each(|entry| row[entry / 64] &= !(1 << (entry % 64)));
+        }
         for index in (0..dimension::COUNT).filter(|index| self.features & features::dimension(*index) != 0) {
             if let Some(found) = self.look_up(index, packet) {
                 row.iter_mut().zip(self.rows[found as usize]).for_each(|(word, other)| *word &= other);
@@ -167,7 +177,7 @@ fn clear_below(row: &mut Row, first: usize) {
     (0..first).for_each(|entry| row[entry / 64] &= !(1 << (entry % 64)));
 }
 
-fn has_ports(protocol: Option<u8>) -> bool {
+pub fn has_ports(protocol: Option<u8>) -> bool {
     protocol.is_none_or(|protocol| [6, 17, 33, 132, 136].contains(&protocol))
 }
 

@@ -1,0 +1,43 @@
+//! A few entries as straight-line code: each is read-only data of the program, so the verifier keeps the comparisons that
+//! the entry makes and removes the others.
+
+/// Most entries of a node for which the plan has them in this form.
+pub const MAX_STRAIGHT: usize = 8;
+
+/// One entry: whichever of its [`tests`] is set must hold.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Straight {
+    /// Halves in host order, masked; IPv4 as `::ffff:a.b.c.d`.
+    pub source: [u64; 2],
+    pub source_mask: [u64; 2],
+    pub destination: [u64; 2],
+    pub destination_mask: [u64; 2],
+    /// First and last, host byte order.
+    pub source_ports: [u16; 2],
+    pub destination_ports: [u16; 2],
+    /// Bits of [`tests`]; zero: the entry does not apply on this interface.
+    pub tests: u16,
+    pub protocol: u8,
+    /// An `EntryAction` as a number, Pass or Drop.
+    pub action: u8,
+    /// The entry's counter slot; the loader sets it.
+    pub slot: u32,
+}
+
+pub mod tests {
+    /// The entry is there; alone, it matches everything.
+    pub const APPLIES: u16 = 1;
+    pub const FAMILY_V4: u16 = 1 << 1;
+    pub const FAMILY_V6: u16 = 1 << 2;
+    pub const SOURCE: u16 = 1 << 3;
+    pub const DESTINATION: u16 = 1 << 4;
+    pub const PROTOCOL: u16 = 1 << 5;
+    pub const SOURCE_PORT: u16 = 1 << 6;
+    pub const DESTINATION_PORT: u16 = 1 << 7;
+    /// A later fragment's ports, which are in the first one, count as right.
+    pub const LATER: u16 = 1 << 8;
+    /// Malformed packets only.
+    pub const MALFORMED: u16 = 1 << 9;
+}

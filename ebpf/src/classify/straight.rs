@@ -1,0 +1,94 @@
+//! A few entries, one after the other, with their values as constants.
+
+use core::ptr::read_volatile;
+
+use sluice_abi::{Counted, EntryAction, MAX_STRAIGHT, Straight, kind, tests};
+
+use super::{DROP, NOBODY, PASS, decision, nothing};
+use crate::constants::straight;
+use crate::count::count;
+use crate::packet::{FIELD_LATER, Packet};
+
+/// As `classify`.
+#[inline(always)]
+pub fn decide(packet: &Packet) -> u64 {
+    macro_rules! first_of {
+        ($($index:literal)*) => { $(
+            let entry = straight::<$index>();
+            if matches(packet, entry) {
+                return decided(packet, entry, $index);
+            }
+        )* };
+    }
+    const { assert!(MAX_STRAIGHT == 8) };
+    first_of!(0 1 2 3 4 5 6 7);
+    nothing()
+}
+
+/// Reads a field of the entry so that the verifier knows its value and the compiler does not.
+macro_rules! constant {
+    ($entry:expr, $($field:tt)+) => {
+        // SAFETY: the entry is one of the constants'.
+        unsafe { read_volatile(&raw const (*$entry).$($field)+) }
+    };
+}
+
+#[inline(always)]
+fn matches(packet: &Packet, entry: *const Straight) -> bool {
+    let asks = |test: u16| constant!(entry, tests) & test != 0;
+    if !asks(tests::APPLIES)
+        || (asks(tests::MALFORMED) && packet.malformed == 0)
+        || (asks(tests::FAMILY_V4) && packet.family != kind::FAMILY_V4)
+        || (asks(tests::FAMILY_V6) && packet.family != kind::FAMILY_V6)
+        || (asks(tests::PROTOCOL) && packet.protocol != constant!(entry, protocol) as u32)
+    {
+        return false;
+    }
+    if asks(tests::DESTINATION_PORT) {
+        let (first, last) =
+            (constant!(entry, destination_ports[0]) as u32, constant!(entry, destination_ports[1]) as u32);
+        if !is_between(packet.destination_port, first, last, asks(tests::LATER)) {
+            return false;
+        }
+    }
+    if asks(tests::SOURCE_PORT) {
+        let (first, last) =
+            (constant!(entry, source_ports[0]) as u32, constant!(entry, source_ports[1]) as u32);
+        if !is_between(packet.source_port, first, last, asks(tests::LATER)) {
+            return false;
+        }
+    }
+    (!asks(tests::SOURCE)
+        || (is_in(packet.source[1], constant!(entry, source[1]), constant!(entry, source_mask[1]))
+            && is_in(packet.source[0], constant!(entry, source[0]), constant!(entry, source_mask[0]))))
+        && (!asks(tests::DESTINATION)
+            || (is_in(
+                packet.destination[1],
+                constant!(entry, destination[1]),
+                constant!(entry, destination_mask[1]),
+            ) && is_in(
+                packet.destination[0],
+                constant!(entry, destination[0]),
+                constant!(entry, destination_mask[0]),
+            )))
+}
+
+/// Half an address; all of IPv4 is in the low one.
+#[inline(always)]
+fn is_in(half: u64, prefix: u64, mask: u64) -> bool {
+    mask == 0 || half & mask == prefix
+}
+
+/// A port that the packet lacks is above all ports.
+#[inline(always)]
+fn is_between(port: u32, first: u32, last: u32, later: bool) -> bool {
+    (port >= first && port <= last) || (later && port == FIELD_LATER)
+}
+
+#[inline(always)]
+fn decided(packet: &Packet, entry: *const Straight, index: u32) -> u64 {
+    let drops = constant!(entry, action) == EntryAction::Drop as u8;
+    let (verdict, counted) = if drops { (DROP, Counted::Drop) } else { (PASS, Counted::Pass) };
+    count(packet, constant!(entry, slot), counted);
+    decision(verdict, index, NOBODY)
+}
