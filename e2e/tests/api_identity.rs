@@ -9,6 +9,7 @@ mod server;
 
 use std::time::Duration;
 
+use serde_json::json;
 use sluice_e2e::process::eventually;
 use tonic::Code;
 
@@ -23,6 +24,7 @@ fn the_operator_and_its_agents_are_who_the_api_server_says() {
     let operator = server.start_operator();
     the_operator_reads_and_writes_with_its_own_rights(&server);
     its_account_may_do_nothing_else(&server);
+    a_pod_keeps_its_address(&server);
 
     let agent = Agent::at(&operator);
     let identity = agent.enroll(&server.token_of_pod("agent-a", &[AUDIENCE])).unwrap();
@@ -54,6 +56,29 @@ metadata: {name: nowhere}
 spec: {nodeSelector: {matchLabels: {role: none}}, interfaces: {names: [eth0]}}
 ";
 
+/// Until it has ended: the address may be another's by then.
+fn a_pod_keeps_its_address(server: &Server) {
+    server.set_pod_status("other", &json!({"phase": "Running", "podIPs": [{"ip": "203.0.113.7"}]}));
+    server.cluster.apply(BALANCER).unwrap();
+    let said = server.wait_for_condition("xdploadbalancer/shop", "AddressInUse");
+    assert!(said.contains("203.0.113.7: belongs to Pod sluice-system/other"), "{said}");
+    server.set_pod_status("other", &json!({"phase": "Succeeded"}));
+    server.wait_for_condition("xdploadbalancer/shop", "NoNodes");
+    server.kubectl(&["delete", "xdploadbalancer", "shop"]);
+}
+
+const BALANCER: &str = "
+apiVersion: sluice.dev/v1alpha1
+kind: XdpLoadBalancer
+metadata: {name: shop}
+spec:
+  nodeSelector: {matchLabels: {role: none}}
+  interfaces: {names: [eth0]}
+  addresses: [203.0.113.7]
+  ports: [{name: http, protocol: TCP, port: 80}]
+  backends: {static: [{address: 192.0.2.11}]}
+";
+
 fn its_account_may_do_nothing_else(server: &Server) {
     for (verb, what) in [
         ("create", "xdpfilters.sluice.dev"),
@@ -61,7 +86,8 @@ fn its_account_may_do_nothing_else(server: &Server) {
         ("delete", "xdploadbalancers.sluice.dev"),
         ("list", "secrets"),
         ("get", "configmaps"),
-        ("list", "pods"),
+        ("get", "pods"),
+        ("delete", "pods"),
         ("patch", "nodes"),
         ("create", "serviceaccounts/token"),
     ] {

@@ -66,16 +66,7 @@ fn agents_have_three_capabilities_and_no_account_to_read_with() {
 /// No wildcard, and nothing that is written but status, XdpNodes and reviews.
 #[test]
 fn the_operator_may_do_what_it_does_and_no_more() {
-    let objects = render(&[]).unwrap();
-    let mut allowed = Vec::new();
-    for rule in find(&objects, "ClusterRole", "sluice-operator")["rules"].as_array().unwrap() {
-        for resource in rule["resources"].as_array().unwrap() {
-            let verbs: Vec<&str> =
-                rule["verbs"].as_array().unwrap().iter().map(|verb| verb.as_str().unwrap()).collect();
-            allowed.push(format!("{}: {}", resource.as_str().unwrap(), verbs.join(" ")));
-        }
-    }
-    let expected = [
+    let mut expected = vec![
         "xdpfilters: list watch",
         "xdploadbalancers: list watch",
         "xdpfilters/status: patch",
@@ -87,7 +78,24 @@ fn the_operator_may_do_what_it_does_and_no_more() {
         "tokenreviews: create",
         "subjectaccessreviews: create",
     ];
-    assert_eq!(allowed, expected);
+    assert_eq!(operator_rules(&[]), expected);
+    // Where there are addresses to claim.
+    expected.insert(8, "pods: list watch");
+    let pool = r#"fleet.addressPools=[{"name": "public", "prefixes": ["203.0.113.0/24"]}]"#;
+    assert_eq!(operator_rules(&[pool]), expected);
+}
+
+fn operator_rules(settings: &[&str]) -> Vec<String> {
+    let objects = render(settings).unwrap();
+    let mut allowed = Vec::new();
+    for rule in find(&objects, "ClusterRole", "sluice-operator")["rules"].as_array().unwrap() {
+        for resource in rule["resources"].as_array().unwrap() {
+            let verbs: Vec<&str> =
+                rule["verbs"].as_array().unwrap().iter().map(|verb| verb.as_str().unwrap()).collect();
+            allowed.push(format!("{}: {}", resource.as_str().unwrap(), verbs.join(" ")));
+        }
+    }
+    allowed
 }
 
 #[test]

@@ -88,8 +88,8 @@ fn taken(snapshot: &Snapshot) -> Taken {
     let endpoints = &snapshot.fleet.failsafe.control_endpoints;
     let control =
         endpoints.iter().map(|endpoint| (endpoint.address, format!("control endpoint {}", endpoint.port)));
-    let services = snapshot.services.iter().map(|(address, owner)| (*address, owner.clone()));
-    services.chain(control).chain(nodes).collect()
+    let owned = snapshot.owned.iter().map(|(address, owner)| (*address, owner.clone()));
+    owned.chain(control).chain(nodes).collect()
 }
 
 fn rings(

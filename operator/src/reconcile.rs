@@ -244,20 +244,22 @@ struct SavedIndex {
     nodes: BTreeMap<String, Node>,
     fleet: Fleet,
     services: BTreeMap<IpAddr, String>,
+    #[serde(default)]
+    pods: BTreeMap<IpAddr, String>,
     mass_deletion: Option<usize>,
 }
 
 impl From<&IndexState> for SavedIndex {
     fn from(state: &IndexState) -> SavedIndex {
-        let IndexState { held, nodes, fleet, services, mass_deletion } = state.clone();
-        SavedIndex { held: held.into_iter().collect(), nodes, fleet, services, mass_deletion }
+        let IndexState { held, nodes, fleet, services, pods, mass_deletion } = state.clone();
+        SavedIndex { held: held.into_iter().collect(), nodes, fleet, services, pods, mass_deletion }
     }
 }
 
 impl From<SavedIndex> for IndexState {
     fn from(saved: SavedIndex) -> IndexState {
-        let SavedIndex { held, nodes, fleet, services, mass_deletion } = saved;
-        IndexState { held: held.into_iter().collect(), nodes, fleet, services, mass_deletion }
+        let SavedIndex { held, nodes, fleet, services, pods, mass_deletion } = saved;
+        IndexState { held: held.into_iter().collect(), nodes, fleet, services, pods, mass_deletion }
     }
 }
 

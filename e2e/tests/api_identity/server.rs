@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::{Value, json};
 use sluice_e2e::cluster::Cluster;
 use sluice_e2e::process::{Process, eventually, program};
 use tempfile::TempDir;
@@ -27,6 +28,9 @@ impl Operator {
         self.process.log()
     }
 }
+
+/// As JSON, which is YAML too.
+const POOLS: &str = r#"[{"name": "public", "prefixes": ["203.0.113.0/24"], "namespaces": []}]"#;
 
 /// Pods that nobody runs: their tokens say where they would. One is of another account.
 const PODS: &str = "
@@ -64,6 +68,8 @@ impl Server {
         server.kubectl(&["create", "namespace", NAMESPACE]);
         let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/sluice");
         let mut render = vec!["template", "sluice", chart, "--namespace", NAMESPACE, "--kube-version=1.37.0"];
+        let pools = format!("--set-json=fleet.addressPools={POOLS}");
+        render.push(&pools);
         let parts =
             ["crds", "operator-rbac", "agent"].map(|part| format!("--show-only=templates/{part}.yaml"));
         render.extend(parts.iter().map(String::as_str));
@@ -78,10 +84,13 @@ impl Server {
         let token = self.token("sluice-operator", &[]);
         let kubeconfig = self.cluster.kubeconfig_of("operator", &token, self.directory.path()).unwrap();
         let data = self.directory.path().join("data");
+        let fleet = self.directory.path().join("fleet.yaml");
+        std::fs::write(&fleet, format!("addressPools: {POOLS}")).unwrap();
         let [address, metrics] = [free_address(), free_address()];
         let mut command = Command::new(program("sluice-operator").unwrap());
         command.env("KUBECONFIG", &kubeconfig);
         command.args(["--source", "kubernetes", "--namespace", NAMESPACE, "--data"]).arg(&data);
+        command.arg("--fleet").arg(&fleet);
         command.args(["--listen", &address, "--metrics", &metrics]);
         let process = Process::start("operator", self.directory.path(), command).unwrap();
         let ca = eventually(PATIENCE, || Ok(read(&data.join("pki/ca.crt")).filter(|_| connects(&address))));
@@ -121,15 +130,24 @@ impl Server {
         self.cluster.kubectl(&["auth", "can-i", verb, what, "--all-namespaces", &account]).is_ok()
     }
 
-    /// Waits until an object's condition Ready has this reason.
-    pub fn wait_for_condition(&self, object: &str, reason: &str) {
+    /// Waits until an object's condition Ready has this reason; its message.
+    pub fn wait_for_condition(&self, object: &str, reason: &str) -> String {
         let (kind, name) = object.split_once('/').unwrap();
-        let found = self.cluster.wait_for(kind, name, PATIENCE, |object| {
-            let conditions = object["status"]["conditions"].as_array();
-            conditions.into_iter().flatten().any(|one| one["type"] == "Ready" && one["reason"] == reason)
-        });
-        found.unwrap();
+        let found = self.cluster.wait_for(kind, name, PATIENCE, |object| ready(object)["reason"] == reason);
+        ready(&found.unwrap())["message"].as_str().unwrap().to_owned()
     }
+
+    /// What a kubelet says of a pod, where there is none.
+    pub fn set_pod_status(&self, pod: &str, status: &Value) {
+        let patch = json!({"status": status}).to_string();
+        let pod = ["patch", "pod", pod, "-n", NAMESPACE];
+        self.kubectl(&[&pod[..], &["--subresource=status", "--type=merge", "--patch", &patch]].concat());
+    }
+}
+
+fn ready(object: &Value) -> &Value {
+    let conditions = object["status"]["conditions"].as_array();
+    conditions.into_iter().flatten().find(|one| one["type"] == "Ready").unwrap_or(&Value::Null)
 }
 
 fn read(file: &Path) -> Option<String> {

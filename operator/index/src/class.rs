@@ -24,8 +24,8 @@ pub struct Snapshot {
     pub balancer_nodes: BTreeMap<String, BTreeSet<IpAddr>>,
     /// Addresses of every node, which no VIP may take, and the node's name.
     pub node_addresses: BTreeMap<IpAddr, String>,
-    /// Addresses of Services in address pools, which no VIP may take either, and whose they are.
-    pub services: BTreeMap<IpAddr, String>,
+    /// Addresses of Services and pods in address pools, which no VIP may take either, and whose they are.
+    pub owned: BTreeMap<IpAddr, String>,
 }
 
 impl Snapshot {

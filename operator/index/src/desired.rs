@@ -25,6 +25,8 @@ pub struct Desired {
     pub fleet: Option<Fleet>,
     /// Addresses of the cluster's Services, which no VIP may take, and whose they are; `None` where that cannot be known.
     pub services: Option<BTreeMap<IpAddr, String>>,
+    /// The same of its pods, those in address pools only.
+    pub pods: Option<BTreeMap<IpAddr, String>>,
     /// The cluster's nodes; `None` where agents name their own labels (directory mode).
     pub nodes: Option<BTreeMap<String, NodeObject>>,
 }

@@ -26,6 +26,8 @@ pub struct IndexState {
     pub fleet: Fleet,
     /// Addresses of Services, as far as an address pool has them.
     pub services: BTreeMap<IpAddr, String>,
+    /// And of pods.
+    pub pods: BTreeMap<IpAddr, String>,
     /// A source that lost more than half of its objects at once; they stay in force until it is confirmed.
     pub mass_deletion: Option<usize>,
 }
@@ -68,6 +70,9 @@ impl Index {
             let found = services.iter().filter(|(address, _)| in_pool(address));
             self.state.services = found.map(|(address, owner)| (*address, owner.clone())).collect();
         }
+        if let Some(pods) = &desired.pods {
+            self.state.pods.clone_from(pods);
+        }
         let changed = before != self.state
             || self.desired.nodes != desired.nodes
             || self.desired.problems != desired.problems;
@@ -104,8 +109,9 @@ impl Index {
             };
             Some((name, node, labels))
         });
+        let (services, pods) = (&self.state.services, &self.state.pods);
         Snapshot {
-            services: self.state.services.clone(),
+            owned: pods.iter().chain(services).map(|(address, owner)| (*address, owner.clone())).collect(),
             ..class::snapshot(policies, nodes, &self.state.fleet)
         }
     }

@@ -1,18 +1,16 @@
 //! The Kubernetes API: one reflector per kind, published whole at every change.
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::FutureExt;
 use k8s_openapi::api::core::v1::{Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{Api, PartialObjectMeta};
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::Store;
-use kube::runtime::utils::Backoff;
-use kube::runtime::{WatchStreamExt, reflector, watcher};
+use kube::runtime::watcher;
 use kube::{Client, Resource, ResourceExt};
 use sluice_crds::{Kind, XdpFilter, XdpLoadBalancer};
 use sluice_index::{Desired, NodeObject, Object, ObjectKey, Problem};
@@ -20,14 +18,17 @@ use sluice_plan::{ControlEndpoint, Fleet};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
+use self::follow::reflect;
 use crate::gather::gather;
 
+mod follow;
+mod pods;
 mod services;
 
 const QUIET: Duration = Duration::from_millis(10);
 /// Label of the slices that say where the API server is.
 const API_SERVER: &str = "kubernetes.io/service-name=kubernetes";
-/// Endpoints and Services may be hidden from this account; everything else goes on without them.
+/// Endpoints, Services and pods may be hidden from this account; everything else goes on without them.
 const EXTRAS: Duration = Duration::from_secs(5);
 
 type Guarded<K> = DeserializeGuard<K>;
@@ -39,6 +40,7 @@ struct Stores {
     /// Of the API server.
     endpoints: Store<EndpointSlice>,
     services: Store<Service>,
+    pods: watch::Receiver<pods::Owners>,
 }
 
 /// Follows the API until the receiver is gone. What is published is `synced` once each kind was listed.
@@ -46,78 +48,21 @@ pub fn watch_cluster(client: Client, fleet: Fleet) -> watch::Receiver<Arc<Desire
     let (changed, changes) = mpsc::channel(1);
     let all = watcher::Config::default;
     let stores = Stores {
-        filters: follow(Api::all(client.clone()), all(), changed.clone()),
-        balancers: follow(Api::all(client.clone()), all(), changed.clone()),
+        filters: reflect(Api::all(client.clone()), all(), changed.clone()),
+        balancers: reflect(Api::all(client.clone()), all(), changed.clone()),
         // Metadata only: a node's status changes every few seconds and its labels are all that matters here.
-        nodes: follow(Api::all(client.clone()), all(), changed.clone()),
-        endpoints: follow(
+        nodes: reflect(Api::all(client.clone()), all(), changed.clone()),
+        endpoints: reflect(
             Api::namespaced(client.clone(), "default"),
             all().labels(API_SERVER),
             changed.clone(),
         ),
-        services: follow(Api::all(client), all(), changed),
+        services: reflect(Api::all(client.clone()), all(), changed.clone()),
+        pods: pods::follow(client, fleet.address_pools.clone(), changed),
     };
     let (sender, receiver) = watch::channel(Arc::new(Desired::default()));
     tokio::spawn(publish(stores, fleet, changes, sender));
     receiver
-}
-
-fn follow<K>(api: Api<K>, config: watcher::Config, changed: mpsc::Sender<()>) -> Store<K>
-where
-    K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + serde::de::DeserializeOwned + 'static,
-{
-    let (store, writer) = reflector::store();
-    let stream = watcher(api, config).backoff(Retry::default());
-    tokio::spawn(drive(stream.reflect(writer), changed));
-    store
-}
-
-/// An API server that restarts is back in seconds, and one operator is no herd: it is asked again soon, whatever happened
-/// in the minutes before.
-struct Retry(Duration);
-
-impl Retry {
-    const FIRST: Duration = Duration::from_millis(200);
-    const LAST: Duration = Duration::from_secs(3);
-}
-
-impl Default for Retry {
-    fn default() -> Retry {
-        Retry(Retry::FIRST)
-    }
-}
-
-impl Iterator for Retry {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let wait = self.0;
-        self.0 = (wait * 2).min(Retry::LAST);
-        Some(wait)
-    }
-}
-
-impl Backoff for Retry {
-    fn reset(&mut self) {
-        *self = Retry::default();
-    }
-}
-
-async fn drive<T>(
-    stream: impl futures::Stream<Item = Result<watcher::Event<T>, watcher::Error>>,
-    changed: mpsc::Sender<()>,
-) {
-    let mut stream = Box::pin(stream);
-    while let Some(event) = stream.next().await {
-        match event {
-            Ok(_) => {
-                let _ = changed.try_send(());
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the API server does not answer a watch; the last state stays in force")
-            }
-        }
-    }
 }
 
 async fn publish(
@@ -134,19 +79,10 @@ async fn publish(
     if ready.await.is_err() {
         return;
     }
-    let services = timeout(EXTRAS, stores.services.wait_until_ready()).await.is_ok();
-    if !services {
-        tracing::warn!("Services cannot be read: no balancer is kept from taking their addresses");
-    }
-    if timeout(EXTRAS, stores.endpoints.wait_until_ready()).await.is_err() {
-        tracing::warn!(
-            "where the API server is cannot be read: no filter is kept from cutting nodes off from it"
-        );
-    }
+    stores.wait_for_extras().await;
     let mut seen = Seen::default();
     loop {
-        let mut desired = stores.desired(&fleet, &mut seen);
-        desired.services = services.then(|| services::addresses(&stores.services.state()));
+        let desired = stores.desired(&fleet, &mut seen);
         sender.send_if_modified(|current| {
             let changed = **current != desired;
             if changed {
@@ -167,6 +103,27 @@ async fn publish(
 struct Seen(BTreeMap<ObjectKey, (String, Arc<Object>)>);
 
 impl Stores {
+    async fn wait_for_extras(&self) {
+        let mut pods = self.pods.clone();
+        let (services, pods, endpoints) = tokio::join!(
+            timeout(EXTRAS, self.services.wait_until_ready()),
+            timeout(EXTRAS, async { pods.wait_for(Option::is_some).await.is_ok() }),
+            timeout(EXTRAS, self.endpoints.wait_until_ready()),
+        );
+        for (read, what) in [(services.is_ok(), "Services"), (pods.is_ok(), "pods")] {
+            if !read {
+                tracing::warn!(
+                    "{what} cannot be read yet: no new balancer is kept from taking their addresses"
+                );
+            }
+        }
+        if endpoints.is_err() {
+            tracing::warn!(
+                "where the API server is cannot be read: no filter is kept from cutting nodes off from it"
+            );
+        }
+    }
+
     fn desired(&self, fleet: &Fleet, seen: &mut Seen) -> Desired {
         let mut desired = Desired { synced: true, fleet: Some(self.reachable(fleet)), ..Desired::default() };
         let mut next = Seen::default();
@@ -179,6 +136,9 @@ impl Stores {
         let labels = |node: &PartialObjectMeta<Node>| NodeObject { labels: node.labels().clone() };
         desired.nodes = Some(self.nodes.state().iter().map(|node| (node.name_any(), labels(node))).collect());
         *seen = next;
+        let services = self.services.wait_until_ready().now_or_never().is_some_and(|ready| ready.is_ok());
+        desired.services = services.then(|| services::addresses(&self.services.state()));
+        desired.pods.clone_from(&self.pods.borrow());
         desired
     }
 

@@ -98,6 +98,35 @@ fn a_service_keeps_its_address() {
 }
 
 #[test]
+fn a_pod_keeps_its_address_as_long_as_it_has_it() {
+    let mut index = index();
+    save(&mut index, &[balancer("web", "a", "203.0.113.7"), balancer("web", "b", "203.0.113.8")]);
+    let mut said = |pods: &[(&str, &str)]| {
+        let pods = pods.iter().map(|(address, owner)| (ip(address), (*owner).to_owned())).collect();
+        let desired = Desired { synced: true, partial: true, pods: Some(pods), ..Desired::default() };
+        (index.update(Arc::new(desired)), planned(&index))
+    };
+    let (changed, planned) = said(&[("203.0.113.7", "Pod web/shop-0")]);
+    assert!(changed);
+    assert_eq!((in_plan(&planned), reasons(&planned)), (vec!["b".to_owned()], vec!["AddressInUse"]));
+    let (_, why) = planned.refusals.values().next().expect("one");
+    assert!(why.contains("203.0.113.7: belongs to Pod web/shop-0"), "{why}");
+    assert!(!said(&[("203.0.113.7", "Pod web/shop-0")]).0, "nothing is planned anew for the same pods");
+    assert_eq!(in_plan(&said(&[]).1), ["a", "b"]);
+}
+
+#[test]
+fn before_pods_are_read_again_those_of_before_a_restart_count() {
+    let mut index = index();
+    save(&mut index, &[balancer("web", "a", "203.0.113.7")]);
+    let pods = Some([(ip("203.0.113.7"), "Pod web/shop-0".to_owned())].into());
+    index.update(Arc::new(Desired { synced: true, partial: true, pods, ..Desired::default() }));
+    let mut restarted = Index::restore(index.state().clone());
+    restarted.update(Arc::new(Desired { synced: true, partial: true, ..Desired::default() }));
+    assert_eq!(reasons(&planned(&restarted)), ["AddressInUse"]);
+}
+
+#[test]
 fn a_node_and_a_control_endpoint_keep_their_addresses() {
     let mut index = index();
     save(&mut index, &[balancer("web", "a", "203.0.113.200"), balancer("web", "b", "203.0.113.201")]);

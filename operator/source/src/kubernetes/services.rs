@@ -5,13 +5,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Service;
-use kube::ResourceExt;
+
+use super::follow::owner;
 
 /// Of the cluster, external, and of load balancers, with the Service that has each.
 pub fn addresses(services: &[Arc<Service>]) -> BTreeMap<IpAddr, String> {
     let mut found = BTreeMap::new();
     for service in services {
-        let owner = format!("Service {}/{}", service.namespace().unwrap_or_default(), service.name_any());
+        let owner = owner(service.as_ref());
         for address in texts(service).filter_map(|text| text.parse().ok()) {
             found.insert(address, owner.clone());
         }
