@@ -3,13 +3,13 @@
 mod rate;
 
 use aya_ebpf::bindings::xdp_md;
-use sluice_abi::{ControlPeer, MAX_FAILSAFE_PORTS, NodeAddress, Stat, features, kind};
+use sluice_abi::{ControlPeer, MAX_FAILSAFE_PORTS, NodeAddress, Stat, failsafe_bit, features, kind};
 
 use crate::classify::opaque;
 use crate::constants::{self, enabled, failsafe_port};
 use crate::count::count_stat;
 use crate::frame::Frame;
-use crate::maps::{NODE_ADDRS, PEERS};
+use crate::maps::{NODE_ADDRS, PEER_PORTS, PEERS};
 use crate::packet::{Packet, SPECIAL, ether_type, protocol};
 
 const ACK: u32 = 0x10;
@@ -21,10 +21,19 @@ const BRIDGES: u64 = 0x0180_c200_0000;
 #[inline(always)]
 pub fn may_be_kept(packet: &Packet) -> bool {
     match packet.protocol {
-        protocol::TCP if packet.tcp_flags & ACK != 0 => true,
-        protocol::TCP | protocol::UDP => constants::may_be_kept(packet.destination_port),
+        protocol::TCP | protocol::UDP => {
+            constants::may_be_kept(packet.destination_port) || may_be_from_peer(packet)
+        }
         _ => true,
     }
+}
+
+/// False for most replies: no peer of this node has that port.
+#[inline(always)]
+fn may_be_from_peer(packet: &Packet) -> bool {
+    packet.protocol == protocol::TCP
+        && packet.tcp_flags & ACK != 0
+        && PEER_PORTS.get(0).is_some_and(|ports| *ports & failsafe_bit(packet.source_port) != 0)
 }
 
 /// Whether the packet passes at once.
@@ -109,7 +118,7 @@ fn is_to_ospf_routers(packet: &Packet) -> bool {
 #[inline(always)]
 fn is_for_node(packet: &Packet) -> bool {
     let kept = is_kept_port(packet);
-    let reply = packet.protocol == protocol::TCP && packet.tcp_flags & ACK != 0;
+    let reply = may_be_from_peer(packet);
     if (!kept && !reply) || !is_to_node(packet) {
         return false;
     }

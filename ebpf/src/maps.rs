@@ -54,6 +54,8 @@ pub static NODE_ADDRS: HashMap<NodeAddress, u8, NODE_SET, BPF_F_NO_PREALLOC> = H
 #[btf_map]
 pub static PEERS: HashMap<ControlPeer, u8, NODE_SET, BPF_F_NO_PREALLOC> = HashMap::new();
 #[btf_map]
+pub static PEER_PORTS: Array<u64, 1> = Array::new();
+#[btf_map]
 pub static BUCKETS: Array<Bucket, SHARED_BUCKETS> = Array::new();
 
 #[btf_map]

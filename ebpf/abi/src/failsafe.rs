@@ -31,8 +31,8 @@ pub struct FailsafePort {
 /// Ports that failsafe looks at whatever the fleet's configuration: DHCP, DHCPv6 (RFC 8415), BFD (RFC 5881).
 pub const PROTOCOL_PORTS: [u16; 5] = [67, 68, 546, 547, 3784];
 
-/// The bit of a port in [`crate::Config::failsafe_filter`]: a destination port whose bit is clear is none that
-/// failsafe looks at.
+/// The bit of a port in [`crate::Config::failsafe_filter`] (destination ports) and in the map `PEER_PORTS` (source ports of
+/// control peers): a port whose bit is clear is none that failsafe looks at.
 #[inline(always)]
 pub const fn failsafe_bit(port: u32) -> u64 {
     1 << (port & 63)

@@ -118,7 +118,7 @@ impl Datapath {
     pub fn set_control_peers(&mut self, peers: BTreeSet<ControlEndpoint>) -> Result<()> {
         self.local.peers = peers;
         let plan = self.current.as_ref().map_or(&[][..], |current| &current.plan.failsafe.control_endpoints);
-        self.local.write_peers(self.shared.peers.as_fd(), plan)
+        self.local.write_peers(&self.shared.peers, plan)
     }
 
     /// How this node reaches each backend; those that are not named are unresolved.

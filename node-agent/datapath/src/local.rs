@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use sluice_abi::{Address, ControlPeer, DecapPeer, HopState, NextHop, NodeAddress};
+use sluice_abi::{Address, ControlPeer, DecapPeer, HopState, NextHop, NodeAddress, failsafe_bit};
 use sluice_plan::{ControlEndpoint, NodePlan};
 
 use crate::bpf;
@@ -18,6 +18,26 @@ pub struct Local {
     pub peers: BTreeSet<ControlEndpoint>,
     /// By backend.
     pub next_hops: BTreeMap<IpAddr, NextHop>,
+}
+
+/// Descriptors of what the kernel knows of the peers.
+#[derive(Debug)]
+pub struct Peers<F = OwnedFd> {
+    pub set: F,
+    /// `failsafe_bit`s of their ports.
+    pub ports: F,
+}
+
+impl<F: AsFd> Peers<F> {
+    pub fn ports(&self) -> Result<u64> {
+        let elements = bpf::read_all(self.ports.as_fd()).context(|| "reading the peers' ports".into())?;
+        Ok(elements.first().map_or(0, |(_, ports)| bytemuck::pod_read_unaligned(ports)))
+    }
+
+    fn write_ports(&self, ports: u64) -> Result<()> {
+        bpf::update(self.ports.as_fd(), &0u32.to_ne_bytes(), &ports.to_ne_bytes())
+            .context(|| "writing the peers' ports".into())
+    }
 }
 
 /// 16 bytes in network order, IPv4 as `::ffff:a.b.c.d`.
@@ -61,10 +81,14 @@ impl Local {
         write_set(map, &wanted.collect(), "node addresses")
     }
 
-    pub fn write_peers(&self, map: BorrowedFd<'_>, plan: &[ControlEndpoint]) -> Result<()> {
+    /// The filter of ports always covers the set: it grows before it and shrinks after it.
+    pub fn write_peers<F: AsFd>(&self, maps: &Peers<F>, plan: &[ControlEndpoint]) -> Result<()> {
         let wanted: BTreeSet<ControlPeer> =
             self.peers.iter().chain(plan).map(crate::readback::control_peer).collect();
-        write_set(map, &wanted, "control peers")
+        let ports = wanted.iter().fold(0, |ports, peer| ports | failsafe_bit(peer.port.into()));
+        maps.write_ports(maps.ports()? | ports)?;
+        write_set(maps.set.as_fd(), &wanted, "control peers")?;
+        maps.write_ports(ports)
     }
 
     /// Fills in the next hop of every target; one that is not known yet stays unresolved.

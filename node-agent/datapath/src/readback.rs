@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
-use sluice_abi::ControlPeer;
+use sluice_abi::{ControlPeer, failsafe_bit};
 use sluice_plan::{ControlEndpoint, Hash, NodePlan};
 
 use crate::bpf;
 use crate::error::{Context, Result};
 use crate::image::Image;
-use crate::local::address_bytes;
+use crate::local::{Peers, address_bytes};
 use crate::program::{Program, RODATA, TABLES};
 
 /// What was read.
@@ -92,11 +92,12 @@ pub fn read_back(
     plan: &NodePlan,
     expected: &Image,
     tag: [u8; 8],
-    peers: BorrowedFd<'_>,
+    peers: &Peers,
 ) -> Result<std::result::Result<ReadBack, Mismatch>> {
     let found = Image::read(program).context(|| "reading the tables back".into())?;
-    let peers = read_peers(peers)?;
-    let rebuilt = found.plan(plan, |endpoint| peers.contains(&control_peer(endpoint)));
+    let (peers, ports) = (read_peers(peers.set.as_fd())?, peers.ports()?);
+    let known = |peer: ControlPeer| peers.contains(&peer) && ports & failsafe_bit(peer.port.into()) != 0;
+    let rebuilt = found.plan(plan, |endpoint| known(control_peer(endpoint)));
     let read = ReadBack { plan_hash: rebuilt.hash(), program_tag: program.tag() };
     let wanted = plan.hash();
     let mismatch = other_table(program)?

@@ -9,13 +9,14 @@ use crate::bpf::{self, Kind};
 use crate::error::{Context, Error, Result};
 use crate::link::remove_pin;
 use crate::load::{LoadError, LoadSpec, Loaded, SHARED, load};
+use crate::local::Peers;
 
 #[derive(Debug)]
 pub struct Shared {
     pub counters: OwnedFd,
     pub stats: OwnedFd,
     pub node_addresses: OwnedFd,
-    pub peers: OwnedFd,
+    pub peers: Peers,
 }
 
 impl Shared {
@@ -33,7 +34,7 @@ impl Shared {
             counters: open("COUNTERS")?,
             stats: open("STATS")?,
             node_addresses: open("NODE_ADDRS")?,
-            peers: open("PEERS")?,
+            peers: Peers { set: open("PEERS")?, ports: open("PEER_PORTS")? },
         })
     }
 }

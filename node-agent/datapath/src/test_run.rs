@@ -10,7 +10,7 @@ use sluice_plan::NodePlan;
 
 use crate::bpf;
 use crate::load::{LoadError, Loaded, TestRun, test_run};
-use crate::local::Local;
+use crate::local::{Local, Peers};
 
 /// The kernel runs nothing shorter than an Ethernet header (`ETH_HLEN`).
 pub const MIN_FRAME: usize = 14;
@@ -73,7 +73,8 @@ impl Loaded {
         let local = Local { addresses: addresses.iter().copied().collect(), ..Local::default() };
         let fd = |name| self.map_fd(name).expect("every program has the shared maps");
         local.write_addresses(fd("NODE_ADDRS"))?;
-        local.write_peers(fd("PEERS"), &plan.failsafe.control_endpoints)
+        let peers = Peers { set: fd("PEERS"), ports: fd("PEER_PORTS") };
+        local.write_peers(&peers, &plan.failsafe.control_endpoints)
     }
 
     fn test_run(

@@ -1,7 +1,6 @@
 //! Taking over what an earlier process left attached.
 
 use std::fs;
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -33,7 +32,7 @@ impl Datapath {
         if names.all().iter().any(|key| self.state.slots.get(key).is_none()) {
             return Ok(());
         }
-        self.local.write_peers(self.shared.peers.as_fd(), &plan.failsafe.control_endpoints)?;
+        self.local.write_peers(&self.shared.peers, &plan.failsafe.control_endpoints)?;
         for selection in select(plan, interfaces, &self.local.decaps(plan)).into_iter().flatten() {
             let spec = self.spec(plan, &names, &self.state.slots, &selection.variant);
             let terms = Terms::new(plan, hash, spec, tag)?;

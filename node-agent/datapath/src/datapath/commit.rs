@@ -125,7 +125,7 @@ impl Datapath {
     fn narrow_peers(&self) -> Result<()> {
         let endpoints =
             self.current.as_ref().map_or(&[][..], |current| &current.plan.failsafe.control_endpoints);
-        self.local.write_peers(self.shared.peers.as_fd(), endpoints)
+        self.local.write_peers(&self.shared.peers, endpoints)
     }
 
     fn remove_unused_pins(&self) -> Result<()> {

@@ -1,7 +1,5 @@
 //! A program that we hold, with the terms that it was loaded on.
 
-use std::os::fd::AsFd;
-
 use sluice_abi::Config;
 use sluice_plan::{Hash, NodePlan};
 
@@ -43,7 +41,7 @@ impl Terms {
         interface: &str,
     ) -> Result<ReadBack> {
         let expected = Image::expected(plan, self.config, &self.spec);
-        readback::read_back(program, plan, &expected, self.tag, shared.peers.as_fd())?
+        readback::read_back(program, plan, &expected, self.tag, &shared.peers)?
             .map_err(|mismatch| Error::ReadBackMismatch { interface: interface.to_owned(), mismatch })
     }
 }

@@ -132,6 +132,6 @@ impl Datapath {
         let both = [self.current.as_ref().map(|Current { plan, .. }| plan), Some(plan)];
         let endpoints: Vec<_> =
             both.into_iter().flatten().flat_map(|plan| plan.failsafe.control_endpoints.clone()).collect();
-        self.local.write_peers(self.shared.peers.as_fd(), &endpoints)
+        self.local.write_peers(&self.shared.peers, &endpoints)
     }
 }

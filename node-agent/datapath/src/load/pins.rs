@@ -10,11 +10,12 @@ use sluice_abi::{
 use super::LoadError;
 
 /// Maps that outlive a program, and the names of their pins.
-pub const SHARED: [(&str, &str); 5] = [
+pub const SHARED: [(&str, &str); 6] = [
     ("COUNTERS", "counters"),
     ("STATS", "stats"),
     ("NODE_ADDRS", "node_addrs"),
     ("PEERS", "peers"),
+    ("PEER_PORTS", "peer_ports"),
     ("BUCKETS", "buckets"),
 ];
 
@@ -35,6 +36,7 @@ fn shape(name: &str) -> Shape {
     match name {
         "COUNTERS" => array(PerCpuArray, size_of::<Counter>(), 2 * STAGED_OFFSET),
         "STATS" => array(PerCpuArray, size_of::<u64>(), 2 * STATS),
+        "PEER_PORTS" => array(Array, size_of::<u64>(), 1),
         "BUCKETS" => array(Array, size_of::<Bucket>(), 2 * FAILSAFE_BUCKETS),
         "NODE_ADDRS" => set(size_of::<NodeAddress>()),
         _ => set(size_of::<ControlPeer>()),
