@@ -23,11 +23,18 @@ const OPERATOR_PORT: u16 = 9443;
 /// What a fleet is made of.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Starts the names of its namespaces; unique among what runs at once, at most 8 letters.
+    /// Starts the names of its namespaces and pins; unique among what runs at once.
     pub prefix: String,
     pub edges: usize,
     /// Policies, state, logs and certificates.
     pub directory: PathBuf,
+}
+
+impl Options {
+    /// A fleet that shares no name with one of another process.
+    pub fn unique(prefix: &str, edges: usize, directory: &Path) -> Options {
+        Options { prefix: format!("{prefix}{}", std::process::id()), edges, directory: directory.to_owned() }
+    }
 }
 
 pub struct Fleet {

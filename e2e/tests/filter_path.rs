@@ -14,8 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 fn fleet(prefix: &str, edges: usize) -> (Fleet, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
-    let options = Options { prefix: prefix.to_owned(), edges, directory: directory.path().to_owned() };
-    (Fleet::build(options).unwrap(), directory)
+    (Fleet::build(Options::unique(prefix, edges, directory.path())).unwrap(), directory)
 }
 
 fn policy(port: &str) -> String {

@@ -27,9 +27,7 @@ const AFTER: u64 = 20_000;
 
 fn fleet(prefix: &str) -> (Fleet, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
-    let prefix = format!("{prefix}{}", std::process::id());
-    let options = Options { prefix, edges: 1, directory: directory.path().to_owned() };
-    let mut fleet = Fleet::build(options).unwrap();
+    let mut fleet = Fleet::build(Options::unique(prefix, 1, directory.path())).unwrap();
     fleet.write_policy("edge.yaml", &policy(0)).unwrap();
     fleet.start().unwrap();
     fleet.wait_ready("edge", 1, "", PATIENCE).unwrap();

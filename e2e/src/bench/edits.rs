@@ -31,9 +31,7 @@ pub struct Edits {
 /// Directory mode, an operator and three agents. A status that says so is the agents' confirmation after reading back.
 pub fn measure(edits: usize) -> anyhow::Result<Edits> {
     let directory = tempfile::tempdir()?;
-    let prefix = format!("slb{}", std::process::id() % 10_000);
-    let options = Options { prefix, edges: NODES as usize, directory: directory.path().to_owned() };
-    let mut fleet = Fleet::build(options)?;
+    let mut fleet = Fleet::build(Options::unique("slb", NODES as usize, directory.path()))?;
     fleet.write_policy(FILE, &policy(0))?;
     fleet.start()?;
     fleet.wait_ready("edge", NODES, "", PATIENCE)?;

@@ -52,7 +52,7 @@ fn main() -> anyhow::Result<()> {
 
 /// On an interface that is not the loopback, where counting would be that of test packets.
 fn packets(arguments: &Arguments) -> anyhow::Result<Vec<Rounds>> {
-    let name = format!("slbench{}", std::process::id() % 10_000);
+    let name = format!("slbench{}", std::process::id());
     let netns = Netns::create(&name)?;
     let end = |interface| End { netns: &netns, interface, addresses: &[] };
     connect(end("eth0"), end("eth1"))?;

@@ -17,9 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 fn fleet(prefix: &str, edges: usize) -> (Fleet, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
-    let prefix = format!("{prefix}{}", std::process::id());
-    let options = Options { prefix, edges, directory: directory.path().to_owned() };
-    (Fleet::build(options).unwrap(), directory)
+    (Fleet::build(Options::unique(prefix, edges, directory.path())).unwrap(), directory)
 }
 
 /// A row with fewer letters would fit anything.

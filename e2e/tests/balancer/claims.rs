@@ -1,7 +1,5 @@
 //! Whose address it is, from the saved file to the node and the status.
 
-use std::process;
-
 use serde_json::Value;
 use sluice_e2e::fleet::{Fleet, Options};
 use sluice_e2e::process::eventually;
@@ -41,9 +39,7 @@ fn wait(fleet: &Fleet, object: &str, reason: &str) -> String {
 #[test]
 fn an_address_is_given_once_from_a_pool_and_never_from_a_node() {
     let directory = tempfile::tempdir().unwrap();
-    let prefix = format!("c{:x}", process::id());
-    let mut fleet =
-        Fleet::build(Options { prefix, edges: 1, directory: directory.path().to_owned() }).unwrap();
+    let mut fleet = Fleet::build(Options::unique("slcm", 1, directory.path())).unwrap();
     let pools =
         "addressPools: [{name: public, prefixes: [203.0.113.0/24, 10.80.1.0/24], namespaces: [shop]}]\n";
     fleet.write_policy("fleet.yaml", pools).unwrap();

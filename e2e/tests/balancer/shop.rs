@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::process;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -37,9 +36,7 @@ impl Shop {
     /// Everything runs and the balancer is Ready.
     pub fn open() -> Shop {
         let directory = tempfile::tempdir().unwrap();
-        let prefix = format!("b{:x}", process::id());
-        let mut fleet =
-            Fleet::build(Options { prefix, edges: 4, directory: directory.path().to_owned() }).unwrap();
+        let mut fleet = Fleet::build(Options::unique("slsh", 4, directory.path())).unwrap();
         for (number, edge) in (1..).zip(&mut fleet.edges) {
             edge.arguments = labelled(if number == 1 { "role=edge" } else { "role=backend" });
             // So that nobody waits long for a counter.

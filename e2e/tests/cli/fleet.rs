@@ -93,8 +93,7 @@ fn counters(answer: &Value) -> Table {
 #[test]
 fn a_network_engineer_sees_what_the_fleet_does() {
     let directory = tempfile::tempdir().unwrap();
-    let options = Options { prefix: "slcl".to_owned(), edges: 2, directory: directory.path().to_owned() };
-    let mut fleet = Fleet::build(options).unwrap();
+    let mut fleet = Fleet::build(Options::unique("slcl", 2, directory.path())).unwrap();
     fleet.write_policy("edge.yaml", EDGE).unwrap();
     fleet.start().unwrap();
     fleet.wait_ready("edge", 2, "", PATIENCE).unwrap();
