@@ -118,6 +118,7 @@ fn options_render() {
     let objects = render(&[
         "podMonitor.enabled=true",
         "operator.persistence.enabled=false",
+        "operator.hostNetwork=false",
         r#"image={"registry": "registry.example/sluice", "tag": "1.2.3"}"#,
         r#"agent.nodeSelector={"role": "edge"}"#,
         r#"fleet.addressPools=[{"name": "public", "prefixes": ["203.0.113.0/24"]}]"#,
@@ -126,12 +127,25 @@ fn options_render() {
     find(&objects, "PodMonitor", "sluice-operator");
     let operator = &find(&objects, "StatefulSet", "sluice-operator")["spec"];
     assert!(operator["volumeClaimTemplates"].is_null());
+    assert!(operator["template"]["spec"]["hostNetwork"].is_null(), "no exception for Pod Security");
     let image = &operator["template"]["spec"]["containers"][0]["image"];
     assert_eq!(image, "registry.example/sluice/sluice-operator:1.2.3");
     let agent = &find(&objects, "DaemonSet", "sluice-agent")["spec"]["template"]["spec"];
     assert_eq!(agent["nodeSelector"]["role"], "edge");
     let fleet = find(&objects, "ConfigMap", "sluice-fleet")["data"]["fleet.yaml"].as_str().unwrap();
     assert!(fleet.contains("203.0.113.0/24"), "{fleet}");
+}
+
+#[test]
+fn an_authority_of_ones_own_is_used_and_never_left_out() {
+    let own = r#"ca.existingSecret="own""#;
+    let error = format!("{:#}", render(&[own]).unwrap_err());
+    assert!(error.contains("Secret sluice-system/own") && error.contains("ca.certificate"), "{error}");
+    let objects = render(&[own, r#"ca.certificate="PEM""#]).unwrap();
+    assert!(objects.iter().all(|object| object["kind"] != "Secret"), "none is made");
+    assert_eq!(find(&objects, "ConfigMap", "sluice-ca")["data"]["ca.crt"], "PEM");
+    let operator = &find(&objects, "StatefulSet", "sluice-operator")["spec"]["template"]["spec"];
+    assert_eq!(operator["volumes"][0]["secret"]["secretName"], "own");
 }
 
 /// What the operator reads by default is what its own code understands.
