@@ -209,7 +209,8 @@ const DETACH_HELP: &str = "Example:
   kubectl sluice detach --all --timeout 2m
 
 The agents are replaced by pods that take Sluice's programs, pins and state off their nodes. `helm uninstall` runs this
-first. On a node that is named as not reached, run `sluice-agent detach --forget` once it is back.
+first. On a node that is named as not reached, run `rm -r /sys/fs/bpf/sluice /var/lib/sluice-agent` once it is back and
+its pods are gone.
 Exit code 1 if a node was not reached, unless --ignore-unreached says otherwise.";
 
 #[derive(Clone, Debug, Args)]

@@ -42,7 +42,9 @@ pub async fn run(connection: &Connection, args: &Detach) -> anyhow::Result<ExitC
         return Ok(ExitCode::SUCCESS);
     }
     print_line(format_args!("not reached, and still enforcing what they had: {}", unreached.join(", ")))?;
-    print_line(format_args!("on each of them, once it is back: sluice-agent detach --forget"))?;
+    print_line(
+        "on each of them, once it is back and its pods are gone: rm -r /sys/fs/bpf/sluice /var/lib/sluice-agent",
+    )?;
     Ok(if args.ignore_unreached { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

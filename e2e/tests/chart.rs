@@ -148,6 +148,19 @@ fn an_authority_of_ones_own_is_used_and_never_left_out() {
     assert_eq!(operator["volumes"][0]["secret"]["secretName"], "own");
 }
 
+/// Agents tolerate the taints of a node that is lost; a Job that did would wait there for ever.
+#[test]
+fn the_uninstall_job_runs_where_the_operator_may_and_ends() {
+    let job = |settings: &[&str]| find(&render(settings).unwrap(), "Job", "sluice-uninstall")["spec"].clone();
+    let usual = job(&["uninstall.timeoutSeconds=20"]);
+    assert!(usual["template"]["spec"]["tolerations"].is_null());
+    assert_eq!(usual["activeDeadlineSeconds"], 80);
+    let placed =
+        job(&[r#"operator={"tolerations": [{"key": "edge"}], "nodeSelector": {"role": "control"}}"#]);
+    assert_eq!(placed["template"]["spec"]["tolerations"], json!([{"key": "edge"}]));
+    assert_eq!(placed["template"]["spec"]["nodeSelector"], json!({"role": "control"}));
+}
+
 /// What the operator reads by default is what its own code understands.
 #[test]
 fn the_fleet_configuration_is_one_that_the_operator_reads() {

@@ -28,7 +28,7 @@ fn the_main_job_on_three_nodes() {
     let directory = tempfile::tempdir().unwrap();
     let cluster = Cluster::with_nodes("slk", &NODES).unwrap();
     step("three nodes are up");
-    install::install(&cluster);
+    install::install(&cluster, directory.path());
     step("helm install");
     install::agents_run_unprivileged(&cluster);
     edits::of_one_policy(&cluster);
@@ -61,6 +61,6 @@ fn the_main_job_on_three_nodes() {
 
     checks::deleted_policies_are_detached(&cluster);
     step("deleted policies are detached");
-    install::uninstall(&cluster);
-    step("helm uninstall leaves the CRDs and the volume");
+    install::uninstall_with_a_node_lost(&cluster);
+    step("helm uninstall names the lost node and leaves the CRDs and the volume");
 }

@@ -1,10 +1,13 @@
 //! What Helm brings and what it leaves.
 
 use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
-use sluice_e2e::cluster::Cluster;
+use sluice_e2e::cluster::{Cluster, output};
 use sluice_e2e::http;
 use sluice_e2e::netns::Netns;
+use sluice_e2e::process::eventually;
 
 use crate::{NAMESPACE, NODES, PATIENCE};
 
@@ -26,7 +29,11 @@ spec:
 const POOLS: &str =
     r#"fleet.addressPools=[{"name":"public","prefixes":["203.0.113.0/24"],"namespaces":["default"]}]"#;
 
-pub fn install(cluster: &Cluster) {
+/// Seconds that a node may take to detach.
+const PATIENT: &str = "uninstall.timeoutSeconds=10";
+
+/// With an authority that is there already.
+pub fn install(cluster: &Cluster, directory: &Path) {
     cluster.on_node("node-a", &["/usr/bin/mkdir", "-p", "/var/lib/sluice-operator"]).unwrap();
     cluster.apply(VOLUME).unwrap();
     for node in NODES {
@@ -34,16 +41,36 @@ pub fn install(cluster: &Cluster) {
     }
     let chart = chart();
     cluster.helm(&["lint", "--strict", &chart]).unwrap();
-    let values = ["--set", "image.pullPolicy=Never", "--set", "operator.persistence.storageClass=-"];
-    let values = [&values[..], &["--set-json", POOLS]].concat();
-    let install = ["install", "sluice", &chart, "--namespace", NAMESPACE, "--create-namespace"];
-    cluster.helm(&[&install[..], &values, &["--wait", "--timeout", "60s"]].concat()).unwrap();
-    let authority =
-        || cluster.kubectl(&["get", "secret", "sluice-ca", "-n", NAMESPACE, "-o", "jsonpath={.data}"]);
-    let before = authority().unwrap();
-    let upgrade = ["upgrade", "sluice", &chart, "--namespace", NAMESPACE];
-    cluster.helm(&[&upgrade[..], &values, &["--wait", "--timeout", "60s"]].concat()).unwrap();
-    assert_eq!(before, authority().unwrap(), "an upgrade keeps the authority that agents were certified by");
+    let values = [
+        ["--set", "image.pullPolicy=Never"],
+        ["--set", "operator.persistence.storageClass=-"],
+        ["--set", "ca.existingSecret=own"],
+        ["--set", PATIENT],
+        ["--set-json", POOLS],
+    ];
+    let values = [values.as_flattened(), &["--namespace", NAMESPACE, "--wait", "--timeout", "60s"]].concat();
+    let install = [&["install", "sluice", &chart][..], &values].concat();
+    cluster.kubectl(&["create", "namespace", NAMESPACE]).unwrap();
+    let early = format!("{:#}", cluster.helm(&install).unwrap_err());
+    assert!(early.contains("Helm can read no ca.crt in Secret sluice-system/own"), "{early}");
+    make_authority(cluster, directory);
+    cluster.helm(&install).unwrap();
+    cluster.helm(&[&["upgrade", "sluice", &chart][..], &values].concat()).unwrap();
+    let secrets = cluster.kubectl(&["get", "secret", "-n", NAMESPACE, "-o", "name", OF_THE_CHART]).unwrap();
+    assert_eq!(secrets, "", "the authority is the one that was there");
+}
+
+const OF_THE_CHART: &str = "--selector=app.kubernetes.io/name=sluice";
+
+/// As docs/kubernetes.md says it.
+fn make_authority(cluster: &Cluster, directory: &Path) {
+    let [key, certificate] = ["ca.key", "ca.crt"].map(|name| directory.join(name).display().to_string());
+    let request = ["req", "-x509", "-newkey", "ed25519", "-nodes", "-days", "3650", "-subj", "/CN=sluice-ca"];
+    let files = ["-keyout", &key, "-out", &certificate];
+    output(Command::new("openssl").args(request).args(files)).unwrap();
+    let [key, certificate] = [key, certificate].map(|file| format!("--from-file={file}"));
+    let secret = ["create", "secret", "generic", "own", "-n", NAMESPACE, &key, &certificate];
+    cluster.kubectl(&secret).unwrap();
 }
 
 fn chart() -> String {
@@ -100,23 +127,55 @@ metadata: {name: left}
 spec: {interfaces: {names: [dp0]}, rules: [{name: ping, action: Drop, match: {icmp: [{type: 8}]}}]}
 ";
 
-pub fn uninstall(cluster: &Cluster) {
+/// The node that nobody can reach meanwhile.
+const LOST: &str = "node-c";
+const LOST_PORT: &str = "v-node-c";
+/// What a node may take, the Job's own time and Helm's.
+const BOUND: Duration = Duration::from_secs(40);
+
+pub fn uninstall_with_a_node_lost(cluster: &Cluster) {
     cluster.apply(LEFT).unwrap();
     cluster.kubectl(&["wait", "--for=condition=Ready", "--timeout=20s", "xdpfilter/left"]).unwrap();
+    let switch = cluster.netns("cp");
+    switch.ip(&["link", "set", LOST_PORT, "down"]).unwrap();
+    // Seconds pass before the cluster notices, and the Job must not start there.
+    cluster.kubectl(&["cordon", LOST]).unwrap();
+    let begun = Instant::now();
     let said = cluster.helm(&["uninstall", "sluice", "--namespace", NAMESPACE, "--wait"]).unwrap();
-    for node in NODES {
+    assert!(begun.elapsed() < BOUND, "{:?}", begun.elapsed());
+    assert!(said.contains(&format!("not reached, and still enforcing what they had: {LOST}")), "{said}");
+    for node in NODES.into_iter().filter(|node| *node != LOST) {
         assert!(said.contains(&format!("{node}: detached")), "{said}");
-        let left = cluster.on_node(node, &["/bin/sh", "-c", "ls /sys/fs/bpf/sluice /var/lib/sluice-agent/*"]);
-        assert!(left.is_err(), "{node}: {left:?}");
-        assert!(!cluster.netns(node).ip(&["-d", "link"]).unwrap().contains("sluice_xdp"), "{node}");
+        assert!(is_clean(cluster, node), "{node}");
     }
+    assert!(is_attached(cluster, LOST), "it enforces on");
+    switch.ip(&["link", "set", LOST_PORT, "up"]).unwrap();
+    let ended =
+        || Ok(cluster.on_node(LOST, &["/usr/bin/pgrep", "-x", "sluice-agent"]).is_err().then_some(()));
+    eventually(PATIENCE, ended).unwrap();
+    assert!(is_attached(cluster, LOST), "also without its agent");
+    cluster.on_node(LOST, &["/usr/bin/rm", "-r", "/sys/fs/bpf/sluice", "/var/lib/sluice-agent"]).unwrap();
+    eventually(PATIENCE, || Ok(is_clean(cluster, LOST).then_some(()))).unwrap();
+    nothing_else_is_left(cluster);
+}
+
+fn is_attached(cluster: &Cluster, node: &str) -> bool {
+    cluster.netns(node).ip(&["-d", "link"]).unwrap().contains("sluice_xdp")
+}
+
+fn is_clean(cluster: &Cluster, node: &str) -> bool {
+    let left = cluster.on_node(node, &["/bin/sh", "-c", "ls /sys/fs/bpf/sluice /var/lib/sluice-agent/*"]);
+    left.is_err() && !is_attached(cluster, node)
+}
+
+fn nothing_else_is_left(cluster: &Cluster) {
     let ready = r#"jsonpath={.status.conditions[?(@.type=="Ready")].status}"#;
     let ready = cluster.kubectl(&["get", "xdpfilter/left", "-o", ready]).unwrap();
     assert_eq!(ready, "False", "policies stay, and none says that it is in force");
     let crds = cluster.kubectl(&["get", "crd", "-o", "name"]).unwrap();
     assert_eq!(crds.lines().filter(|name| name.ends_with(".sluice.dev")).count(), 3, "{crds}");
     let kinds = "all,configmap,secret,serviceaccount,role,rolebinding,pvc";
-    let left = sluice_e2e::process::eventually(PATIENCE, || {
+    let left = eventually(PATIENCE, || {
         let left = cluster.kubectl(&["get", kinds, "-n", NAMESPACE, "-o", "name"])?;
         let left: Vec<&str> = left.lines().filter(|name| !OF_THE_NAMESPACE.contains(name)).collect();
         Ok((left == ["persistentvolumeclaim/data-sluice-operator-0"]).then_some(()))
@@ -127,8 +186,9 @@ pub fn uninstall(cluster: &Cluster) {
 }
 
 /// The namespace's own, and what the test made there.
-const OF_THE_NAMESPACE: [&str; 4] = [
+const OF_THE_NAMESPACE: [&str; 5] = [
     "configmap/kube-root-ca.crt",
+    "secret/own",
     "serviceaccount/default",
     "role.rbac.authorization.k8s.io/reach-sluice",
     "rolebinding.rbac.authorization.k8s.io/reach-sluice",
