@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use sluice_client::Dialling;
+use sluice_datapath::Drift;
 use sluice_netdev::{Facts, Netlink, Snapshot};
 use sluice_store::Store;
 use tokio::time::{MissedTickBehavior, interval};
@@ -27,6 +28,8 @@ use standing::Standing;
 
 /// Loss counters of cards move without an event.
 const FACTS_EVERY: Duration = Duration::from_secs(5);
+/// How soon it is noticed that somebody took away a program or a pin.
+const DRIFT_EVERY: Duration = Duration::from_millis(500);
 /// What is in force is read back and repaired even if nobody says that it changed.
 const VERIFY_EVERY: Duration = Duration::from_secs(30);
 
@@ -35,6 +38,10 @@ pub struct Engine {
     store: Arc<Store>,
     netlink: Netlink,
     facts: Facts,
+    /// The facts could not be read when they may have changed.
+    unread: bool,
+    /// What the last repair left as it was.
+    unmended: Vec<Drift>,
     standing: Standing,
     unkept: Option<apply::Unkept>,
     operators: Vec<SocketAddr>,
@@ -57,6 +64,8 @@ impl Engine {
             store,
             netlink,
             facts,
+            unread: false,
+            unmended: Vec::new(),
             standing,
             unkept: None,
             operators,
@@ -78,6 +87,7 @@ impl Engine {
         self.look_around().await?;
         let mut sample = ticks(inlets.report_interval);
         let mut refresh = ticks(FACTS_EVERY);
+        let mut drift = ticks(DRIFT_EVERY);
         let mut verify = ticks(VERIFY_EVERY);
         verify.reset();
         loop {
@@ -90,9 +100,11 @@ impl Engine {
                     self.changed(changes.context("the watch on the interfaces ended")?).await?;
                 }
                 Ok(()) = inlets.health.changed() => self.health(&inlets.health.borrow_and_update()),
+                _ = drift.tick() => self.mend().await?,
                 _ = sample.tick() => self.sample().await?,
                 _ = refresh.tick() => {
                     self.refresh().await;
+                    self.try_again().await?;
                     self.keep_at_last().await?;
                 }
                 _ = verify.tick() => self.verify().await?,
@@ -135,9 +147,11 @@ impl Engine {
 
     /// Reads the node's facts anew; the former ones stay where that fails.
     async fn refresh(&mut self) {
-        match self.netlink.facts_with(&self.default_routes).await {
+        let read = self.netlink.facts_with(&self.default_routes).await;
+        self.unread = read.is_err();
+        match read {
             Ok(facts) => self.facts = facts,
-            Err(error) => tracing::debug!(%error, "facts could not be read"),
+            Err(error) => tracing::warn!(%error, "facts could not be read"),
         }
         self.publish_facts();
     }

@@ -1,6 +1,6 @@
 //! What happens on the node meanwhile: interfaces, addresses, programs.
 
-use sluice_datapath::{Applied, Problem};
+use sluice_datapath::{Applied, Drift, Problem};
 use sluice_netdev::{Changes, Event};
 use sluice_plan::NodePlan;
 
@@ -55,6 +55,32 @@ impl Engine {
         self.verify().await?;
         self.serve_vips().await;
         Ok(())
+    }
+
+    /// What no event told: a program that was detached or a pin that was removed behind our back, interfaces that could
+    /// not be read when they changed. A repair that did not help is left to the slower looks.
+    pub(super) async fn mend(&mut self) -> anyhow::Result<()> {
+        let found = self.drift().await?;
+        let news = !found.is_empty() && found != self.unmended;
+        self.unmended = found;
+        if news {
+            tracing::info!(found = ?self.unmended, "not as it was left");
+        }
+        if news || self.unread {
+            self.look_around().await?;
+            self.unmended = self.drift().await?;
+        }
+        Ok(())
+    }
+
+    async fn drift(&self) -> anyhow::Result<Vec<Drift>> {
+        let interfaces = local::interfaces(&self.facts, &self.standing.plan);
+        self.kernel.call(move |datapath| datapath.drift(&interfaces)).await
+    }
+
+    /// An interface may take tomorrow what it refused today, and nobody says so.
+    pub(super) async fn try_again(&mut self) -> anyhow::Result<()> {
+        if self.standing.is_hindered() { self.verify().await } else { Ok(()) }
     }
 
     /// Reads back what is in force, repairs it, and says so.

@@ -82,6 +82,15 @@ impl Standing {
         self.outcome.as_ref()?.as_ref().ok()
     }
 
+    /// The confirmed plan is not in force, or not on every interface that it selects.
+    pub fn is_hindered(&self) -> bool {
+        match &self.outcome {
+            Some(Ok(applied)) => applied.interfaces.iter().any(|interface| interface.problem.is_some()),
+            Some(Err(_)) => true,
+            None => false,
+        }
+    }
+
     /// A plan that is not in force is not held, so that the operator sends it again.
     pub fn held(&self) -> Held {
         let enforced = self.hash.filter(|_| self.applied().is_some());

@@ -119,8 +119,20 @@ impl Process {
     }
 
     pub fn signal(mut self, signal: Signal) -> std::process::ExitStatus {
-        kill(Pid::from_raw(self.0.id() as i32), signal).expect("it runs");
+        self.send(signal);
         self.0.wait().expect("it ends")
+    }
+
+    pub fn pause(&self) {
+        self.send(Signal::SIGSTOP);
+    }
+
+    pub fn resume(&self) {
+        self.send(Signal::SIGCONT);
+    }
+
+    fn send(&self, signal: Signal) {
+        kill(Pid::from_raw(self.0.id() as i32), signal).expect("it runs");
     }
 }
 

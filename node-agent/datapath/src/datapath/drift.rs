@@ -1,6 +1,7 @@
 //! Noticing what somebody else did to links and pins.
 
 use super::Datapath;
+use crate::select::LocalInterface;
 
 /// Something that is not as the last apply left it; [`Datapath::interfaces_changed`] repairs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,11 +22,13 @@ pub enum Drift {
     ProgramUnpinned {
         program_id: u32,
     },
+    /// The plan in force was applied to other interfaces than there are.
+    OtherInterfaces,
 }
 
 impl Datapath {
     /// Asks every link and looks at every pin: a few system calls for each interface, to be done twice a second.
-    pub fn drift(&self) -> Vec<Drift> {
+    pub fn drift(&self, interfaces: &[LocalInterface]) -> Vec<Drift> {
         let mut found = Vec::new();
         for (ifindex, link) in &self.links {
             let ifindex = *ifindex;
@@ -41,6 +44,9 @@ impl Datapath {
         }
         let unpinned = self.members.iter().filter(|member| !member.program.is_pinned());
         found.extend(unpinned.map(|member| Drift::ProgramUnpinned { program_id: member.program.id() }));
+        if self.current.is_some() && self.interfaces != interfaces {
+            found.push(Drift::OtherInterfaces);
+        }
         found
     }
 }

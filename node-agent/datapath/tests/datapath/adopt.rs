@@ -121,10 +121,10 @@ fn removed_pins_are_noticed_and_made_again() {
         datapath.apply(&plan, &eth).unwrap();
         std::fs::remove_dir_all(world.root().join("links")).unwrap();
         std::fs::remove_dir_all(world.root().join("programs")).unwrap();
-        assert_eq!(datapath.drift().len(), 2, "{:?}", datapath.drift());
+        assert_eq!(datapath.drift(&eth).len(), 2, "{:?}", datapath.drift(&eth));
 
         datapath.interfaces_changed(&eth).unwrap();
-        assert!(datapath.drift().is_empty());
+        assert!(datapath.drift(&eth).is_empty());
         let state = datapath.state().clone();
         drop(datapath);
         assert_eq!(world.open_with(state).adopt(&plan, &eth).unwrap().loaded, 0);

@@ -1,6 +1,6 @@
 //! Attaching to real interfaces, and what is said where that does not work.
 
-use sluice_datapath::{Error, LinkMode, LocalInterface, Refusal, attached};
+use sluice_datapath::{Drift, Error, LinkMode, LocalInterface, Refusal, attached};
 use sluice_plan::AttachMode;
 
 use crate::plans::{compile, drop_port, drop_ports, filter, with_attach};
@@ -109,14 +109,15 @@ fn an_interface_that_went_and_came_back_is_protected_again() {
         let mut datapath = world.open();
         datapath.apply(&drop_ports(&["eth0"], &[7]), &eth).unwrap();
         ip(&["link", "del", "eth0"]);
-        assert!(!datapath.drift().is_empty());
+        assert!(!datapath.drift(&eth).is_empty());
         assert!(datapath.interfaces_changed(&[]).unwrap().expect("a plan").interfaces.is_empty());
 
-        let again = world.veth("eth0");
-        datapath.interfaces_changed(&[again]).unwrap();
+        let again = [world.veth("eth0")];
+        assert_eq!(datapath.drift(&again), [Drift::OtherInterfaces]);
+        datapath.interfaces_changed(&again).unwrap();
         assert!(!passes("eth0", &udp(7, b"x")));
         assert_eq!(std::fs::read_dir(world.root().join("links")).unwrap().count(), 1);
-        assert!(datapath.drift().is_empty());
+        assert!(datapath.drift(&again).is_empty());
     });
 }
 
