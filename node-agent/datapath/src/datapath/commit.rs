@@ -94,20 +94,23 @@ impl Datapath {
         Ok(())
     }
 
-    /// Programs of the plan in force, and former ones that an interface still runs because it refused the new.
+    /// Programs of the plan in force, and former ones that an interface still runs because it refused the new. Where the
+    /// last interface went, they wait for the next: one that is made anew must not be open for as long as loading takes.
     fn keep_running(&mut self, current: Vec<Arc<Member>>) -> Result<()> {
         let running = self.running()?;
+        let waiting = self.plan_hash().filter(|_| current.is_empty());
         let mut kept = current;
         for member in self.members.drain(..) {
             let known = kept.iter().any(|other| other.program.id() == member.program.id());
-            if running.contains(&member.program.id()) && !known {
+            let waits = waiting.is_some() && member.plan_hash() == waiting;
+            if (running.contains(&member.program.id()) || waits) && !known {
                 kept.push(member);
             }
         }
         kept.sort_by_key(|member| member.program.id());
         kept.dedup_by_key(|member| member.program.id());
         self.members = kept;
-        Ok(())
+        self.members.iter().try_for_each(|member| member.program.ensure_pinned())
     }
 
     /// A slot is free once no program counts in it any more.

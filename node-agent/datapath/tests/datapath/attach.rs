@@ -114,7 +114,8 @@ fn an_interface_that_went_and_came_back_is_protected_again() {
 
         let again = [world.veth("eth0")];
         assert_eq!(datapath.drift(&again), [Drift::OtherInterfaces]);
-        datapath.interfaces_changed(&again).unwrap();
+        let applied = datapath.interfaces_changed(&again).unwrap().expect("a plan is in force");
+        assert_eq!(applied.loaded, 0, "the program waited for it");
         assert!(!passes("eth0", &udp(7, b"x")));
         assert_eq!(std::fs::read_dir(world.root().join("links")).unwrap().count(), 1);
         assert!(datapath.drift(&again).is_empty());
