@@ -1,7 +1,7 @@
 //! What can go wrong, with the reason that conditions carry and the way out.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::bpf::LinkMode;
 use crate::load::LoadError;
@@ -51,9 +51,15 @@ pub enum Error {
     InterfaceRefused { interface: String, reason: String, detail: String },
     #[error(
         "interface {interface} already runs another's XDP program ({found}): it is not displaced; remove it \
-         (`ip link set dev {interface} xdp off`, or the tool that attached it) or leave this interface out"
+         (`ip link set dev {interface} xdp off`, for a bpf_link `bpftool link detach`, or the tool that attached it) or \
+         leave this interface out"
     )]
     ForeignProgram { interface: String, found: Attached },
+    #[error(
+        "interface {interface} already runs a program of another Sluice on this node ({found}): it is not displaced; end \
+         its agent if it still runs, then {}", unpin(pins.as_deref())
+    )]
+    OtherSluice { interface: String, found: Attached, pins: Option<PathBuf> },
     #[error("interface {interface} takes no XDP program in mode {mode:?}: {source}{}", hint(source))]
     AttachRefused { interface: String, mode: LinkMode, source: io::Error },
     #[error(
@@ -87,7 +93,7 @@ impl Error {
             Error::NoPrivilege { .. } => reason::NO_PRIVILEGE,
             Error::InterfaceMissing { .. } | Error::NothingSelected { .. } => reason::INTERFACE_MISSING,
             Error::InterfaceRefused { reason, .. } => reason,
-            Error::ForeignProgram { .. } => reason::FOREIGN_PROGRAM,
+            Error::ForeignProgram { .. } | Error::OtherSluice { .. } => reason::FOREIGN_PROGRAM,
             Error::AttachRefused { .. } => reason::ATTACH_REFUSED,
             Error::AttachModeConflict { .. } => reason::ATTACH_MODE_CONFLICT,
             Error::VerifierRefused { .. } => reason::VERIFIER_REFUSED,
@@ -131,6 +137,14 @@ pub(crate) trait Context<T> {
 impl<T> Context<T> for io::Result<T> {
     fn context(self, what: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|source| Error::Kernel { what: what(), source })
+    }
+}
+
+/// How to remove what another Sluice left.
+fn unpin(pins: Option<&Path>) -> String {
+    match pins {
+        Some(pins) => format!("`rm -r {}`", pins.display()),
+        None => "`bpftool link` finds the link and `bpftool link detach id ID` removes it".into(),
     }
 }
 

@@ -17,6 +17,7 @@ pub mod measure;
 mod names;
 pub mod object;
 mod outcome;
+mod owner;
 mod program;
 mod query;
 mod readback;

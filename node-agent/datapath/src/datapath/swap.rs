@@ -7,6 +7,7 @@ use super::{Datapath, Staged};
 use crate::error::{Error, Result};
 use crate::link::Link;
 use crate::outcome::{Attachment, InterfaceOutcome, Problem};
+use crate::owner;
 use crate::readback::Mismatch;
 use crate::select::Selection;
 
@@ -89,8 +90,9 @@ impl Datapath {
 
     fn attach(&mut self, selection: &Selection, member: &Member, undo: &mut Vec<Undo>) -> Result<()> {
         let (name, ifindex) = (&selection.interface.name, selection.interface.ifindex);
-        let link =
-            Link::attach(&self.root.join("links"), member.program.fd(), name, ifindex, selection.attach)?;
+        let dir = self.root.join("links");
+        let link = Link::attach(&dir, member.program.fd(), name, ifindex, selection.attach)
+            .map_err(|error| owner::name(error, &self.root))?;
         self.links.insert(ifindex, link);
         undo.push(Undo::Detach(ifindex));
         Ok(())

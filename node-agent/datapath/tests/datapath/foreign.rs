@@ -23,7 +23,8 @@ fn it_is_named_and_not_displaced() {
             assert_eq!(policy.interfaces, ["eth1"], "the other interface is served");
             let problem = &policy.problems[0];
             assert_eq!(problem.reason, "ForeignProgram");
-            for part in ["eth0", &format!("id {}", before.program_id), &format!("{place:?}"), "sluice_xdp"] {
+            let way_out = format!("`rm -r {}`", world.bpffs().join("other").display());
+            for part in ["eth0", "another Sluice", &format!("id {}", before.program_id), &way_out] {
                 assert!(problem.detail.contains(part), "{part} in {}", problem.detail);
             }
             assert_eq!(attached(interfaces[0].ifindex).unwrap(), Some(before));
