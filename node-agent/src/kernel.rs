@@ -25,6 +25,7 @@ impl Kernel {
             Ok(mut datapath) => {
                 _ = opened.send(Ok(()));
                 queue.into_iter().for_each(|work| work(&mut datapath));
+                datapath.leave();
             }
             Err(error) => _ = opened.send(Err(error)),
         };

@@ -33,6 +33,8 @@ use crate::{Config, backends, capabilities, hops};
 pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     let listener = listen(config.metrics).await?;
     let (booted, thread) = boot(&config).await?;
+    // Held to the end, so that the next agent finds the pins as this one leaves them.
+    let _store = booted.store.clone();
     let ended = follow(config, booted, listener, stop).await;
     // The last callers are gone; what the data plane was doing is brought to its end.
     tokio::task::spawn_blocking(move || thread.join())

@@ -207,4 +207,5 @@ fn what_standalone_cannot_start_with_is_said() {
     let taken = run(&["--policies", policies]);
     taken.fails(1, &["operator: --listen 127.0.0.1:9443: another process has this port"]);
     assert!(directory.path().join("state/join-token").metadata().unwrap().permissions().mode() & 0o077 == 0);
+    assert!(!pins.0.exists(), "what was never used is not left behind");
 }

@@ -144,6 +144,17 @@ impl Datapath {
         counters::read_stats(self.shared.stats.as_fd())
     }
 
+    /// The end of the process. What is in force stays; where no plan ever was, what [`Datapath::open`] made goes again.
+    pub fn leave(self) {
+        let used = !self.links.is_empty() || !self.members.is_empty() || self.state != State::default();
+        if !used
+            && self.current.is_none()
+            && let Err(error) = self.detach_all()
+        {
+            tracing::warn!(%error, "empty pins stay");
+        }
+    }
+
     /// Takes our program off every interface and removes every pin: for uninstalling. Returns the interfaces' indices.
     pub fn detach_all(self) -> Result<Vec<u32>> {
         let detached = self.links.keys().copied().collect();

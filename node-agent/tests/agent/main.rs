@@ -273,6 +273,17 @@ fn detach_takes_everything_away_and_says_so() {
 }
 
 #[test]
+fn an_agent_that_never_had_a_plan_leaves_nothing() {
+    let Some(network) = Network::new("never") else { return };
+    let node = Node::new(&network);
+    std::fs::write(node.dir.path().join("ca.crt"), "").expect("written");
+    let agent = node.start();
+    eventually("the pins", || node.bpffs.join("stats").exists());
+    agent.signal(Signal::SIGTERM);
+    assert!(!node.bpffs.exists(), "{}", node.log());
+}
+
+#[test]
 fn a_plan_that_drops_everything_does_not_cut_the_agent_off() {
     let Some(network) = Network::new("lock") else { return };
     let node = Node::new(&network);
