@@ -118,6 +118,11 @@ fn report(plan: &NodePlan) -> Report {
     for (index, name, element) in DIMENSIONS {
         add(name, filters.tables.bounds.get(index).map_or(0, Vec::len), element);
     }
+    let large = &filters.tables.large;
+    add("nodes", large.nodes.len(), size_of::<sluice_abi::Node>());
+    add("children", large.children.len(), 4);
+    add("recordsIPv4", large.records_v4.len(), size_of::<sluice_abi::RecordV4>());
+    add("recordsIPv6", large.records_v6.len(), size_of::<sluice_abi::RecordV6>());
     add("ring", balancers.tables.ring.len(), 4);
     add("targets", balancers.tables.targets.len(), size_of::<sluice_abi::Target>());
     let filter = |part: &sluice_plan::FilterPart| CompiledPolicy {

@@ -1,7 +1,7 @@
 //! The kernel program and the interpreter agree on every packet: verdict, stage, what decided, what audit recorded,
 //! and every counter.
 
-use sluice_e2e::oracle::{Mismatch, Tally, compare, fuzz, hand_made};
+use sluice_e2e::oracle::{Mismatch, Tally, compare, fuzz, hand_made, hand_made_among_many};
 use sluice_e2e::packets::corpus;
 
 /// Packets through random policies in the everyday run; `make fuzz` goes on from there.
@@ -25,6 +25,23 @@ fn hand_made_packets_meet_hand_made_policies() {
     println!("{} packets: {tally:?}", packets.len());
     assert!(packets.len() >= 200, "{} packets", packets.len());
     reaches_everything(&tally);
+}
+
+#[test]
+fn hand_made_policies_decide_the_same_among_a_thousand_rules() {
+    if skipped() {
+        return;
+    }
+    let packets = corpus();
+    let mut tally = Tally::default();
+    for (name, node) in hand_made_among_many().expect("the policies compile") {
+        match compare(&node, &node.plan, &packets) {
+            Ok(agreed) => tally.add(&agreed),
+            Err(error) => panic!("policies {name:?}: {error:#}"),
+        }
+    }
+    println!("{} packets: {tally:?}", packets.len());
+    assert!(tally.by_rule >= 1000 && tally.audited >= 40, "{tally:?}");
 }
 
 #[test]

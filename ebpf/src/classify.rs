@@ -1,6 +1,7 @@
 //! First match over the flattened entries of all filters: one row of bits per dimension, their AND, the lowest bit.
 
 mod continuing;
+mod large;
 mod rows;
 mod search;
 pub mod straight;
@@ -15,6 +16,7 @@ use crate::maps::{ENTRIES, SLOTS};
 use crate::packet::Packet;
 use rows::Rows;
 
+pub use large::{Found, classify_among_many};
 pub use search::opaque;
 
 const PASS: u64 = 1;
@@ -26,7 +28,7 @@ const NOBODY: u64 = u16::MAX as u64;
 #[inline(never)]
 pub extern "C" fn classify(packet: *mut Packet) -> u64 {
     // SAFETY: the caller's packet, or null in the verifier's eyes.
-    let Some(packet) = (unsafe { packet.as_ref() }) else { return nothing() };
+    let Some(packet) = (unsafe { packet.as_mut() }) else { return nothing() };
     // Older kernels verify this function whether it is called or not.
     if !enabled(features::ENTRIES) {
         return nothing();

@@ -4,10 +4,11 @@
 use core::ptr::read_volatile;
 
 use sluice_abi::{
-    BALANCER_WORDS, Config, Dimension, FailsafePort, MAX_FAILSAFE_PORTS, MAX_STRAIGHT, Straight, WORDS,
-    dimension, failsafe_bit,
+    BALANCER_WORDS, Config, Dimension, FailsafePort, MAX_FAILSAFE_PORTS, MAX_STRAIGHT, Straight, TREES,
+    WORDS, dimension, failsafe_bit, family,
 };
 
+use crate::classify::opaque;
 use crate::maps::CONFIG;
 
 /// Where the constants lie, hidden from the compiler.
@@ -26,6 +27,24 @@ pub fn enabled(feature: u32) -> bool {
 pub fn words() -> u32 {
     // SAFETY: as above.
     unsafe { read_volatile(&raw const (*config()).words) }
+}
+
+/// Words of a row whose bits are entries.
+#[inline(always)]
+pub fn wide_words() -> u32 {
+    // SAFETY: as above.
+    unsafe { read_volatile(&raw const (*config()).wide_words) }
+}
+
+/// Root of a tree of a family.
+#[inline(always)]
+pub fn root(family: u32, tree: usize) -> u32 {
+    const ROOTS: usize = family::COUNT * TREES;
+    const { assert!(ROOTS.is_power_of_two()) };
+    // A mask where there could be a test: the verifier does not carry it over to every copy of the number.
+    let index = opaque(family as u64 * TREES as u64 + tree as u64) as usize & (ROOTS - 1);
+    // SAFETY: the index is within the array.
+    unsafe { read_volatile((&raw const (*config()).roots).cast::<u32>().add(index)) }
 }
 
 #[inline(always)]

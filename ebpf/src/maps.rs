@@ -4,9 +4,12 @@ use aya_ebpf::Global;
 use aya_ebpf::btf_maps::{Array, HashMap, PerCpuArray};
 use aya_ebpf::macros::btf_map;
 use sluice_abi::{
-    Bound32, Bound128, Bucket, Config, ControlPeer, Counter, DecapPeer, Entry, FAILSAFE_BUCKETS,
-    MAX_NODE_SET, NextHop, NodeAddress, Row, STAGED_OFFSET, STATS, Target, Trace, Vip, VipKey,
+    Bit, Bound32, Bound128, Bucket, Config, ControlPeer, Counter, DecapPeer, Entry, FAILSAFE_BUCKETS,
+    MAX_NODE_SET, NextHop, Node, NodeAddress, RecordV4, RecordV6, Row, STAGED_OFFSET, STATS, Target, Trace,
+    Vip, VipKey,
 };
+
+use crate::classify::Found;
 
 const SHARED_COUNTERS: usize = 2 * STAGED_OFFSET as usize;
 const SHARED_STATS: usize = 2 * STATS as usize;
@@ -38,6 +41,23 @@ pub static SPORT: Array<Bound32, 1> = Array::new();
 pub static DPORT: Array<Bound32, 1> = Array::new();
 #[btf_map]
 pub static ICMP: Array<Bound32, 1> = Array::new();
+
+/// Beside the rows, where there are more entries than bits.
+#[btf_map]
+pub static BITS: Array<Bit, 1> = Array::new();
+#[btf_map]
+pub static RANKS: Array<u32, 1> = Array::new();
+#[btf_map]
+pub static NODES: Array<Node, 1> = Array::new();
+#[btf_map]
+pub static CHILDREN: Array<u32, 1> = Array::new();
+#[btf_map]
+pub static RECORDS4: Array<RecordV4, 1> = Array::new();
+#[btf_map]
+pub static RECORDS6: Array<RecordV6, 1> = Array::new();
+
+#[btf_map]
+pub static FOUND: PerCpuArray<Found, 1> = PerCpuArray::new();
 
 /// Counter slot of each entry: slots belong to this node, the tables to the plan.
 #[btf_map]

@@ -9,7 +9,7 @@ use aya_ebpf::programs::XdpContext;
 use sluice_abi::{Stage, Stat, features};
 
 use crate::balance::{self, balance};
-use crate::classify::{self, classify, straight};
+use crate::classify::{self, classify, classify_among_many, straight};
 use crate::constants::enabled;
 use crate::count::count_stat;
 use crate::decap::decapsulate;
@@ -59,7 +59,13 @@ fn judge(context: *mut xdp_md, packet: &mut Packet) -> Outcome {
     }
     let mut outcome = Outcome::of(XDP_PASS, Stage::None);
     if enabled(features::ENTRIES) {
-        let decision = if enabled(features::STRAIGHT) { straight::decide(packet) } else { classify(packet) };
+        let decision = if enabled(features::STRAIGHT) {
+            straight::decide(packet)
+        } else if enabled(features::LARGE) {
+            classify_among_many(packet)
+        } else {
+            classify(packet)
+        };
         outcome = outcome.by_filters(decision);
         if classify::drops(decision) {
             outcome.verdict = XDP_DROP;

@@ -13,6 +13,7 @@ use crate::packets::{addresses, place, ports};
 
 use super::build::{ELSEWHERE, HERE, addresses as parsed, filter, object, on, rule};
 use super::node::Node;
+use super::policies::before_others;
 
 const WITH_PORTS: [u8; 5] = [6, 17, 33, 132, 136];
 const PROTOCOLS: [u8; 12] = [6, 17, 1, 58, 132, 136, 33, 47, 50, 4, 112, 59];
@@ -20,7 +21,10 @@ const PROTOCOLS: [u8; 12] = [6, 17, 1, 58, 132, 136, 33, 47, 50, 4, 112, 59];
 const MOST_RULES: usize = 960;
 
 pub fn random_node(rng: &mut impl Rng) -> anyhow::Result<Node> {
-    let filters = filters(rng);
+    let mut filters = filters(rng);
+    if rng.random_bool(0.15) {
+        filters = before_others(filters);
+    }
     let services = if rng.random_bool(0.4) { vec![service(rng)] } else { Vec::new() };
     if rng.random_bool(0.1) { Node::above_the_rate(filters, services) } else { Node::new(filters, services) }
 }

@@ -6,7 +6,7 @@ use anyhow::Context;
 use sluice_abi::{Counted as AbiCounted, NO_TARGET, Stage as AbiStage, Trace};
 use sluice_datapath::load::{LoadSpec, Loaded, Patch, load_patched};
 use sluice_datapath::test_run::XdpAction;
-use sluice_datapath::{Names, SlotKey};
+use sluice_datapath::{Names, SlotKey, mask};
 use sluice_interpret::{Counted, DEFAULT_NAME, MALFORMED_NAME, Stage};
 use sluice_plan::NodePlan;
 
@@ -109,12 +109,9 @@ impl Kernel {
 /// Filters and balancers that select the test's interface by name. Slots are numbered: entries, VIPs, targets.
 fn spec(plan: &NodePlan) -> LoadSpec {
     let mut spec = LoadSpec::everything(plan);
-    spec.mask = Default::default();
     spec.balancers = Default::default();
     let is_here = |names: &[String]| names.iter().any(|name| name == HERE);
-    for part in plan.filters.parts.iter().filter(|part| is_here(&part.interfaces.names)) {
-        (part.first..part.end).for_each(|entry| spec.mask[usize::from(entry / 64)] |= 1 << (entry % 64));
-    }
+    spec.mask = mask(plan, |filter| is_here(&plan.filters.parts[filter].interfaces.names));
     let balancers = plan.balancers.parts.iter().enumerate();
     for (index, _) in balancers.filter(|(_, part)| is_here(&part.interfaces.names)) {
         spec.balancers[index / 64] |= 1 << (index % 64);

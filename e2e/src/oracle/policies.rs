@@ -1,11 +1,13 @@
 //! Policies made by hand, each around one part of the semantics.
 
 mod actions;
+mod many;
 mod matching;
 mod services;
 
 use super::node::Node;
 
+pub use many::before_others;
 pub use services::balancer_alone;
 
 /// A name and a node for each.
@@ -15,7 +17,19 @@ pub fn hand_made() -> anyhow::Result<Vec<(&'static str, Node)>> {
         .map(|(name, filters)| Ok((name, Node::new(filters, Vec::new())?)))
         .collect::<anyhow::Result<_>>()?;
     nodes.extend(services::nodes()?);
+    nodes.push(("ports alone", Node::new(many::ports_alone(), Vec::new())?));
     Ok(nodes)
+}
+
+/// Those of [`hand_made`] with filters, before a thousand other rules.
+pub fn hand_made_among_many() -> anyhow::Result<Vec<(&'static str, Node)>> {
+    let filters = matching::sets().into_iter().chain(actions::sets());
+    filters.map(|(name, filters)| Ok((name, Node::new(many::before_others(filters), Vec::new())?))).collect()
+}
+
+/// [`one_of_each`] before a thousand other rules.
+pub fn one_of_each_among_many() -> anyhow::Result<Node> {
+    Node::new(many::before_others(matching::one_of_each()), Vec::new())
 }
 
 /// A filter with an entry for each kind of match, all of which the corpus meets.

@@ -3,12 +3,15 @@
 //! All filters of a node are flattened into one ordered list of entries: each filter's rules, then what it does with
 //! malformed packets, then its default action. A packet is looked up once per dimension (kind, protocol, source …);
 //! each look-up ends in a [`Row`], one bit per entry that the packet's value satisfies. The AND of the rows holds the
-//! entries that match; the lowest bit is the first match.
+//! entries that match; the lowest bit is the first match. More entries than a row has bits are looked up by trees; see
+//! `large.rs`.
 
-/// 64-bit words of a row: one bit for each entry of a node.
+/// 64-bit words of a row.
 pub const WORDS: usize = 16;
-/// Most entries on one node.
-pub const MAX_ENTRIES: usize = WORDS * 64;
+/// Bits of a row: one for each entry of a node that has no more; otherwise see [`crate::leaf`] and its neighbours.
+pub const MAX_BITS: usize = WORDS * 64;
+/// Most entries on one node: 10,000 rules, and what 64 filters do with malformed packets and by default.
+pub const MAX_ENTRIES: usize = 10_240;
 
 /// Entries that one value of a dimension satisfies; entry `i` is bit `i % 64` of word `i / 64`.
 pub type Row = [u64; WORDS];

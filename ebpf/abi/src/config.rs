@@ -4,6 +4,7 @@ use crate::balance::BALANCER_WORDS;
 use crate::classify::WORDS;
 use crate::count::STAGED_OFFSET;
 use crate::failsafe::{FailsafePort, MAX_FAILSAFE_PORTS};
+use crate::large::{TREES, family, leaf};
 use crate::straight::{MAX_STRAIGHT, Straight};
 
 /// Where a dimension's look-up ends.
@@ -57,6 +58,8 @@ pub mod features {
     pub const DECAP: u32 = 1 << 20;
     /// The entries are few and simple: `Config::straight` has them, and there are no rows.
     pub const STRAIGHT: u32 = 1 << 21;
+    /// More entries than bits: trees beside the rows.
+    pub const LARGE: u32 = 1 << 22;
 }
 
 /// The program's read-only global `CONFIG`.
@@ -84,7 +87,10 @@ pub struct Config {
     pub failsafe_burst: u32,
     /// First element of the counters of test runs: `STAGED_OFFSET`, or less where the counters belong to one test.
     pub staged_counters: u32,
-    pub reserved: u32,
+    /// Words of a row whose bits are entries; those behind them are columns.
+    pub wide_words: u32,
+    /// Root of each tree, as a child of a node; `leaf::EMPTY` behind the last one of a family.
+    pub roots: [[u32; TREES]; family::COUNT],
 }
 
 impl Config {
@@ -112,7 +118,8 @@ impl Config {
         failsafe_rate: 0,
         failsafe_burst: 0,
         staged_counters: STAGED_OFFSET,
-        reserved: 0,
+        wide_words: 1,
+        roots: [[leaf::EMPTY; TREES]; family::COUNT],
     };
 }
 

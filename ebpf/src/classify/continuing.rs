@@ -5,6 +5,7 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::bpf_loop;
 use sluice_abi::{Counted, Entry, EntryAction, WORDS, entry_flags};
 
+use super::large::Found;
 use super::rows::Rows;
 use super::{DROP, NOBODY, PASS, count_entry, decision, effective, lowest, opaque};
 use crate::constants::{mask, words};
@@ -17,37 +18,50 @@ const MOST_STEPS: u32 = 64 + 64 + WORDS as u32 + 1;
 const GO_ON: i64 = 0;
 const STOP: i64 = 1;
 
+/// What has come of the packet so far. In few words: the stack is short.
+#[repr(C)]
+struct Fate {
+    packet: *mut Packet,
+    /// The first audited entry that would have dropped.
+    audited: u64,
+    /// Verdict and entry, as [`decision`] has them.
+    decided: u64,
+}
+
 #[repr(C)]
 struct Walk<'p> {
+    fate: Fate,
     rows: &'p Rows,
-    packet: &'p Packet,
     /// Entries of this word that match and are still to be looked at.
     bits: u64,
-    /// Zero, which the verifier does not know. What begins as a known number it would follow through every value.
-    zero: u64,
     word: u64,
-    audited: u64,
-    verdict: u64,
-    entry: u64,
+}
+
+#[repr(C)]
+struct Search<'p> {
+    fate: Fate,
+    found: &'p mut Found,
+    from: u64,
 }
 
 #[inline(always)]
-pub fn decide(packet: &Packet, rows: &Rows) -> u64 {
-    let address = packet.destination[0];
-    let zero = opaque(address) ^ address;
-    let mut walk = Walk {
-        rows,
-        packet,
-        bits: rows.and(0, mask(0) & !zero),
-        zero,
-        word: zero & (WORDS as u64 - 1),
-        audited: NOBODY | zero,
-        verdict: 0,
-        entry: NOBODY,
-    };
+pub fn decide(packet: *mut Packet, rows: &Rows) -> u64 {
+    let fate = Fate::open(packet);
+    let zero = fate.zero();
+    let mut walk = Walk { fate, rows, bits: rows.and(0, mask(0) & !zero), word: zero & (WORDS as u64 - 1) };
     // SAFETY: the callback's argument is the walk.
     unsafe { bpf_loop(MOST_STEPS, step as *mut c_void, (&raw mut walk).cast(), 0) };
-    decision(walk.verdict, walk.entry as u32, walk.audited)
+    walk.fate.decision()
+}
+
+#[inline(always)]
+pub fn decide_among_many(packet: *mut Packet, found: &mut Found) -> u64 {
+    let fate = Fate::open(packet);
+    let from = fate.zero();
+    let mut search = Search { fate, found, from };
+    // SAFETY: the callback's argument is the search.
+    unsafe { bpf_loop(MOST_STEPS, step_among_many as *mut c_void, (&raw mut search).cast(), 0) };
+    search.fate.decision()
 }
 
 /// Looks at one entry, or goes on to the next word.
@@ -59,41 +73,87 @@ unsafe extern "C" fn step(_number: u64, walk: *mut Walk<'_>) -> i64 {
     }
     let index = (walk.word as u32 * 64 + lowest(walk.bits)) & (WORDS as u32 * 64 - 1);
     walk.bits &= walk.bits - 1;
-    match ENTRIES.get(index) {
-        Some(entry) => walk.look_at(index, entry),
-        None => STOP,
+    let Some(entry) = ENTRIES.get(index) else { return STOP };
+    match walk.fate.look_at(index, entry) {
+        Then::NextEntry => GO_ON,
+        Then::NextFilter => {
+            let next = entry.next_filter as u32;
+            walk.go_to(next / 64, u64::MAX << (next % 64))
+        }
+        Then::Nothing => STOP,
+    }
+}
+
+/// Looks at one entry.
+unsafe extern "C" fn step_among_many(_number: u64, search: *mut Search<'_>) -> i64 {
+    // SAFETY: `decide_among_many` passes its search.
+    let search = unsafe { &mut *search };
+    let index = search.found.first(search.fate.packet, search.from as u32);
+    let Some(entry) = ENTRIES.get(index) else { return STOP };
+    search.from = match search.fate.look_at(index, entry) {
+        Then::NextEntry => index as u64 + 1,
+        Then::NextFilter => entry.next_filter as u64,
+        Then::Nothing => return STOP,
+    };
+    GO_ON
+}
+
+/// Where evaluation goes on.
+enum Then {
+    NextEntry,
+    NextFilter,
+    Nothing,
+}
+
+impl Fate {
+    #[inline(always)]
+    fn open(packet: *mut Packet) -> Fate {
+        let mut fate = Fate { packet, audited: NOBODY, decided: decision(0, NOBODY as u32, 0) };
+        fate.audited |= fate.zero();
+        fate
+    }
+
+    #[inline(always)]
+    fn packet(&self) -> &Packet {
+        // SAFETY: the caller's packet.
+        unsafe { &*self.packet }
+    }
+
+    /// Zero, which the verifier does not know. What begins as a known number it would follow through every value.
+    #[inline(always)]
+    fn zero(&self) -> u64 {
+        let address = self.packet().destination[0];
+        opaque(address) ^ address
+    }
+
+    #[inline(always)]
+    fn decision(&self) -> u64 {
+        self.decided | self.audited << 32
+    }
+
+    #[inline(always)]
+    fn look_at(&mut self, index: u32, entry: &Entry) -> Then {
+        let action = effective(self.packet(), entry);
+        let drops = matches!(action, EntryAction::Drop);
+        if entry.flags & (entry_flags::AUDIT_RULE | entry_flags::AUDIT_FILTER) != 0 {
+            count_entry(self.packet(), index, Counted::Audited);
+            if drops && self.audited == NOBODY {
+                self.audited = index as u64 | self.zero();
+            }
+            if entry.flags & entry_flags::AUDIT_RULE != 0 { Then::NextEntry } else { Then::NextFilter }
+        } else if matches!(action, EntryAction::Next) {
+            count_entry(self.packet(), index, Counted::Next);
+            Then::NextFilter
+        } else {
+            let (verdict, counted) = if drops { (DROP, Counted::Drop) } else { (PASS, Counted::Pass) };
+            count_entry(self.packet(), index, counted);
+            self.decided = decision(verdict, index, 0);
+            Then::Nothing
+        }
     }
 }
 
 impl Walk<'_> {
-    #[inline(always)]
-    fn look_at(&mut self, index: u32, entry: &Entry) -> i64 {
-        let action = effective(self.packet, entry);
-        let drops = matches!(action, EntryAction::Drop);
-        if entry.flags & (entry_flags::AUDIT_RULE | entry_flags::AUDIT_FILTER) != 0 {
-            count_entry(self.packet, index, Counted::Audited);
-            if drops && self.audited == NOBODY {
-                self.audited = index as u64 | self.zero;
-            }
-            if entry.flags & entry_flags::AUDIT_RULE != 0 { GO_ON } else { self.leave_filter(entry) }
-        } else if matches!(action, EntryAction::Next) {
-            count_entry(self.packet, index, Counted::Next);
-            self.leave_filter(entry)
-        } else {
-            let (verdict, counted) = if drops { (DROP, Counted::Drop) } else { (PASS, Counted::Pass) };
-            count_entry(self.packet, index, counted);
-            self.verdict = verdict;
-            self.entry = index as u64;
-            STOP
-        }
-    }
-
-    #[inline(always)]
-    fn leave_filter(&mut self, entry: &Entry) -> i64 {
-        let next = entry.next_filter as u32;
-        self.go_to(next / 64, u64::MAX << (next % 64))
-    }
-
     #[inline(always)]
     fn go_to(&mut self, word: u32, remaining: u64) -> i64 {
         if word >= words() || word >= WORDS as u32 {
@@ -102,7 +162,7 @@ impl Walk<'_> {
         // Says it again: the verifier does not carry a comparison over to every copy of the number.
         let word = opaque(word as u64) as u32 & (WORDS as u32 - 1);
         self.word = word as u64;
-        self.bits = self.rows.and(word, mask(word) & remaining & !self.zero);
+        self.bits = self.rows.and(word, mask(word) & remaining & !self.fate.zero());
         GO_ON
     }
 }

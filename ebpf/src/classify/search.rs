@@ -53,7 +53,7 @@ fn flag(bit: u64) -> u32 {
 
 /// 1 if `one - other - carried` is below zero (Hacker's Delight, 2-13).
 #[inline(always)]
-fn borrow(one: u64, other: u64, carried: u64) -> u64 {
+pub fn borrow(one: u64, other: u64, carried: u64) -> u64 {
     let difference = opaque(one.wrapping_sub(other).wrapping_sub(carried));
     opaque(((!one & other) | ((!one | other) & difference)) >> 63)
 }

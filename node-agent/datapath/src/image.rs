@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use object::{Object, ObjectSymbol};
 use sluice_abi::{Config, Straight, features};
-use sluice_plan::{BalancerTables, FailsafeEntry, FilterTables, NodePlan};
+use sluice_plan::{BalancerTables, FailsafeEntry, FilterTables, LargeTables, NodePlan};
 
 use crate::bpf;
 use crate::load::LoadSpec;
@@ -50,6 +50,12 @@ impl Image {
         for (dimension, name) in BOUNDS {
             put(name, filters.bounds.get(dimension).map_or(&[], Vec::as_slice));
         }
+        put("BITS", &filters.large.bits);
+        put("RANKS", &filters.large.ranks);
+        put("NODES", &filters.large.nodes);
+        put("CHILDREN", &filters.large.children);
+        put("RECORDS4", &filters.large.records_v4);
+        put("RECORDS6", &filters.large.records_v6);
         put("SLOTS", bytemuck::cast_slice(&spec.entry_slots));
         put("VIPS", &balancers.vips);
         put("RING", &balancers.ring);
@@ -121,6 +127,21 @@ impl Image {
             rows: self.bytes("ROWS", &old.rows),
             direct: self.bytes("DIRECT", &old.direct),
             bounds,
+            large: self.large_tables(&old.large),
+        }
+    }
+
+    fn large_tables(&self, old: &LargeTables) -> LargeTables {
+        let is_large = *old != LargeTables::default();
+        LargeTables {
+            wide_words: if is_large { self.config.wide_words } else { 0 },
+            bits: self.bytes("BITS", &old.bits),
+            ranks: self.bytes("RANKS", &old.ranks),
+            roots: if is_large { bytemuck::cast_slice(&self.config.roots).to_vec() } else { Vec::new() },
+            nodes: self.bytes("NODES", &old.nodes),
+            children: self.bytes("CHILDREN", &old.children),
+            records_v4: self.bytes("RECORDS4", &old.records_v4),
+            records_v6: self.bytes("RECORDS6", &old.records_v6),
         }
     }
 
@@ -169,6 +190,10 @@ fn element_size(name: &str) -> usize {
         "SRC6" | "DST6" => size_of::<sluice_abi::Bound128>(),
         "SRC4" | "DST4" | "SPORT" | "DPORT" | "ICMP" => size_of::<sluice_abi::Bound32>(),
         "TARGETS" => size_of::<sluice_abi::Target>(),
+        "BITS" => size_of::<sluice_abi::Bit>(),
+        "NODES" => size_of::<sluice_abi::Node>(),
+        "RECORDS4" => size_of::<sluice_abi::RecordV4>(),
+        "RECORDS6" => size_of::<sluice_abi::RecordV6>(),
         "VIPS" => size_of::<sluice_abi::VipKey>() + size_of::<sluice_abi::Vip>(),
         "DECAP" => size_of::<sluice_abi::DecapPeer>() + 1,
         _ => size_of::<u32>(),
@@ -209,7 +234,8 @@ fn config_difference(found: &Config, expected: &Config) -> Option<Mismatch> {
         failsafe_rate,
         failsafe_burst,
         staged_counters,
-        reserved: _,
+        wide_words,
+        roots,
     } = expected;
     let same = [
         ("features", found.features == *features),
@@ -223,6 +249,8 @@ fn config_difference(found: &Config, expected: &Config) -> Option<Mismatch> {
         ("failsafe_rate", found.failsafe_rate == *failsafe_rate),
         ("failsafe_burst", found.failsafe_burst == *failsafe_burst),
         ("staged_counters", found.staged_counters == *staged_counters),
+        ("wide_words", found.wide_words == *wide_words),
+        ("roots", found.roots == *roots),
     ];
     same.into_iter().find(|(_, same)| !same).map(|(field, _)| Mismatch::Constant { field })
 }

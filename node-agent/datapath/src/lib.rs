@@ -41,3 +41,4 @@ pub use readback::{Mismatch, ReadBack};
 pub use select::{LocalInterface, Refusal};
 pub use slots::{SlotKey, SlotTable};
 pub use state::{ProgramIdentity, State};
+pub use tables::mask;

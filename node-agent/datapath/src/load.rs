@@ -38,7 +38,7 @@ pub(crate) use raw::{ProgramRequest, TestRun, load_xdp, test_run};
 /// What the plan leaves to the node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadSpec {
-    /// Entries of the filters that select this interface.
+    /// Bits of the rows that belong to the filters that select this interface ([`crate::mask`]).
     pub mask: [u64; WORDS],
     /// Balancers of the plan that balance on this interface.
     pub balancers: [u64; BALANCER_WORDS],

@@ -12,7 +12,7 @@ use crate::error::{Context, Error, Result};
 use crate::load::Loaded;
 
 /// Tables that belong to one load and never change after it.
-pub const TABLES: [&str; 17] = [
+pub const TABLES: [&str; 23] = [
     "ENTRIES",
     "ROWS",
     "DIRECT",
@@ -23,6 +23,12 @@ pub const TABLES: [&str; 17] = [
     "SPORT",
     "DPORT",
     "ICMP",
+    "BITS",
+    "RANKS",
+    "NODES",
+    "CHILDREN",
+    "RECORDS4",
+    "RECORDS6",
     "SLOTS",
     "VIPS",
     "RING",

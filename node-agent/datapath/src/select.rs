@@ -6,7 +6,7 @@ use sluice_abi::{BALANCER_WORDS, WORDS};
 use sluice_plan::{AttachMode, Interfaces, NodePlan};
 
 use crate::error::Error;
-use crate::tables::set_bit;
+use crate::tables::{mask, set_bit};
 
 /// An interface of this node, as the agent knows it from netlink.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct Selection {
 /// What tells one program of a generation from another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Variant {
-    /// Entries of the filters that select the interface.
+    /// Bits of the rows that belong to the filters that select the interface.
     pub entries: [u64; WORDS],
     pub balancers: [u64; BALANCER_WORDS],
     /// The interface may carry tunnels to backends on this node.
@@ -113,9 +113,7 @@ fn selection(
 ) -> std::result::Result<Selection, Box<Conflict>> {
     let mut variant =
         Variant { decap: balancers.iter().any(|position| decaps[*position]), ..Variant::default() };
-    for part in filters.iter().map(|position| &plan.filters.parts[*position]) {
-        (part.first..part.end).for_each(|entry| set_bit(&mut variant.entries, usize::from(entry)));
-    }
+    variant.entries = mask(plan, |position| filters.contains(&position));
     for position in balancers.iter().filter(|position| plan.balancers.parts[**position].balances) {
         set_bit(&mut variant.balancers, *position);
     }

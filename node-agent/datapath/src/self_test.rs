@@ -6,8 +6,9 @@
 mod classify;
 mod probe;
 mod straight;
+mod trees;
 
-use sluice_abi::{Entry, Stage};
+use sluice_abi::{Entry, Stage, features};
 use sluice_plan::NodePlan;
 
 use crate::error::{Error, Result};
@@ -17,6 +18,7 @@ use crate::tables::elements;
 use crate::test_run::{Outcome, XdpAction};
 use classify::{Judgement, Tables};
 use probe::Packet;
+use trees::Trees;
 
 /// Entries at each end of the list that are tried.
 const TRIED: usize = 8;
@@ -86,9 +88,12 @@ fn describe(plan: &NodePlan, entries: &[Entry], entry: usize) -> String {
 impl Tables {
     fn new(plan: &NodePlan, config: &sluice_abi::Config) -> Result<Tables> {
         let tables = &plan.filters.tables;
+        let entries: Vec<Entry> = elements("entries", &tables.entries)?;
+        let is_large = config.features & features::LARGE != 0;
         Ok(Tables {
             config: *config,
-            entries: elements("entries", &tables.entries)?,
+            trees: if is_large { Some(Trees::new(&tables.large, entries.len())?) } else { None },
+            entries,
             rows: elements("rows", &tables.rows)?,
             direct: elements("direct", &tables.direct)?,
             bounds: tables.bounds.clone(),

@@ -1,9 +1,11 @@
 //! The plan's table bytes as elements, and whether they are sound: an agent loads nothing that it has not checked.
 
+mod large;
+
 use bytemuck::Pod;
 use sluice_abi::{
-    BALANCER_WORDS, Bound32, Bound128, Dimension, Entry, MAX_BALANCERS, MAX_ENTRIES, NO_TARGET, Row, Target,
-    Vip, VipKey, WORDS, dimension, features,
+    BALANCER_WORDS, Bit, Bound32, Bound128, Dimension, Entry, MAX_BALANCERS, MAX_BITS, MAX_ENTRIES,
+    NO_TARGET, Row, Target, Vip, VipKey, WORDS, dimension, features,
 };
 use sluice_plan::NodePlan;
 
@@ -43,7 +45,9 @@ pub fn is_v6(dimension: usize) -> bool {
 /// Every index in the tables points into them.
 pub fn check(plan: &NodePlan) -> Result<()> {
     let entries = check_entries(plan)?;
-    check_rows(plan, entries)?;
+    let is_large = plan.filters.tables.features & features::LARGE != 0;
+    let bits = if is_large { large::check(&plan.filters, entries)? } else { entries };
+    check_rows(plan, bits)?;
     check_balancers(plan)
 }
 
@@ -64,11 +68,11 @@ fn check_entries(plan: &NodePlan) -> Result<usize> {
     Ok(entries.len())
 }
 
-fn check_rows(plan: &NodePlan, entries: usize) -> Result<()> {
+fn check_rows(plan: &NodePlan, bits: usize) -> Result<()> {
     let tables = &plan.filters.tables;
     let rows = elements::<Row>("rows", &tables.rows)?.len();
     let words = tables.words as usize;
-    ensure(words <= WORDS && words * 64 >= entries, "words", || format!("{words} for {entries} entries"))?;
+    ensure(words <= WORDS && words * 64 >= bits, "words", || format!("{words} for {bits} bits"))?;
     let dimensions: Vec<Dimension> = elements("dimensions", &tables.dimensions)?;
     ensure(dimensions.len() == dimension::COUNT || dimensions.is_empty(), "dimensions", || {
         format!("{} where there are {}", dimensions.len(), dimension::COUNT)
@@ -127,6 +131,24 @@ pub fn vips(plan: &NodePlan) -> Result<Vec<(VipKey, Vip)>> {
     struct Element(VipKey, Vip);
     let all: Vec<Element> = elements("vips", &plan.balancers.tables.vips)?;
     Ok(all.into_iter().map(|Element(key, vip)| (key, vip)).collect())
+}
+
+/// The bits of the rows that belong to the filters, by their position in the plan, which are selected.
+pub fn mask(plan: &NodePlan, selected: impl Fn(usize) -> bool) -> [u64; WORDS] {
+    let mut mask = [0; WORDS];
+    let tables = &plan.filters.tables;
+    if tables.features & features::LARGE != 0 {
+        let bits = tables.large.bits.chunks_exact(size_of::<Bit>()).take(MAX_BITS);
+        let filters = bits.map(|bit| usize::from(bytemuck::pod_read_unaligned::<Bit>(bit).filter));
+        let own =
+            filters.enumerate().filter(|(_, filter)| *filter < plan.filters.parts.len() && selected(*filter));
+        own.for_each(|(bit, _)| set_bit(&mut mask, bit));
+        return mask;
+    }
+    for (_, part) in plan.filters.parts.iter().enumerate().filter(|(position, _)| selected(*position)) {
+        (part.first..part.end).for_each(|entry| set_bit(&mut mask, usize::from(entry)));
+    }
+    mask
 }
 
 /// Bit `index` set in a mask of words.

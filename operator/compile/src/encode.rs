@@ -2,7 +2,7 @@
 
 use bytemuck::Pod;
 use sluice_abi::{Dimension, Entry, EntryAction, Straight, dimension, entry_flags, features};
-use sluice_plan::FilterTables;
+use sluice_plan::{FilterTables, LargeTables};
 
 use crate::rows::{EntrySet, Rows};
 
@@ -60,16 +60,20 @@ impl Tables {
         }
     }
 
-    pub fn encode(self, entries: &[Entry]) -> FilterTables {
+    /// `bits` are those of a row in use: as many as there are entries, or fewer beside `large`.
+    pub fn encode(self, entries: &[Entry], bits: usize, large: LargeTables) -> FilterTables {
+        let trees = if large == LargeTables::default() { 0 } else { features::LARGE };
         FilterTables {
-            features: self.features | entry_features(entries),
-            words: entries.len().div_ceil(64).max(1) as u32,
+            features: self.features | entry_features(entries) | trees,
+            words: if trees == 0 { bits.div_ceil(64).max(1) } else { bits.div_ceil(64).next_power_of_two() }
+                as u32,
             dimensions: bytes(&self.dimensions),
             entries: bytes(entries),
             straight: Vec::new(),
             rows: bytes(self.rows.as_slice()),
             direct: bytes(&self.direct),
             bounds: self.bounds,
+            large,
         }
     }
 }

@@ -10,6 +10,31 @@ pub enum CompileError {
     )]
     TooManyEntries { object: Box<ObjectRef>, total: usize, limit: usize },
     #[error(
+        "{kind}/{name}: brings the node to {total} rules without addresses, protocols and ports or with very broad \
+         ones, and distinct combinations of other fields; a node with more than 1,024 rules holds {limit} of these: \
+         narrow rules down by address or port, or select fewer nodes",
+        kind = object.kind, name = object.name
+    )]
+    TooManyWide { object: Box<ObjectRef>, total: usize, limit: usize },
+    #[error(
+        "{kind}/{name}: brings the node to {total} combinations of the addresses, protocols and ports in the lists of \
+         its rules; a node with more than 1,024 rules holds {limit}: shorten lists, or select fewer nodes",
+        kind = object.kind, name = object.name
+    )]
+    TooManyCombinations { object: Box<ObjectRef>, total: usize, limit: usize },
+    #[error(
+        "{kind}/{name}: {total} rules of the node match the same packets by addresses, protocols and ports; a node \
+         with more than 1,024 rules holds {limit} of the kind: remove those that others shadow, or narrow them down",
+        kind = object.kind, name = object.name
+    )]
+    TooManyAlike { object: Box<ObjectRef>, total: usize, limit: usize },
+    #[error(
+        "{kind}/{name}: overlaps so much with other rules of the node that these take {total} {what} in all, and a \
+         node with more than 1,024 rules holds {limit}: narrow its broadest rules down, or select fewer nodes",
+        kind = object.kind, name = object.name
+    )]
+    TooInvolved { object: Box<ObjectRef>, what: &'static str, total: usize, limit: usize },
+    #[error(
         "{kind}/{name}: is filter {total} of the node, and it holds {limit}: join filters or select fewer nodes",
         kind = object.kind, name = object.name
     )]
@@ -45,6 +70,10 @@ impl CompileError {
     pub fn object(&self) -> &ObjectRef {
         match self {
             CompileError::TooManyEntries { object, .. }
+            | CompileError::TooManyWide { object, .. }
+            | CompileError::TooManyCombinations { object, .. }
+            | CompileError::TooManyAlike { object, .. }
+            | CompileError::TooInvolved { object, .. }
             | CompileError::TooManyFilters { object, .. }
             | CompileError::TooManyAuditRules { object, .. }
             | CompileError::TooManyBalancers { object, .. }

@@ -1,25 +1,32 @@
 //! The filters' half of a plan.
 
-use sluice_plan::{FilterTables, Filters};
+use sluice_abi::MAX_BITS;
+use sluice_plan::{FilterTables, Filters, LargeTables};
 use sluice_policy::Filter;
 
 use crate::encode::Tables;
 use crate::error::CompileError;
 use crate::flatten::{Flat, flatten};
 use crate::straight::straight;
-use crate::{addresses, direct, icmp, ports};
+use crate::{addresses, direct, icmp, large, ports};
 
 /// The filters in evaluation order with their tables, and how many entries there are.
 pub fn filters(filters: &[&Filter]) -> Result<(Filters, usize), CompileError> {
     let flat = flatten(filters)?;
     let tables = match straight(&flat) {
         Some(straight) => Tables::straight(&flat.entries, &straight),
-        None => rows(&flat),
+        None if flat.entries.len() <= MAX_BITS => rows(&flat),
+        None => large::tables(&flat)?,
     };
     Ok((Filters { parts: flat.parts, tables }, flat.entries.len()))
 }
 
 fn rows(flat: &Flat) -> FilterTables {
+    look_ups(flat).encode(&flat.entries, flat.entries.len(), LargeTables::default())
+}
+
+/// The row of each value of each dimension, one bit for each of the entries.
+pub fn look_ups(flat: &Flat) -> Tables {
     let mut tables = Tables::new();
     direct::kinds(flat, &mut tables);
     direct::protocols(flat, &mut tables);
@@ -29,5 +36,5 @@ fn rows(flat: &Flat) -> FilterTables {
     ports::destination_ports(flat, &mut tables);
     direct::tcp_flags(flat, &mut tables);
     icmp::icmp(flat, &mut tables);
-    tables.encode(&flat.entries)
+    tables
 }

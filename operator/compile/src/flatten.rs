@@ -1,7 +1,7 @@
 //! All filters of a node as one ordered list of entries.
 
 use sluice_abi::{DEFAULT_ENTRY, Entry, EntryAction, MALFORMED_ENTRY, MAX_ENTRIES, entry_flags};
-use sluice_plan::FilterPart;
+use sluice_plan::{FilterPart, PolicyRef};
 use sluice_policy::{Action, Filter, LaterFragments, Malformed, Mode, ObjectRef, Rule, selection};
 
 use crate::error::CompileError;
@@ -35,6 +35,13 @@ impl<'a> Flat<'a> {
             Matcher::Rule(rule) => Some((entry, *rule)),
             Matcher::Malformed | Matcher::Everything => None,
         })
+    }
+
+    /// The filter of an entry.
+    pub fn object(&self, entry: usize) -> Box<ObjectRef> {
+        let PolicyRef { kind, namespace, name, uid, generation, hash: _ } =
+            self.parts[usize::from(self.entries[entry].filter)].policy.clone();
+        Box::new(ObjectRef { kind, namespace, name, uid, generation })
     }
 }
 

@@ -3,7 +3,8 @@
 //! Pure and deterministic: equal input gives equal bytes on every replica. The walk of a filter: `flatten` (filters to
 //! one ordered list of entries) → per dimension (`addresses`, `ports`, `icmp`, `direct`) the values that each entry
 //! accepts → `sweep` (values to elementary intervals, each with its `rows` of entries) → `encode` (the bytes of the
-//! kernel's maps). What a table element means is in `sluice_abi`.
+//! kernel's maps). Where there are more entries than a row has bits, `large` adds trees. What a table element means is in
+//! `sluice_abi`.
 
 mod addresses;
 mod balancers;
@@ -14,6 +15,7 @@ mod filters;
 mod flatten;
 mod icmp;
 mod input;
+mod large;
 mod layer4;
 mod plan;
 mod ports;

@@ -3,7 +3,7 @@
 use crate::rows::{EntrySet, Rows};
 
 /// Values from `first` to `last`, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span<T> {
     pub first: T,
     pub last: T,
@@ -36,7 +36,7 @@ macro_rules! value {
         fn predecessor(self) -> Option<Self> { self.checked_sub(1) }
     })* };
 }
-value!(u32, u128);
+value!(u32, u64, u128);
 
 /// Walks once over the sorted ends of all spans, switching one entry's bit at each: O(n log n) in their number.
 /// `open` has the entries that accept every value; neighbours with equal rows are joined.

@@ -7,7 +7,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use sluice_compile::{ClassInput, compile};
 use sluice_policy::{
     Action, AttachMode, Filter, Interfaces, LaterFragments, Malformed, Match, Mode, NodeSelector, ObjectRef,
-    PrefixSet, Rule,
+    PortRange, PrefixSet, Rule,
 };
 
 const RULES: u32 = 256;
@@ -75,4 +75,39 @@ fn a_filter_at_its_bounds_compiles_fast() {
     let rows = plan.filters.tables.rows.len() / size_of::<sluice_abi::Row>();
     println!("{RULES} rules with {PREFIXES} sources and destinations each: {:?}, {rows} rows", times[2]);
     assert!(times[0] < Duration::from_secs(2), "took {times:?}");
+}
+
+/// For a look by hand (`--nocapture`): what 10,000 rules of one kind cost, in time and memory.
+#[test]
+fn ten_thousand_rules_compile() {
+    let filters: Vec<Filter> = (0..10).map(narrow_filter).collect();
+    let input = ClassInput { filters: filters.iter().collect(), ..ClassInput::default() };
+    let start = Instant::now();
+    let plan = compile(&input).expect("within bounds");
+    let large = &plan.filters.tables.large;
+    println!(
+        "10,000 rules: {:?}; {} nodes, {} children, {} + {} records, {} bytes in all",
+        start.elapsed(),
+        large.nodes.len() / size_of::<sluice_abi::Node>(),
+        large.children.len() / 4,
+        large.records_v4.len() / size_of::<sluice_abi::RecordV4>(),
+        large.records_v6.len() / size_of::<sluice_abi::RecordV6>(),
+        sluice_plan::encode(&plan).len(),
+    );
+    assert_eq!(plan.filters.tables.entries.len() / size_of::<sluice_abi::Entry>(), 10_000);
+}
+
+/// A thousand rules, each with a network, a protocol and a range of ports.
+fn narrow_filter(number: u32) -> Filter {
+    let rule = |index: u32| {
+        let (number, spread) = (number * 1000 + index, (number * 1000 + index).wrapping_mul(0x9e37_79b1));
+        let net =
+            Ipv4Net::new(Ipv4Addr::from_bits(spread), 20 + (index % 13) as u8).expect("at most 32").trunc();
+        let ports = PortRange { first: (number % 60_000) as u16, last: (number % 60_000 + index) as u16 };
+        let sources = Some(PrefixSet { v4: vec![net], ..PrefixSet::default() });
+        let matches =
+            Match { sources, protocols: vec![6], destination_ports: vec![ports], ..Match::default() };
+        Rule { name: format!("rule-{index}"), matches, ..rule(index) }
+    };
+    Filter { rules: (0..1000).map(rule).collect(), ..filter() }
 }

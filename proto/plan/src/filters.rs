@@ -72,4 +72,26 @@ pub struct FilterTables {
     pub direct: Vec<u8>,
     /// `[Bound32]` or, for the IPv6 dimensions, `[Bound128]`, by dimension index; empty where unused.
     pub bounds: Vec<Vec<u8>>,
+    pub large: LargeTables,
+}
+
+/// What is there beside the rows where a node has more entries than a row has bits; otherwise all of it is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LargeTables {
+    /// Words of each row whose bits are entries.
+    pub wide_words: u32,
+    /// `[Bit]`.
+    pub bits: Vec<u8>,
+    /// `[u32]`: by entry, the first bit of the wide entries from it on.
+    pub ranks: Vec<u8>,
+    /// `[[u32; TREES]; family::COUNT]`.
+    pub roots: Vec<u8>,
+    /// `[Node]`.
+    pub nodes: Vec<u8>,
+    /// `[u32]`.
+    pub children: Vec<u8>,
+    /// `[RecordV4]`.
+    pub records_v4: Vec<u8>,
+    /// `[RecordV6]`.
+    pub records_v6: Vec<u8>,
 }

@@ -1,8 +1,9 @@
 //! The constants that specialise the program for a plan on an interface.
 
 use sluice_abi::{
-    BALANCER_WORDS, Config, Dimension, Entry, FailsafePort, MAX_FAILSAFE_PORTS, MAX_SLOTS, MAX_STRAIGHT,
-    PROTOCOL_PORTS, STAGED_OFFSET, Straight, Target, VERDICTS, WORDS, dimension, failsafe_bit, features,
+    BALANCER_WORDS, Bit, Config, Dimension, Entry, FailsafePort, MAX_BITS, MAX_FAILSAFE_PORTS, MAX_SLOTS,
+    MAX_STRAIGHT, PROTOCOL_PORTS, STAGED_OFFSET, Straight, TREES, Target, VERDICTS, WORDS, dimension,
+    failsafe_bit, family, features,
 };
 use sluice_plan::NodePlan;
 
@@ -12,14 +13,20 @@ use super::{LoadError, LoadSpec};
 /// How many elements the plan's tables have.
 pub struct Counts {
     pub entries: usize,
+    /// Bits of a row in use.
+    pub bits: usize,
     pub vips: usize,
     pub targets: usize,
 }
 
 impl Counts {
     pub fn of(plan: &NodePlan) -> Counts {
+        let tables = &plan.filters.tables;
+        let entries = tables.entries.len() / size_of::<Entry>();
+        let is_large = tables.features & features::LARGE != 0;
         Counts {
-            entries: plan.filters.tables.entries.len() / size_of::<Entry>(),
+            entries,
+            bits: if is_large { tables.large.bits.len() / size_of::<Bit>() } else { entries },
             vips: plan.balancers.parts.iter().map(|part| part.vips.len()).sum(),
             targets: plan.balancers.tables.targets.len() / size_of::<Target>(),
         }
@@ -32,8 +39,8 @@ pub fn config(plan: &NodePlan, spec: &LoadSpec) -> Result<Config, LoadError> {
     same_length(ENTRY, count.entries, spec.entry_slots.len())?;
     same_length(TARGETS, count.targets, spec.target_slots.len())?;
     let mut config = Config {
-        features: features_of(plan, spec, count.entries),
-        words: words(plan, count.entries)?,
+        features: features_of(plan, spec, count.bits),
+        words: words(plan, &count)?,
         mask: spec.mask,
         balancers: spec.balancers,
         failsafe_rate: plan.failsafe.packets_per_second,
@@ -48,17 +55,26 @@ pub fn config(plan: &NodePlan, spec: &LoadSpec) -> Result<Config, LoadError> {
             problem: format!("{} dimensions, expected {}", found.len(), dimension::COUNT),
         })?;
     }
+    config.wide_words = config.words;
+    if tables.features & features::LARGE != 0 {
+        config.wide_words = tables.large.wide_words;
+        let roots: Vec<[u32; TREES]> = array("roots", &tables.large.roots)?;
+        config.roots = roots.try_into().map_err(|found: Vec<_>| LoadError::Plan {
+            table: "roots",
+            problem: format!("{} families, expected {}", found.len(), family::COUNT),
+        })?;
+    }
     config.failsafe_ports = failsafe_ports(plan)?;
     config.failsafe_filter = failsafe_filter(&config.failsafe_ports);
     config.straight = straight(plan, spec)?;
     Ok(config)
 }
 
-fn features_of(plan: &NodePlan, spec: &LoadSpec, entries: usize) -> u32 {
+fn features_of(plan: &NodePlan, spec: &LoadSpec, bits: usize) -> u32 {
     let mut found =
         plan.filters.tables.features & !(features::FAILSAFE | features::BALANCER | features::DECAP);
     let selected = |index: usize| spec.mask[index / 64] >> (index % 64) & 1 == 1;
-    if !(0..entries.min(WORDS * 64)).any(selected) {
+    if !(0..bits.min(MAX_BITS)).any(selected) {
         // No filter selects this interface: nothing of the classifier is needed.
         found = 0;
     }
@@ -79,11 +95,11 @@ fn staged_counters(spec: &LoadSpec) -> u32 {
     if spec.pins.is_some() { STAGED_OFFSET } else { used.min(MAX_SLOTS) * VERDICTS }
 }
 
-fn words(plan: &NodePlan, entries: usize) -> Result<u32, LoadError> {
-    let needed = entries.div_ceil(64).max(1);
+fn words(plan: &NodePlan, count: &Counts) -> Result<u32, LoadError> {
+    let needed = count.bits.div_ceil(64).max(1);
     let words = (plan.filters.tables.words as usize).max(1);
     if words < needed || words > WORDS {
-        let problem = format!("{words} words for {entries} entries, expected {needed}..={WORDS}");
+        let problem = format!("{words} words for {} bits, expected {needed}..={WORDS}", count.bits);
         return Err(LoadError::Plan { table: "words", problem });
     }
     Ok(words as u32)

@@ -4,7 +4,8 @@ use std::os::fd::BorrowedFd;
 
 use bytemuck::Pod;
 use sluice_abi::{
-    Bound32, Bound128, DecapPeer, Entry, HopState, MAX_ENTRIES, NextHop, Row, Target, Vip, VipKey, dimension,
+    Bit, Bound32, Bound128, DecapPeer, Entry, HopState, MAX_ENTRIES, NextHop, Node, RecordV4, RecordV6, Row,
+    Target, Vip, VipKey, dimension,
 };
 use sluice_plan::NodePlan;
 
@@ -65,6 +66,12 @@ pub fn tables(plan: &NodePlan, spec: &LoadSpec) -> Result<Vec<Table>, LoadError>
         Table::array(ENTRY, &filters.entries, size_of::<Entry>())?,
         Table::array("ROWS", &filters.rows, size_of::<Row>())?,
         Table::array("DIRECT", &filters.direct, size_of::<u32>())?,
+        Table::array("BITS", &filters.large.bits, size_of::<Bit>())?,
+        Table::array("RANKS", &filters.large.ranks, size_of::<u32>())?,
+        Table::array("NODES", &filters.large.nodes, size_of::<Node>())?,
+        Table::array("CHILDREN", &filters.large.children, size_of::<u32>())?,
+        Table::array("RECORDS4", &filters.large.records_v4, size_of::<RecordV4>())?,
+        Table::array("RECORDS6", &filters.large.records_v6, size_of::<RecordV6>())?,
         Table::array("SLOTS", bytemuck::cast_slice(&spec.entry_slots), size_of::<u32>())?,
         Table::array("RING", &balancers.ring, size_of::<u32>())?,
         Table::array(TARGETS, &balancers.targets, size_of::<Target>())?,

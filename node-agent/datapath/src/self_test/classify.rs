@@ -10,6 +10,7 @@ use sluice_abi::{
 
 use super::probe::Packet;
 use super::straight;
+use super::trees::Trees;
 
 pub struct Tables {
     pub config: Config,
@@ -17,6 +18,8 @@ pub struct Tables {
     pub rows: Vec<Row>,
     pub direct: Vec<u32>,
     pub bounds: Vec<Vec<u8>>,
+    /// Where there are more entries than bits.
+    pub trees: Option<Trees>,
 }
 
 /// What the tables make of a packet.
@@ -29,7 +32,12 @@ pub struct Judgement {
 
 impl Tables {
     pub fn applies(&self, entry: usize) -> bool {
-        bit(&self.config.mask, entry)
+        self.bit_of(entry).is_some_and(|at| bit(&self.config.mask, at))
+    }
+
+    /// The bit of the rows that an entry has; with many, narrow ones share that of their column.
+    pub fn bit_of(&self, entry: usize) -> Option<usize> {
+        self.trees.as_ref().map_or(Some(entry), |trees| trees.bit_of(entry))
     }
 
     pub fn uses(&self, dimension: usize) -> bool {
@@ -44,7 +52,7 @@ impl Tables {
         if self.config.features & features::ENTRIES == 0 {
             matched = [0; WORDS];
         }
-        self.first_match(&matched)
+        self.first_match(packet, &matched)
     }
 
     /// The entries as constants, if that is the form of the plan.
@@ -62,10 +70,17 @@ impl Tables {
         matched
     }
 
-    fn first_match(&self, matched: &Row) -> Judgement {
+    fn first(&self, packet: &Packet, matched: &Row, from: usize) -> Option<usize> {
+        match &self.trees {
+            Some(trees) => trees.first(packet, matched, from),
+            None => (from..self.entries.len()).find(|entry| bit(matched, *entry)),
+        }
+    }
+
+    fn first_match(&self, packet: &Packet, matched: &Row) -> Judgement {
         let mut audited = None;
         let mut at = 0;
-        while let Some(found) = (at..self.entries.len()).find(|entry| bit(matched, *entry)) {
+        while let Some(found) = self.first(packet, matched, at) {
             let entry = &self.entries[found];
             let drops = entry.action == EntryAction::Drop as u8;
             let rule_audited = entry.flags & entry_flags::AUDIT_RULE != 0;
@@ -163,7 +178,7 @@ fn last_from<T: PartialOrd>(intervals: Vec<(T, Row)>, value: T) -> Row {
 }
 
 pub fn bit(row: &Row, entry: usize) -> bool {
-    row[entry / 64] >> (entry % 64) & 1 == 1
+    row.get(entry / 64).is_some_and(|word| word >> (entry % 64) & 1 == 1)
 }
 
 impl Packet {

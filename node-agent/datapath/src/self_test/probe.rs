@@ -37,20 +37,30 @@ pub struct Packet {
 
 /// `None` for entries that want a fragment, a malformed packet, or what no packet has.
 pub fn packet_for(tables: &Tables, entry: usize) -> Option<Packet> {
+    let at = tables.bit_of(entry)?;
+    let narrow = tables.trees.as_ref().filter(|trees| !trees.is_wide(entry));
     let families = [(kind::FAMILY_V4, true), (kind::FAMILY_V6, false)];
     families.into_iter().find_map(|(family, v4)| {
         let kind = dimension::DIRECT_KIND + kind::of(family, kind::WHOLE, false);
-        if tables.uses(dimension::KIND) && !bit(&tables.direct_row(kind), entry) {
+        if tables.uses(dimension::KIND) && !bit(&tables.direct_row(kind), at) {
             return None;
+        }
+        if let Some(trees) = narrow {
+            let wanted = trees.wanted(entry, v4)?;
+            let mut protocols = protocols(v4).filter(|protocol| wanted.takes_protocol(*protocol));
+            let (source, destination) = (wanted.source, wanted.destination);
+            return protocols.find_map(|protocol| {
+                with_protocol(tables, at, source, destination, protocol, wanted.ports())
+            });
         }
         let (source, destination) = if v4 {
             (dimension::SOURCE_V4, dimension::DESTINATION_V4)
         } else {
             (dimension::SOURCE_V6, dimension::DESTINATION_V6)
         };
-        let source = address(tables, entry, source, v4, 1)?;
-        let destination = address(tables, entry, destination, v4, 2)?;
-        protocols(v4).find_map(|protocol| with_protocol(tables, entry, source, destination, protocol))
+        let source = address(tables, at, source, v4, 1)?;
+        let destination = address(tables, at, destination, v4, 2)?;
+        protocols(v4).find_map(|protocol| with_protocol(tables, at, source, destination, protocol, [None; 2]))
     })
 }
 
@@ -96,16 +106,21 @@ fn with_protocol(
     source: IpAddr,
     destination: IpAddr,
     protocol: u8,
+    wanted: [Option<u16>; 2],
 ) -> Option<Packet> {
     let row = tables.direct_row(dimension::DIRECT_PROTOCOL + u32::from(protocol));
     if tables.uses(dimension::PROTOCOL) && !bit(&row, entry) {
         return None;
     }
     let ports = if has_ports(protocol) {
-        let (source, destination) = (u32::from(PORTS.0), u32::from(PORTS.1));
-        let source = interval(tables, entry, dimension::SOURCE_PORT, source, 0..0x1_0000)?;
-        let destination = interval(tables, entry, dimension::DESTINATION_PORT, destination, 0..0x1_0000)?;
-        Some((u16::try_from(source).ok()?, u16::try_from(destination).ok()?))
+        let port = |dimension, default: u16| {
+            let found = interval(tables, entry, dimension, default.into(), 0..0x1_0000)?;
+            u16::try_from(found).ok()
+        };
+        let source = wanted[0].or_else(|| port(dimension::SOURCE_PORT, PORTS.0))?;
+        Some((source, wanted[1].or_else(|| port(dimension::DESTINATION_PORT, PORTS.1))?))
+    } else if wanted != [None; 2] {
+        return None;
     } else {
         absent(tables, entry, dimension::SOURCE_PORT)?;
         absent(tables, entry, dimension::DESTINATION_PORT)?;

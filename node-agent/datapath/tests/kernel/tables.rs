@@ -122,6 +122,7 @@ impl Tables {
             rows: bytemuck::cast_slice(&self.rows).to_vec(),
             direct: bytemuck::cast_slice(&self.direct).to_vec(),
             bounds: self.bounds,
+            ..FilterTables::default()
         };
         let mut plan = NodePlan::default();
         plan.filters.tables = tables;

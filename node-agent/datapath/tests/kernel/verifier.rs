@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sluice_abi::{
-    DecapPeer, EntryAction, MAX_ENTRIES, MAX_STRAIGHT, Straight, dimension::*, features, kind, tests,
+    DecapPeer, EntryAction, MAX_BITS, MAX_STRAIGHT, Straight, dimension::*, features, kind, tests,
 };
 use sluice_datapath::load::{LoadSpec, load};
 use sluice_plan::NodePlan;
@@ -56,7 +56,7 @@ fn verified(plan: &NodePlan) -> u32 {
 fn plans_of_every_size_are_verified() {
     let mut most = 0;
     for continues in [false, true] {
-        for entries in [1, 64, 65, 128, 500, MAX_ENTRIES - 64, MAX_ENTRIES - 1, MAX_ENTRIES] {
+        for entries in [1, 64, 65, 128, 500, MAX_BITS - 64, MAX_BITS - 1, MAX_BITS] {
             most = most.max(verified(&plan(entries, continues, 3, |_| true)));
         }
         for intervals in [1, 2, 3, 7, 8, 9, 1000, 65_535] {

@@ -1,7 +1,7 @@
 //! What a node cannot hold is refused with the name of the filter that goes over.
 
 use sluice_compile::{ClassInput, CompileError, MAX_AUDIT_RULES, MAX_FILTERS, compile};
-use sluice_policy::{Filter, Mode};
+use sluice_policy::{Filter, IcmpFamily, IcmpMatch, Match, Mode, PortRange};
 
 use crate::policies::everything_dropped;
 
@@ -28,13 +28,60 @@ fn refusal(filters: &[Filter]) -> CompileError {
 }
 
 #[test]
-fn a_node_holds_1024_entries() {
-    let mut filters: Vec<Filter> =
-        (0..4).map(|number| filter(&format!("full-{number}"), 1, 256, Mode::Enforce)).collect();
+fn a_node_holds_10240_entries() {
+    let narrow = |name: &str, priority, rules| {
+        let mut filter = filter(name, priority, rules, Mode::Enforce);
+        for (number, rule) in (0..).zip(&mut filter.rules) {
+            let port = PortRange { first: number, last: number };
+            rule.matches = Match { destination_ports: vec![port], ..Match::default() };
+        }
+        filter
+    };
+    let mut filters: Vec<Filter> = (0..10).map(|number| narrow(&format!("full-{number}"), 1, 1024)).collect();
     assert!(compile(&ClassInput { filters: filters.iter().collect(), ..ClassInput::default() }).is_ok());
-    filters.push(filter("over", 0, 3, Mode::Enforce));
+    filters.push(narrow("over", 0, 3));
     let error = refusal(&filters).to_string();
     assert!(error.starts_with("XdpFilter/over: ") && error.contains("remove at least 3 rules"), "{error}");
+}
+
+/// Bits are for what the trees cannot take.
+#[test]
+fn of_more_than_1024_entries_few_may_be_wide() {
+    let filters = [filter("first", 1, 1000, Mode::Enforce), filter("over", 0, 25, Mode::Enforce)];
+    let error = refusal(&filters);
+    assert!(matches!(&error, CompileError::TooManyWide { object, .. } if object.name == "over"), "{error}");
+}
+
+#[test]
+fn combinations_of_long_lists_are_bounded() {
+    let mut filter = filter("lists", 0, 1100, Mode::Enforce);
+    for (number, rule) in (0..).zip(&mut filter.rules) {
+        let ports = |from: u16| {
+            (0..64).map(|port| PortRange { first: from + 4 * port, last: from + 4 * port }).collect()
+        };
+        rule.matches =
+            Match { source_ports: ports(number), destination_ports: ports(number), ..Match::default() };
+    }
+    let error = refusal(&[filter]);
+    assert!(
+        matches!(&error, CompileError::TooManyCombinations { object, limit: 65_536, .. } if object.name == "lists"),
+        "{error}"
+    );
+}
+
+#[test]
+fn rules_that_only_differ_otherwise_are_refused_with_the_number() {
+    let mut filter = filter("alike", 0, 3000, Mode::Enforce);
+    for (number, rule) in (0..).zip(&mut filter.rules) {
+        let icmp = IcmpMatch {
+            family: IcmpFamily::V4,
+            icmp_type: Some((number / 256) as u8),
+            code: Some((number % 256) as u8),
+        };
+        rule.matches = Match { protocols: vec![1], icmp: vec![icmp], ..Match::default() };
+    }
+    let error = refusal(&[filter]).to_string();
+    assert!(error.starts_with("XdpFilter/alike: ") && error.contains("holds 1024 of these"), "{error}");
 }
 
 #[test]

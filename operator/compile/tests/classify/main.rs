@@ -5,11 +5,13 @@
 
 mod judge;
 mod limits;
+mod many;
 mod packet;
 mod policies;
 mod probes;
 mod straight;
 mod tables;
+mod trees;
 
 use proptest::prelude::*;
 use sluice_compile::{ClassInput, compile};

@@ -129,7 +129,7 @@ fn mode() -> impl Strategy<Value = Mode> {
     prop_oneof![3 => Just(Mode::Enforce), 1 => Just(Mode::Audit)]
 }
 
-fn empty(name: &str) -> Filter {
+pub fn empty(name: &str) -> Filter {
     Filter {
         object: ObjectRef {
             kind: "XdpFilter".to_owned(),
@@ -187,7 +187,7 @@ pub fn sample() -> Vec<Filter> {
     vec![Filter { rules, malformed: Malformed::Drop, ..empty("sample") }]
 }
 
-fn drop(name: &str, matches: Match) -> Rule {
+pub fn drop(name: &str, matches: Match) -> Rule {
     let later_fragments = LaterFragments::NoMatch;
     Rule { name: name.to_owned(), action: Action::Drop, mode: Mode::Enforce, later_fragments, matches }
 }

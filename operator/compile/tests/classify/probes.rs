@@ -18,6 +18,13 @@ pub fn probes(filters: &[Filter]) -> Vec<Packet> {
     packets
 }
 
+/// As [`probes`], without every edge once: where there are thousands.
+pub fn random(filters: &[Filter], count: usize) -> Vec<Packet> {
+    let edges = Edges::of(filters);
+    let mut dice = Dice(0x5eed);
+    (0..count).map(|_| edges.random(&mut dice)).collect()
+}
+
 #[derive(Default)]
 struct Edges {
     v4: Vec<Ipv4Addr>,
@@ -161,15 +168,19 @@ fn port_edges(wanted: &Match, ports: &mut BTreeSet<u16>) {
 }
 
 /// A linear congruential generator: the same probes at every run.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
+    pub fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % bound
     }
 
-    fn pick<'a, T>(&mut self, values: &'a [T]) -> &'a T {
+    pub fn bits(&mut self) -> u32 {
+        (self.below(0x1_0000) << 16 | self.below(0x1_0000)) as u32
+    }
+
+    pub fn pick<'a, T>(&mut self, values: &'a [T]) -> &'a T {
         &values[self.below(values.len())]
     }
 }

@@ -11,6 +11,7 @@ use sluice_plan::{FilterPart, NodePlan};
 
 use crate::packet::{Fragment, Layer4, Outcome, Packet};
 use crate::straight;
+use crate::trees::Trees;
 
 pub struct Tables {
     features: u32,
@@ -23,6 +24,8 @@ pub struct Tables {
     /// Start and row of each interval by dimension.
     bounds: Vec<Vec<(u128, u32)>>,
     parts: Vec<FilterPart>,
+    /// Beside the rows, where there are more entries than bits.
+    trees: Option<Trees>,
 }
 
 impl Tables {
@@ -38,13 +41,15 @@ impl Tables {
             direct: elements(&tables.direct),
             bounds: tables.bounds.iter().enumerate().map(|(index, bytes)| bounds(index, bytes)).collect(),
             parts: plan.filters.parts.clone(),
+            trees: (tables.features & features::LARGE != 0).then(|| Trees::decode(&tables.large)),
         }
     }
 
     pub fn classify(&self, packet: &Packet) -> Outcome {
-        let mut candidates = self.candidates(packet);
+        let row = self.candidates(packet);
         let mut outcome = Outcome::default();
-        while let Some(at) = lowest(&candidates, self.words) {
+        let mut from = 0;
+        while let Some(at) = self.first(packet, &row, from) {
             let entry = self.entries[at];
             let later_drop = packet.is_later() && entry.flags & entry_flags::DROP_LATER != 0;
             // Straight entries are their own actions: the kernel program looks at no others.
@@ -56,9 +61,9 @@ impl Tables {
                 outcome.audited.get_or_insert_with(|| self.name(entry));
             }
             if audit & entry_flags::AUDIT_RULE != 0 {
-                clear_below(&mut candidates, at + 1);
+                from = at + 1;
             } else if audit != 0 || action == EntryAction::Next as u8 {
-                clear_below(&mut candidates, usize::from(entry.next_filter));
+                from = usize::from(entry.next_filter);
             } else {
                 outcome.dropped = drops;
                 outcome.decided = Some(self.name(entry));
@@ -66,6 +71,13 @@ impl Tables {
             }
         }
         outcome
+    }
+
+    fn first(&self, packet: &Packet, row: &Row, from: usize) -> Option<usize> {
+        match &self.trees {
+            Some(trees) => trees.first(packet, row, from),
+            None => (from..self.words * 64).find(|bit| row[bit / 64] >> (bit % 64) & 1 == 1),
+        }
     }
 
     fn name(&self, entry: Entry) -> (String, String) {
@@ -81,7 +93,8 @@ impl Tables {
     /// The AND of the rows of all used dimensions.
     fn candidates(&self, packet: &Packet) -> Row {
         let mut row = [0; sluice_abi::WORDS];
-        (0..self.entries.len()).for_each(|entry| row[entry / 64] |= 1 << (entry % 64));
+        let bits = self.trees.as_ref().map_or(self.entries.len(), |trees| trees.bits.len());
+        (0..bits).for_each(|entry| row[entry / 64] |= 1 << (entry % 64));
         if self.features & features::STRAIGHT != 0 {
             (0..self.entries.len())
                 .filter(|entry| !straight::matches(&self.straight[*entry], packet))
@@ -165,16 +178,8 @@ fn bounds(dimension: usize, bytes: &[u8]) -> Vec<(u128, u32)> {
     }
 }
 
-fn elements<T: Pod>(bytes: &[u8]) -> Vec<T> {
+pub fn elements<T: Pod>(bytes: &[u8]) -> Vec<T> {
     bytes.chunks_exact(size_of::<T>()).map(pod_read_unaligned).collect()
-}
-
-fn lowest(row: &Row, words: usize) -> Option<usize> {
-    (0..words).find(|word| row[*word] != 0).map(|word| word * 64 + row[word].trailing_zeros() as usize)
-}
-
-fn clear_below(row: &mut Row, first: usize) {
-    (0..first).for_each(|entry| row[entry / 64] &= !(1 << (entry % 64)));
 }
 
 pub fn has_ports(protocol: Option<u8>) -> bool {

@@ -1,0 +1,107 @@
+//! The records of a leaf, in the order of their entries. Each is compared without branches: which field of which
+//! record differs, no processor can guess.
+
+use sluice_abi::{MAX_LEAF, Record, RecordV4, RecordV6, WORDS, features, leaf, record_flags};
+
+use super::Matched;
+use crate::classify::search::{borrow, opaque};
+use crate::constants::enabled;
+use crate::maps::{RECORDS4, RECORDS6};
+use crate::packet::{FIELD_LATER, Packet};
+
+/// The first entry from `from` on, before `best`, with a record in the leaf that matches; or `best`.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn first_v4(packet: *mut Packet, matched: *mut Matched, of: u32, from: u32, best: u32) -> u32 {
+    // SAFETY: the caller's, or null in the verifier's eyes.
+    let (Some(packet), Some(matched)) = (unsafe { (packet.as_ref(), matched.as_ref()) }) else { return best };
+    if !enabled(features::LARGE) {
+        return best;
+    }
+    let (start, count) = (leaf::start(of), leaf::count(of));
+    let mut at = 0;
+    while at < count && at < MAX_LEAF {
+        let Some(found) = RECORDS4.get(start + at) else { return best };
+        let RecordV4 { record, first_source, last_source, first_destination, last_destination } = found;
+        let entry = record.entry as u32;
+        if entry >= best {
+            return best;
+        }
+        let misses = outside(packet.source[1] as u32, *first_source, *last_source)
+            | outside(packet.destination[1] as u32, *first_destination, *last_destination)
+            | others(packet, record);
+        if misses == 0 && entry >= from && has_column(matched, record.column as u32) {
+            return entry;
+        }
+        at += 1;
+    }
+    best
+}
+
+/// As [`first_v4`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn first_v6(packet: *mut Packet, matched: *mut Matched, of: u32, from: u32, best: u32) -> u32 {
+    // SAFETY: the caller's, or null in the verifier's eyes.
+    let (Some(packet), Some(matched)) = (unsafe { (packet.as_ref(), matched.as_ref()) }) else { return best };
+    if !enabled(features::LARGE) {
+        return best;
+    }
+    let (start, count) = (leaf::start(of), leaf::count(of));
+    let mut at = 0;
+    while at < count && at < MAX_LEAF {
+        let Some(found) = RECORDS6.get(start + at) else { return best };
+        let RecordV6 { record, first_source, last_source, first_destination, last_destination } = found;
+        let entry = record.entry as u32;
+        if entry >= best {
+            return best;
+        }
+        let misses = outside_halves(packet.source, first_source, last_source)
+            | outside_halves(packet.destination, first_destination, last_destination)
+            | others(packet, record);
+        if misses == 0 && entry >= from && has_column(matched, record.column as u32) {
+            return entry;
+        }
+        at += 1;
+    }
+    best
+}
+
+/// Whether the packet is as a record's column asks.
+#[inline(always)]
+fn has_column(matched: &Matched, column: u32) -> bool {
+    // SAFETY: within the array.
+    let word = unsafe { *matched.as_ptr().add((column / 64) as usize & (WORDS - 1)) };
+    word >> (column % 64) & 1 != 0
+}
+
+/// 1 if protocol or ports are not as asked for, and nothing excuses that; else 0.
+#[inline(always)]
+fn others(packet: &Packet, record: &Record) -> u64 {
+    const { assert!(record_flags::ANY_PROTOCOL == 1 && record_flags::ANY_SOURCE_PORT == 2) };
+    const { assert!(record_flags::ANY_DESTINATION_PORT == 4 && record_flags::LATER == 8) };
+    let flags = record.flags as u64;
+    let later = (packet.source_port == FIELD_LATER) as u64 & (flags >> 3);
+    let protocol =
+        outside(packet.protocol, record.first_protocol as u32, record.last_protocol as u32) & !flags;
+    let from = outside(packet.source_port, record.first_source_port as u32, record.last_source_port as u32);
+    let to = outside(
+        packet.destination_port,
+        record.first_destination_port as u32,
+        record.last_destination_port as u32,
+    );
+    (protocol | (from & !(flags >> 1 | later)) | (to & !(flags >> 2 | later))) & 1
+}
+
+/// 1 if the value is below `first` or above `last`, else 0.
+#[inline(always)]
+fn outside(value: u32, first: u32, last: u32) -> u64 {
+    let (value, first, last) = (value as u64, first as u64, last as u64);
+    opaque(value.wrapping_sub(first) | last.wrapping_sub(value)) >> 63
+}
+
+#[inline(always)]
+fn outside_halves(value: [u64; 2], first: &[u64; 2], last: &[u64; 2]) -> u64 {
+    let half = |half: usize| borrow(value[half], first[half], 0) | borrow(last[half], value[half], 0);
+    half(0) | half(1)
+}
