@@ -11,7 +11,7 @@ use sluice_abi::{
 
 use crate::classify::Found;
 
-const SHARED_COUNTERS: usize = 2 * STAGED_OFFSET as usize;
+const SHARED_COUNTERS: usize = STAGED_OFFSET as usize;
 const SHARED_STATS: usize = 2 * STATS as usize;
 const SHARED_BUCKETS: usize = 2 * FAILSAFE_BUCKETS as usize;
 const NODE_SET: usize = MAX_NODE_SET as usize;

@@ -1,12 +1,14 @@
 //! What is measured: a program, a frame for it, and the verdict that shows that the right thing was measured.
 
+use std::net::Ipv4Addr;
+
 use anyhow::Context;
 use etherparse::PacketBuilder;
 use sluice_abi::{HopState, NextHop};
 use sluice_datapath::load::{LoadSpec, Loaded, load};
-use sluice_datapath::measure::{Flows, Repeatable};
+use sluice_datapath::measure::{Flow, Flows, Repeatable};
 use sluice_datapath::test_run::XdpAction;
-use sluice_policy::{Action, Match, Rule};
+use sluice_policy::{Action, Filter, Match, Rule};
 
 use crate::oracle::build::{destination_ports, filter, from, rule};
 use crate::oracle::{Node, balancer_alone};
@@ -45,8 +47,8 @@ pub fn all(ingress: u32) -> anyhow::Result<(Vec<Row>, Vec<Program>)> {
         for Packet { name: packet, frame, flows, expected } in packets {
             rows.push(Row {
                 name: format!("{name}, {packet}"),
-                program: Repeatable::wrapped(&loaded, &frame, flows)?,
-                empty: Repeatable::wrapped_empty(&frame, flows)?,
+                program: Repeatable::wrapped(&loaded, &frame, &flows)?,
+                empty: Repeatable::wrapped_empty(&frame, &flows)?,
                 frame,
                 expected,
             });
@@ -74,6 +76,7 @@ fn subjects() -> anyhow::Result<Vec<(String, Node, Vec<Packet>)>> {
         let name = format!("{number} rule{}", if number == 1 { "" } else { "s" });
         subjects.push((name, Node::new(vec![filter("edge", Action::Pass, rules)], vec![])?, packets));
     }
+    subjects.push(ten_thousand()?);
     subjects.push(("balancer".to_owned(), balancer_alone()?, balanced()));
     Ok(subjects)
 }
@@ -85,6 +88,42 @@ fn five_tuple(number: u16) -> Rule {
         ..with_protocol(destination_ports(&[(port(number), port(number))]))
     };
     rule(&format!("rule-{number}"), Action::Drop, matches)
+}
+
+/// Ten filters of a thousand rules, each with a network, a protocol and a range of ports of its own.
+fn ten_thousand() -> anyhow::Result<(String, Node, Vec<Packet>)> {
+    let numbers = || 0..10_000u32;
+    let network = |number: u32| Ipv4Addr::from_bits(number.wrapping_mul(0x9e37_79b1) & 0xffff_ff00);
+    let first = |number: u32| 1000 + (number % 500) as u16 * 100;
+    let rules: Vec<Rule> = numbers()
+        .map(|number| {
+            let matches = Match {
+                sources: from(&[&format!("{}/24", network(number))], &[]).sources,
+                ..with_protocol(destination_ports(&[(first(number), first(number) + 99)]))
+            };
+            rule(&format!("rule-{number}"), Action::Drop, matches)
+        })
+        .collect();
+    let filters = rules.chunks(1000).zip(0..).map(|(rules, number)| Filter {
+        priority: -number,
+        ..filter(
+            &format!("edge-{number}"),
+            if number == 9 { Action::Pass } else { Action::Next },
+            rules.to_vec(),
+        )
+    });
+    let flow = |number: u32| Flow {
+        source: (network(number).to_bits() | number & 0xff).to_be_bytes(),
+        source_port: (40_000 + (number % 1000) as u16).to_be_bytes(),
+        destination_port: (first(number) + (number % 100) as u16).to_be_bytes(),
+    };
+    let frame = udp([198, 19, 0, 7], 53);
+    let hits = Flows::Some(numbers().map(flow).collect());
+    let packets = vec![
+        Packet { name: "random rule hits", frame: frame.clone(), flows: hits, expected: XdpAction::Drop },
+        Packet { name: "random source, no match", frame, flows: Flows::Many, expected: XdpAction::Pass },
+    ];
+    Ok(("10,000 rules".to_owned(), Node::new(filters.collect(), vec![])?, packets))
 }
 
 fn with_protocol(matches: Match) -> Match {

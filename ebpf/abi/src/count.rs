@@ -1,10 +1,13 @@
 //! Counters: a per-CPU array of [`Counter`], pinned for the node's life and shared by every program.
 
-/// Slots for rules, defaults and balancer targets on one node. The agent keeps which (policy uid, name) owns which.
-pub const MAX_SLOTS: u32 = 4096;
+/// Slots for rules, defaults and balancer targets on one node. The agent keeps which (policy uid, name) owns which. As
+/// many as two plans of [`MAX_ENTRIES`](crate::MAX_ENTRIES) need, because while one replaces the other both count; 64
+/// bytes each on every CPU, which is 1.5 MiB, 96 MiB on 64 CPUs.
+pub const MAX_SLOTS: u32 = 24_576;
 /// Counters of one slot, one per [`Counted`].
 pub const VERDICTS: u32 = 4;
-/// Test runs (ingress interface 1, the loopback) count this many elements higher, so that they never touch live counters.
+/// Test runs (ingress interface 1, the loopback) count from here on, so that they never touch live counters: in the
+/// node's map this is its end, and nothing is counted.
 pub const STAGED_OFFSET: u32 = MAX_SLOTS * VERDICTS;
 
 #[repr(C)]

@@ -85,7 +85,7 @@ pub mod leaf {
 
     #[inline(always)]
     pub const fn of(start: u32, count: u32) -> u32 {
-        LEAF | count << COUNT_AT | start
+        LEAF | (count << COUNT_AT) | start
     }
 
     #[inline(always)]
@@ -100,7 +100,7 @@ pub mod leaf {
 
     #[inline(always)]
     pub const fn count(child: u32) -> u32 {
-        child >> COUNT_AT & (LEAF >> COUNT_AT) - 1
+        (child >> COUNT_AT) & ((LEAF >> COUNT_AT) - 1)
     }
 }
 

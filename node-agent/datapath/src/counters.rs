@@ -62,13 +62,10 @@ pub fn read_stats(map: BorrowedFd<'_>) -> Result<Stats> {
     Ok(stats)
 }
 
-/// Sets a slot's counters to zero for its next owner.
-pub fn zero(map: BorrowedFd<'_>, slot: u32) -> Result<()> {
-    let cpus = cpus()?;
-    for element in slot * VERDICTS..(slot + 1) * VERDICTS {
-        bpf::zero_per_cpu(map, element, cpus).context(|| format!("clearing counter slot {slot}"))?;
-    }
-    Ok(())
+/// Sets the slots' counters to zero for their next owners.
+pub fn zero(map: BorrowedFd<'_>, slots: &[u32]) -> Result<()> {
+    let elements: Vec<u32> = slots.iter().flat_map(|slot| slot * VERDICTS..(slot + 1) * VERDICTS).collect();
+    bpf::zero_per_cpu(map, &elements, cpus()?).context(|| format!("clearing {} counter slots", slots.len()))
 }
 
 /// Possible CPUs, as the kernel sizes per-CPU values.

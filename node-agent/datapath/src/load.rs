@@ -28,7 +28,7 @@ use sluice_plan::NodePlan;
 use crate::bpf;
 
 pub(crate) use constants::config as config_of;
-pub(crate) use maps::program_array as new_program_array;
+pub(crate) use maps::{array as new_array, program_array as new_program_array};
 pub use patch::Patch;
 pub use pins::SHARED;
 pub(crate) use prepared::btf as prepared_btf;

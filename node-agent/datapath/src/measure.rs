@@ -9,7 +9,7 @@ use aya::maps::MapData;
 
 use crate::bpf;
 use crate::load::{LoadError, Loaded};
-use crate::load::{ProgramRequest, load_xdp, new_program_array, prepared_btf, test_run};
+use crate::load::{ProgramRequest, load_xdp, new_array, new_program_array, prepared_btf, test_run};
 use crate::test_run::{RunError, XdpAction};
 
 /// Bytes of a frame that a wrapper restores; a program under test may change no others.
@@ -18,11 +18,23 @@ pub const RESTORED: usize = 64;
 pub const SHORTEST: usize = RESTORED + 8;
 
 /// Where the frames of one measurement come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Flows {
     One,
     /// Another IPv4 source address and source port each time; the frame has neither VLAN tags nor options.
     Many,
+    /// One of these each time, in an order that looks random; the frame as above.
+    Some(Vec<Flow>),
+}
+
+/// What is written into a frame.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Flow {
+    pub source: [u8; 4],
+    /// Network byte order, as is the next.
+    pub source_port: [u8; 2],
+    pub destination_port: [u8; 2],
 }
 
 /// A program that can be repeated.
@@ -33,6 +45,12 @@ pub struct Repeatable {
     _chain: Option<MapData>,
 }
 
+/// Maps of a wrapper, by descriptor.
+struct Maps {
+    chain: i32,
+    flows: Option<i32>,
+}
+
 impl Repeatable {
     /// Drops every packet: the unit of cost.
     pub fn empty() -> Result<Repeatable, LoadError> {
@@ -40,12 +58,12 @@ impl Repeatable {
     }
 
     /// Restores `frame`, varies its flow if asked to, and calls the loaded program.
-    pub fn wrapped(loaded: &Loaded, frame: &[u8], flows: Flows) -> Result<Repeatable, LoadError> {
+    pub fn wrapped(loaded: &Loaded, frame: &[u8], flows: &Flows) -> Result<Repeatable, LoadError> {
         wrap(loaded.program_fd(), frame, flows)
     }
 
     /// The empty program in the same wrapper.
-    pub fn wrapped_empty(frame: &[u8], flows: Flows) -> Result<Repeatable, LoadError> {
+    pub fn wrapped_empty(frame: &[u8], flows: &Flows) -> Result<Repeatable, LoadError> {
         wrap(Repeatable::empty()?.program.as_fd(), frame, flows)
     }
 
@@ -73,7 +91,7 @@ fn repeat_run(
     XdpAction::try_from(result.action)
 }
 
-fn wrap(program: BorrowedFd<'_>, frame: &[u8], flows: Flows) -> Result<Repeatable, LoadError> {
+fn wrap(program: BorrowedFd<'_>, frame: &[u8], flows: &Flows) -> Result<Repeatable, LoadError> {
     if frame.len() < SHORTEST {
         let problem = format!("{} bytes, at least {SHORTEST} are needed", frame.len());
         return Err(LoadError::Object(format!("frame to restore: {problem}")));
@@ -82,7 +100,15 @@ fn wrap(program: BorrowedFd<'_>, frame: &[u8], flows: Flows) -> Result<Repeatabl
     let failed = |source| LoadError::Map { name: "chain".into(), action: "write", source };
     bpf::update(chain.fd().as_fd(), &0u32.to_ne_bytes(), &program.as_raw_fd().to_ne_bytes())
         .map_err(failed)?;
-    let wrapper = load(&assembly::wrapper(frame, flows, chain.fd().as_fd().as_raw_fd()))?;
+    let table = match flows {
+        Flows::Some(flows) => Some(new_array("flows", bytemuck::cast_slice(flows), size_of::<Flow>())?),
+        Flows::One | Flows::Many => None,
+    };
+    let maps = Maps {
+        chain: chain.fd().as_fd().as_raw_fd(),
+        flows: table.as_ref().map(|table| table.fd().as_fd().as_raw_fd()),
+    };
+    let wrapper = load(&assembly::wrapper(frame, flows, &maps))?;
     Ok(Repeatable { program: wrapper, _chain: Some(chain) })
 }
 

@@ -68,12 +68,25 @@ pub fn lookup(map: BorrowedFd<'_>, key: &[u8], value: &mut [u8]) -> io::Result<(
     element(LOOKUP_ELEM, map, key, value.as_mut_ptr() as u64)
 }
 
-/// Sets the values of all CPUs of one element of a per-CPU array to zero.
-pub fn zero_per_cpu(map: BorrowedFd<'_>, index: u32, cpus: usize) -> io::Result<()> {
+/// Sets the values of all CPUs of some elements of a per-CPU array to zero.
+pub fn zero_per_cpu(map: BorrowedFd<'_>, indices: &[u32], cpus: usize) -> io::Result<()> {
+    /// Bounds the values, which are as many as there are CPUs.
+    const AT_ONCE: usize = 1024;
     let info = map_info(map)?;
     check_len(size_of::<u32>(), info.key_size)?;
-    let zero = vec![0u8; (info.value_size as usize).next_multiple_of(8) * cpus];
-    element(UPDATE_ELEM, map, &index.to_ne_bytes(), zero.as_ptr() as u64)
+    let stride = (info.value_size as usize).next_multiple_of(8) * cpus;
+    let zeros = vec![0u8; stride * AT_ONCE.min(indices.len())];
+    for indices in indices.chunks(AT_ONCE) {
+        let mut attr = BatchAttr {
+            keys: indices.as_ptr() as u64,
+            values: zeros.as_ptr() as u64,
+            count: indices.len() as u32,
+            map: map.as_raw_fd() as u32,
+            ..BatchAttr::default()
+        };
+        call(UPDATE_BATCH, &mut attr)?;
+    }
+    Ok(())
 }
 
 /// Missing keys are `NotFound`.

@@ -119,10 +119,7 @@ impl Datapath {
         if self.members.iter().any(|member| member.plan_hash() != hash) {
             return Ok(());
         }
-        for slot in self.state.slots.retain(owners) {
-            counters::zero(self.shared.counters.as_fd(), slot)?;
-        }
-        Ok(())
+        counters::zero(self.shared.counters.as_fd(), &self.state.slots.retain(owners))
     }
 
     fn narrow_peers(&self) -> Result<()> {

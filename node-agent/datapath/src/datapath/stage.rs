@@ -57,9 +57,7 @@ impl Datapath {
         let names = Names::of(plan)?;
         let owners = names.all();
         let mut slots = self.state.slots.clone();
-        for slot in slots.allocate(&owners)? {
-            counters::zero(self.shared.counters.as_fd(), slot)?;
-        }
+        counters::zero(self.shared.counters.as_fd(), &slots.allocate(&owners)?)?;
         self.widen_peers(plan)?;
 
         let mut staged = Staged {

@@ -55,6 +55,22 @@ pub fn program_array() -> Result<MapData, LoadError> {
     MapData::create(definition, NAME, None).map_err(|error| failed(NAME, "create", error))
 }
 
+/// With these elements.
+pub fn array(name: &'static str, values: &[u8], value_size: usize) -> Result<MapData, LoadError> {
+    let kind = aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_ARRAY as u32;
+    let table = Table::array(name, values, value_size)?;
+    let definition = aya_obj::Map::new_from_params(
+        kind,
+        size_of::<u32>() as u32,
+        value_size as u32,
+        table.max_entries(),
+        0,
+    );
+    let map = MapData::create(definition, name, None).map_err(|error| failed(name, "create", error))?;
+    table.fill(map.fd().as_fd())?;
+    Ok(map)
+}
+
 fn open_or_pin(
     name: &str,
     definition: aya_obj::Map,

@@ -34,7 +34,7 @@ fn shape(name: &str) -> Shape {
     let array = |kind, value, entries| Shape { kind, key: 4, value, entries, flags: 0 };
     let set = |key| Shape { kind: Hash, key, value: 1, entries: MAX_NODE_SET, flags: BPF_F_NO_PREALLOC };
     match name {
-        "COUNTERS" => array(PerCpuArray, size_of::<Counter>(), 2 * STAGED_OFFSET),
+        "COUNTERS" => array(PerCpuArray, size_of::<Counter>(), STAGED_OFFSET),
         "STATS" => array(PerCpuArray, size_of::<u64>(), 2 * STATS),
         "PEER_PORTS" => array(Array, size_of::<u64>(), 1),
         "BUCKETS" => array(Array, size_of::<Bucket>(), 2 * FAILSAFE_BUCKETS),

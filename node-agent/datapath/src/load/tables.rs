@@ -48,7 +48,7 @@ impl Table {
         })
     }
 
-    fn array(name: &'static str, values: &[u8], value_size: usize) -> Result<Table, LoadError> {
+    pub fn array(name: &'static str, values: &[u8], value_size: usize) -> Result<Table, LoadError> {
         if !values.len().is_multiple_of(value_size) {
             let problem = format!("{} bytes, not a multiple of {value_size}", values.len());
             return Err(LoadError::Plan { table: name, problem });

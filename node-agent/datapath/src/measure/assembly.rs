@@ -2,7 +2,7 @@
 
 use aya_obj::generated::bpf_insn;
 
-use super::{Flows, RESTORED};
+use super::{Flows, Maps, RESTORED};
 
 const LOAD_U32: u8 = 0x61;
 const STORE_U16: u8 = 0x6b;
@@ -15,11 +15,15 @@ const ADD_CONSTANT: u8 = 0x07;
 const SUBTRACT: u8 = 0x1f;
 const SUBTRACT_CONSTANT: u8 = 0x17;
 const MULTIPLY_CONSTANT_32: u8 = 0x24;
+const MULTIPLY_CONSTANT: u8 = 0x27;
+const SHIFT_RIGHT_CONSTANT: u8 = 0x77;
+const XOR: u8 = 0xaf;
 const IF_EQUAL_CONSTANT: u8 = 0x15;
 const IF_ABOVE: u8 = 0x2d;
 const CALL: u8 = 0x85;
 const EXIT: u8 = 0x95;
 
+const LOOKUP_ELEMENT: i32 = 1;
 const ADJUST_HEAD: i32 = 44;
 const TAIL_CALL: i32 = 12;
 const MAP_BY_DESCRIPTOR: u8 = 1;
@@ -42,7 +46,7 @@ pub fn empty() -> Vec<bpf_insn> {
 }
 
 /// Register 6 holds the context, 2 the frame's start, 3 its end.
-pub fn wrapper(frame: &[u8], flows: Flows, chain: i32) -> Vec<bpf_insn> {
+pub fn wrapper(frame: &[u8], flows: &Flows, maps: &Maps) -> Vec<bpf_insn> {
     let mut code = vec![
         one(MOVE, 6, 1, 0, 0),
         one(LOAD_U32, 2, 6, DATA, 0),
@@ -58,7 +62,8 @@ pub fn wrapper(frame: &[u8], flows: Flows, chain: i32) -> Vec<bpf_insn> {
         one(LOAD_U32, 2, 6, DATA, 0),
         one(LOAD_U32, 3, 6, DATA_END, 0),
     ];
-    let restored = restore(frame, flows);
+    let mut restored = restore(frame);
+    restored.extend(vary(flows, maps.flows));
     code.extend([
         one(MOVE, 4, 2, 0, 0),
         one(ADD_CONSTANT, 4, 0, 0, super::SHORTEST as i32),
@@ -68,7 +73,7 @@ pub fn wrapper(frame: &[u8], flows: Flows, chain: i32) -> Vec<bpf_insn> {
     code.extend(restored);
     code.extend([
         one(MOVE, 1, 6, 0, 0),
-        one(LOAD_MAP, 2, MAP_BY_DESCRIPTOR, 0, chain),
+        one(LOAD_MAP, 2, MAP_BY_DESCRIPTOR, 0, maps.chain),
         one(0, 0, 0, 0, 0),
         one(MOVE_CONSTANT, 3, 0, 0, 0),
         one(CALL, 0, 0, 0, TAIL_CALL),
@@ -78,25 +83,55 @@ pub fn wrapper(frame: &[u8], flows: Flows, chain: i32) -> Vec<bpf_insn> {
     code
 }
 
-fn restore(frame: &[u8], flows: Flows) -> Vec<bpf_insn> {
+fn restore(frame: &[u8]) -> Vec<bpf_insn> {
     let words = frame[..RESTORED].chunks_exact(4).zip((0..).step_by(4));
-    let mut code: Vec<bpf_insn> = words
-        .map(|(word, offset)| {
-            let word = i32::from_le_bytes([word[0], word[1], word[2], word[3]]);
-            one(STORE_CONSTANT_U32, 2, 0, offset, word)
-        })
-        .collect();
-    if flows == Flows::Many {
-        code.extend([
-            one(LOAD_U32, 4, 2, RESTORED as i16, 0),
-            one(ADD_CONSTANT, 4, 0, 0, 1),
-            one(STORE_U32, 2, 4, RESTORED as i16, 0),
-            one(MULTIPLY_CONSTANT_32, 4, 0, 0, SPREAD),
-            one(STORE_U32, 2, 4, SOURCE_ADDRESS, 0),
-            one(STORE_U16, 2, 4, SOURCE_PORT, 0),
-        ]);
+    let restored = words.map(|(word, offset)| {
+        let word = i32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+        one(STORE_CONSTANT_U32, 2, 0, offset, word)
+    });
+    restored.collect()
+}
+
+/// Register 4 gets the number of the frame, spread over 32 bits, where flows vary.
+fn vary(flows: &Flows, table: Option<i32>) -> Vec<bpf_insn> {
+    let number = [
+        one(LOAD_U32, 4, 2, RESTORED as i16, 0),
+        one(ADD_CONSTANT, 4, 0, 0, 1),
+        one(STORE_U32, 2, 4, RESTORED as i16, 0),
+        one(MULTIPLY_CONSTANT_32, 4, 0, 0, SPREAD),
+    ];
+    match (flows, table) {
+        (Flows::Many, _) => {
+            let stores = [one(STORE_U32, 2, 4, SOURCE_ADDRESS, 0), one(STORE_U16, 2, 4, SOURCE_PORT, 0)];
+            number.into_iter().chain(stores).collect()
+        }
+        (Flows::Some(flows), Some(table)) => number.into_iter().chain(look_up(flows.len(), table)).collect(),
+        _ => Vec::new(),
     }
-    code
+}
+
+/// The flow at `register 4 / 2^32` of the table, after another round of mixing.
+fn look_up(flows: usize, table: i32) -> Vec<bpf_insn> {
+    vec![
+        one(MOVE, 5, 4, 0, 0),
+        one(SHIFT_RIGHT_CONSTANT, 5, 0, 0, 15),
+        one(XOR, 4, 5, 0, 0),
+        one(MULTIPLY_CONSTANT_32, 4, 0, 0, SPREAD),
+        one(MULTIPLY_CONSTANT, 4, 0, 0, flows as i32),
+        one(SHIFT_RIGHT_CONSTANT, 4, 0, 0, 32),
+        one(STORE_U32, 10, 4, -4, 0),
+        one(MOVE, 7, 2, 0, 0),
+        one(LOAD_MAP, 1, MAP_BY_DESCRIPTOR, 0, table),
+        one(0, 0, 0, 0, 0),
+        one(MOVE, 2, 10, 0, 0),
+        one(ADD_CONSTANT, 2, 0, 0, -4),
+        one(CALL, 0, 0, 0, LOOKUP_ELEMENT),
+        one(IF_EQUAL_CONSTANT, 0, 0, 4, 0),
+        one(LOAD_U32, 4, 0, 0, 0),
+        one(STORE_U32, 7, 4, SOURCE_ADDRESS, 0),
+        one(LOAD_U32, 4, 0, 4, 0),
+        one(STORE_U32, 7, 4, SOURCE_PORT, 0),
+    ]
 }
 
 fn one(code: u8, destination: u8, source: u8, offset: i16, constant: i32) -> bpf_insn {

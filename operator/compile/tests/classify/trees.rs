@@ -51,12 +51,11 @@ impl Trees {
             let leaf = self.descend(self.roots[of * TREES + tree], &words);
             let (start, count) = (leaf::start(leaf) as usize, leaf::count(leaf) as usize);
             assert!(count <= MAX_LEAF as usize);
-            let matching = (start..start + count).find_map(|at| {
+            (start..start + count).find_map(|at| {
                 let record = self.matching(of, at, packet, &words)?;
                 let entry = usize::from(record.entry);
                 (entry >= from && bit(usize::from(record.column))).then_some(entry)
-            });
-            matching
+            })
         });
         from_trees.chain(wide).min()
     }
