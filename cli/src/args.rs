@@ -1,20 +1,26 @@
 //! The command line.
 
-use std::net::{IpAddr, SocketAddr};
+mod offline;
+
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use sluice_agent::args::{label, wait};
 
+pub use offline::{Compile, Explain, LineOutput, Lint, Place, PolicyFiles, Simulate, Test, TestOutput};
+
 const HELP: &str = "Examples:
   kubectl sluice status
   kubectl sluice get counters edge -o json
+  kubectl sluice lint -f policies/
+  kubectl sluice explain -f edge.yaml 'ip src=192.0.2.1 / tcp dport=443'
   kubectl sluice simulate -f edge.yaml --pcap attack.pcapng
   kubectl sluice standalone --policies policies/
   kubectl sluice status --data /var/lib/sluice-operator        (an operator without a cluster)
 
-Exit codes: 0 done, 1 failed, 2 wrong usage. `COMMAND --help` has examples of each command.";
+Exit codes: 0 done, 1 failed (lint: or a warning; test: or a test), 2 wrong usage. `COMMAND --help` has examples of each command.";
 
 /// See and try XDP policies.
 #[derive(Debug, Parser)]
@@ -67,6 +73,12 @@ pub enum Command {
     },
     /// Shows what policies become: tables, sizes, hash
     Compile(Compile),
+    /// Warns of rules that can never match, and of allow-lists that forget the node itself
+    Lint(Lint),
+    /// Says which rules a packet meets, which of their fields fit, and what becomes of it
+    Explain(Explain),
+    /// Checks what becomes of described packets against what a file expects
+    Test(Test),
     /// Runs a capture through policies, packet by packet, before they touch a node
     Simulate(Simulate),
     /// Runs operator and agent in one process on this machine: no cluster, no certificates to make
@@ -140,69 +152,6 @@ pub struct Counters {
     pub policy: Option<String>,
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
-}
-
-#[derive(Clone, Debug, Args)]
-pub struct PolicyFiles {
-    /// Policy file or directory; `-` reads standard input; may be repeated
-    #[arg(short = 'f', long = "filename", required = true, value_name = "FILE")]
-    pub files: Vec<PathBuf>,
-    /// Fleet configuration (failsafe, address pools) [default: the built-in one, or fleet.yaml of a directory]
-    #[arg(long, value_name = "FILE")]
-    pub fleet: Option<PathBuf>,
-}
-
-const COMPILE_HELP: &str = "Examples:
-  kubectl sluice compile -f edge.yaml
-  kubectl sluice compile -f policies/ -o json | jq -r .hash
-  kustomize build . | kubectl sluice compile -f -
-
-The plan is that of a node which all given policies select. Equal policies give equal bytes and an equal hash.";
-
-#[derive(Clone, Debug, Args)]
-#[command(after_help = COMPILE_HELP)]
-pub struct Compile {
-    #[command(flatten)]
-    pub policies: PolicyFiles,
-    #[arg(short, long, value_enum, default_value_t)]
-    pub output: Output,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum SimulateOutput {
-    #[default]
-    Table,
-    Json,
-}
-
-const SIMULATE_HELP: &str = "Examples:
-  kubectl sluice simulate -f edge.yaml --pcap attack.pcapng
-  tcpdump -i eth0 -U -w - | kubectl sluice simulate -f edge.yaml --pcap - -o json | jq -r .verdict
-  kubectl sluice simulate -f edge.yaml --pcap ssh.pcap --node-address 192.0.2.1
-
--o json prints one object a line and packet. Packets run through the same kernel program that nodes load (root, or
-CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON); --interpret needs no privilege. Of a packet that the capture cut short, the
-headers decide; if they are cut as well, its verdict is marked as a guess.";
-
-#[derive(Clone, Debug, Args)]
-#[command(after_help = SIMULATE_HELP)]
-pub struct Simulate {
-    #[command(flatten)]
-    pub policies: PolicyFiles,
-    /// Capture file, pcap or pcapng; `-` reads standard input
-    #[arg(long, value_name = "FILE")]
-    pub pcap: PathBuf,
-    /// Use the interpreter instead of the kernel
-    #[arg(long)]
-    pub interpret: bool,
-    /// An address of the node, whose failsafe ports then stay open; may be repeated
-    #[arg(long, value_name = "ADDRESS")]
-    pub node_address: Vec<IpAddr>,
-    /// Only policies that select this interface by name or pattern [default: all that are given]
-    #[arg(long)]
-    pub interface: Option<String>,
-    #[arg(short, long, value_enum, default_value_t)]
-    pub output: SimulateOutput,
 }
 
 const DETACH_HELP: &str = "Example:
@@ -283,11 +232,14 @@ impl Cli {
     /// What clap cannot see: one standard input cannot be two things.
     pub fn check(self) -> Result<Cli, clap::Error> {
         let files = match &self.command {
-            Command::Compile(args) => args.policies.files.iter().chain(None),
-            Command::Simulate(args) => args.policies.files.iter().chain(Some(&args.pcap)),
+            Command::Compile(args) => args.policies.files.iter().collect(),
+            Command::Lint(args) => args.policies.files.iter().collect(),
+            Command::Explain(args) => args.policies.files.iter().chain(&args.pcap).collect(),
+            Command::Simulate(args) => args.policies.files.iter().chain([&args.pcap]).collect(),
+            Command::Test(args) => args.policies.files.iter().chain(&args.tests).collect::<Vec<_>>(),
             _ => return Ok(self),
         };
-        if files.filter(|file| file.as_os_str() == "-").count() > 1 {
+        if files.into_iter().filter(|file| file.as_os_str() == "-").count() > 1 {
             let message = "standard input (`-`) can be read once only: write the other one to a file\n";
             return Err(Cli::command().error(clap::error::ErrorKind::ArgumentConflict, message));
         }
@@ -349,6 +301,9 @@ mod tests {
             ("compile -f - -f -", "write the other one to a file"),
             ("standalone", "--policies"),
             ("simulate -f p.yaml", "--pcap"),
+            ("explain -f p.yaml", "<PACKET|--pcap <FILE>>"),
+            ("explain -f p.yaml arp --packet 3", "cannot be used with"),
+            ("test -f - -", "write the other one to a file"),
             ("status -o jsno", "[possible values: table, wide, json, yaml]"),
             ("stats", "similar subcommand"),
         ] {

@@ -1,17 +1,23 @@
 //! `kubectl sluice`: what the fleet does, what a policy becomes, what it would do to a capture.
 
 mod args;
+mod capture;
 mod compile;
 mod connect;
 mod counters;
 mod detach;
+mod explain;
+mod judge;
+mod lint;
 mod nodes;
 mod output;
+mod packet;
 mod policies;
 mod recover;
 mod simulate;
 mod standalone;
 mod status;
+mod test;
 mod version;
 
 use std::process::ExitCode;
@@ -36,6 +42,9 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Compile(args) => return compile::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Lint(args) => return lint::run(&args),
+        Command::Explain(args) => return explain::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Test(args) => return test::run(&args),
         Command::Simulate(args) => return simulate::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Standalone(args) => return standalone::run(&args).map(|()| ExitCode::SUCCESS),
         _ => {}
@@ -50,9 +59,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::ConfirmDeletion => status::confirm_deletion(&cli.connection).await,
             Command::Recover(args) => recover::run(&cli.connection, &args).await,
             Command::Version => version::run(&cli.connection).await,
-            Command::Compile(_) | Command::Simulate(_) | Command::Standalone(_) => {
-                unreachable!("handled before the runtime was made")
-            }
+            Command::Compile(_)
+            | Command::Lint(_)
+            | Command::Explain(_)
+            | Command::Test(_)
+            | Command::Simulate(_)
+            | Command::Standalone(_) => unreachable!("handled before the runtime was made"),
         }
     })
 }

@@ -96,6 +96,11 @@ pub fn print_structured<T: Serialize>(value: &T, output: Output) -> anyhow::Resu
     Ok(io::stdout().lock().write_all(text.as_bytes())?)
 }
 
+/// One object on one line.
+pub fn print_json_line<T: Serialize>(value: &T) -> io::Result<()> {
+    print_line(serde_json::to_string(value)?)
+}
+
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

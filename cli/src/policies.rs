@@ -13,7 +13,7 @@ use sluice_source::directory::{Directory, parse_documents, parse_fleet};
 use crate::args::PolicyFiles;
 
 /// What was read; all of it passed the checks that an API server and the operator make.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Policies {
     pub filters: Vec<Filter>,
     pub balancers: Vec<Balancer>,

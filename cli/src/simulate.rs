@@ -1,41 +1,42 @@
 //! `kubectl sluice simulate`: a capture against policies, by the kernel's own program or by the interpreter.
 
-mod capture;
-mod decision;
-mod interpreted;
-mod kernel;
 mod printer;
 
 use anyhow::Context;
 use sluice_interpret::packet::Packet;
-use sluice_policy::Interfaces;
 
 use crate::args::Simulate;
-use crate::policies::{self, Policies};
-use capture::{Frame, Frames};
-use decision::Decision;
-use interpreted::Interpreter;
-use kernel::Kernel;
+use crate::capture::{self, Frame, Frames, Writer};
+use crate::judge::{self, Decision, Interpreter, Kernel};
+use crate::policies::Policies;
 use printer::Printer;
 
-/// Stands for the one interface of the simulated node.
-const INTERFACE: &str = "simulated";
-
 pub fn run(args: &Simulate) -> anyhow::Result<()> {
-    let policies = on_one_interface(policies::read(&args.policies)?, args.interface.as_deref());
+    let policies = judge::read_for(&args.policies, &args.place)?;
     let mut frames = capture::open(&args.pcap)?;
     let judge = Judge::new(&policies, args)?;
+    let mut writer = args.write.as_deref().map(Writer::create).transpose()?;
     let mut printer = Printer::new(args.output, &policies);
-    let outcome = run_packets(&mut frames, &judge, &mut printer);
+    let outcome = run_packets(&mut frames, &judge, &mut printer, writer.as_mut());
     // Also after an error: what was judged so far holds.
     printer.finish()?;
+    writer.map(Writer::finish).transpose()?;
     outcome.with_context(|| args.pcap.display().to_string())
 }
 
-fn run_packets(frames: &mut Frames, judge: &Judge, printer: &mut Printer) -> anyhow::Result<()> {
+fn run_packets(
+    frames: &mut Frames,
+    judge: &Judge,
+    printer: &mut Printer,
+    mut writer: Option<&mut Writer>,
+) -> anyhow::Result<()> {
     for number in 1u64.. {
         let Some(frame) = frames.next_frame().with_context(|| format!("packet {number}"))? else { break };
-        printer.print(number, &judge.decide(&frame)?)?;
+        let decision = judge.decide(&frame)?;
+        printer.print(number, &decision)?;
+        if let Some(writer) = &mut writer {
+            writer.write(&frame, &decision)?;
+        }
     }
     Ok(())
 }
@@ -48,11 +49,12 @@ struct Judge {
 
 impl Judge {
     fn new(policies: &Policies, args: &Simulate) -> anyhow::Result<Judge> {
+        let addresses = &args.place.node_address;
         let kernel = match args.interpret {
             true => None,
-            false => Some(Kernel::load(policies, &args.node_address)?),
+            false => Some(Kernel::load(policies, addresses)?),
         };
-        Ok(Judge { interpreter: Interpreter::new(policies, &args.node_address), kernel })
+        Ok(Judge { interpreter: Interpreter::new(policies, addresses), kernel })
     }
 
     fn decide(&self, frame: &Frame) -> anyhow::Result<Decision> {
@@ -62,26 +64,6 @@ impl Judge {
             Some(kernel) if bytes.len() >= sluice_datapath::test_run::MIN_FRAME => kernel.decide(bytes)?,
             _ => self.interpreter.decide(bytes),
         };
-        let guess = frame.captured < bytes.len().min(Packet::parse(bytes).headers);
-        Ok(Decision { guess, ..decision })
+        Ok(Decision { guess: frame.is_cut(&Packet::parse(bytes)), ..decision })
     }
-}
-
-/// Policies that do not select the asked interface are left out; the others select the simulated one.
-fn on_one_interface(mut policies: Policies, interface: Option<&str>) -> Policies {
-    let selects = |interfaces: &Interfaces| interface.is_none_or(|name| selected(interfaces, name));
-    policies.filters.retain(|filter| selects(&filter.interfaces));
-    policies.balancers.retain(|balancer| selects(&balancer.interfaces));
-    if let Some(name) = interface.filter(|_| policies.filters.is_empty() && policies.balancers.is_empty()) {
-        eprintln!("note: no policy selects {name} by name or pattern: every packet meets the failsafe alone");
-    }
-    let simulated = Interfaces { names: vec![INTERFACE.to_owned()], ..Interfaces::default() };
-    policies.filters.iter_mut().for_each(|filter| filter.interfaces = simulated.clone());
-    policies.balancers.iter_mut().for_each(|balancer| balancer.interfaces = simulated.clone());
-    policies
-}
-
-fn selected(interfaces: &Interfaces, name: &str) -> bool {
-    let world = |pattern: &String| glob::Pattern::new(pattern).is_ok_and(|pattern| pattern.matches(name));
-    interfaces.names.iter().any(|known| known == name) || interfaces.patterns.iter().any(world)
 }

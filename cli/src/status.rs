@@ -65,6 +65,11 @@ fn print_tables(found: &ListPoliciesResponse, wide: bool) -> anyhow::Result<()> 
             print_line(format_args!("  {}: {}: {}", failing.node, failing.reason, failing.message))?;
         }
     }
+    for policy in &found.policies {
+        for warning in &policy.warnings {
+            print_line(format_args!("\n{}: warning: {warning}", name(policy)))?;
+        }
+    }
     for problem in &found.problems {
         print_line(format_args!("\nnot in force: {problem}"))?;
     }
@@ -148,5 +153,6 @@ fn structured_policy(policy: &PolicyStatus) -> Value {
         "droppedPackets": policy.dropped_packets, "droppedPerSecond": policy.dropped_per_second,
         "backends": {"healthy": policy.backends_healthy, "total": policy.backends_total},
         "ready": policy.ready, "reason": policy.reason, "message": policy.message,
+        "warnings": policy.warnings,
     })
 }

@@ -25,6 +25,9 @@ pub mod condition_type {
 pub mod reason {
     /// Accepted is True: the object compiles.
     pub const ACCEPTED: &str = "Accepted";
+    /// Accepted is True: the object compiles, and drops of it do not reach failsafe traffic, which passes
+    /// before every rule; the message names the rules.
+    pub const SHADOWED_BY_FAILSAFE: &str = "ShadowedByFailsafe";
     /// Accepted is False: a field has a value that cannot be compiled; the message names it.
     pub const INVALID: &str = "Invalid";
     /// Accepted is False: an older object claims the same address.

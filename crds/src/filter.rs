@@ -9,6 +9,9 @@ use crate::{Condition, FilterRule, InterfaceSelector, LabelSelector, NodeSummary
 /// How many rules a filter may have.
 pub const MAX_RULES: usize = 256;
 
+/// How many warnings a status carries.
+pub const MAX_WARNINGS: usize = 16;
+
 /// An XdpFilter is an ordered list of rules that packets meet in the driver of selected interfaces, before
 /// the node's network stack.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -159,6 +162,30 @@ pub struct XdpFilterStatus {
     /// counters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropped: Option<DroppedSummary>,
+    /// What is valid in this generation and yet hardly meant: rules that can never match, an allow-list that
+    /// forgets the node itself, drops that failsafe traffic does not heed. `kubectl sluice lint -f` says the
+    /// same of a file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = "MAX_WARNINGS"))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub warnings: Vec<FilterWarning>,
+}
+
+/// One thing that is hardly meant.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct FilterWarning {
+    /// The rule; absent where it is about the filter as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub rule: Option<String>,
+    /// One word for programs: Shadowed, MatchesEverything, NeverMatches, ShadowedByFailsafe,
+    /// AllowListIncomplete; More stands for those that have no room here.
+    #[schemars(length(max = 63))]
+    pub reason: String,
+    /// What it is, and what to do.
+    #[schemars(length(max = 1024))]
+    pub message: String,
 }
 
 /// Packets dropped on all nodes together.

@@ -40,8 +40,8 @@ pub use cidr::{Cidr, IpAddress};
 pub use condition::{Condition, MAX_CONDITIONS, condition_type, reason};
 pub use duration::Duration;
 pub use filter::{
-    Attach, AttachMode, DefaultAction, DroppedSummary, MAX_RULES, MalformedAction, Mode, XdpFilter,
-    XdpFilterSpec, XdpFilterStatus,
+    Attach, AttachMode, DefaultAction, DroppedSummary, FilterWarning, MAX_RULES, MAX_WARNINGS,
+    MalformedAction, Mode, XdpFilter, XdpFilterSpec, XdpFilterStatus,
 };
 pub use generate::{definition, definition_yaml, generated_files};
 pub use health_check::{HealthCheck, TcpProbe};
@@ -62,4 +62,4 @@ pub use ports::PortRange;
 pub use protocol::{Protocol, protocol_name, protocol_names, protocol_number};
 pub use rule::{FilterRule, LaterFragments, RuleAction};
 pub use selector::LabelSelector;
-pub use unknown::{UnknownField, nearest, unknown_fields};
+pub use unknown::{UnknownField, nearest, unknown_fields, unknown_fields_of};

@@ -17,8 +17,13 @@ pub struct UnknownField {
 
 /// All fields of an object that its kind's schema does not have, in the order in which they stand.
 pub fn unknown_fields(object: &Value, kind: Kind) -> Vec<UnknownField> {
+    unknown_fields_of(object, schema(kind))
+}
+
+/// The same of a value that has a schema of its own.
+pub fn unknown_fields_of(value: &Value, schema: &Value) -> Vec<UnknownField> {
     let mut found = Vec::new();
-    walk(object, schema(kind), "", &mut found);
+    walk(value, schema, "", &mut found);
     found
 }
 

@@ -190,5 +190,6 @@ fn policy_status(placed: &Placed, state: &PolicyState) -> PolicyStatus {
             .collect(),
         backends_healthy: healthy as u32,
         backends_total: placed.backends.len() as u32,
+        warnings: placed.warnings.iter().map(ToString::to_string).collect(),
     }
 }

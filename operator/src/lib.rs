@@ -10,6 +10,7 @@ mod backends;
 mod counters;
 mod gate;
 mod http;
+mod lints;
 mod metrics;
 mod planner;
 mod publish;

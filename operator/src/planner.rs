@@ -10,6 +10,7 @@ use sluice_admit::{ClaimRefused, Taken, refused_claims};
 use sluice_balance::{Rings, repair_all};
 use sluice_compile::{BalancerInput, ClassInput, compile};
 use sluice_index::{Class, Snapshot};
+use sluice_lint::Warning;
 use sluice_plan::{Hash, NodePlan, encode};
 use sluice_policy::Balancer;
 use sluice_raft::{Bytes, ClassKey, State};
@@ -28,6 +29,8 @@ pub struct Planned {
     pub rings: AllRings,
     /// By policy uid: (reason, message).
     pub refusals: BTreeMap<String, (String, String)>,
+    /// By filter uid: what is hardly meant in it.
+    pub warnings: BTreeMap<String, Vec<Warning>>,
 }
 
 impl Planned {

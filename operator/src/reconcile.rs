@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::backends::Votes;
+use crate::lints::Lints;
 use crate::planner::{self, Planned};
 use crate::view::{View, view};
 
@@ -45,6 +46,7 @@ pub struct Reconciler {
     /// Nodes that enforce what this store never agreed on.
     ahead: BTreeMap<String, Epoch>,
     planned: Planned,
+    lints: Lints,
     shown: Instant,
     /// What the last view took to make.
     show_took: Duration,
@@ -72,9 +74,12 @@ impl Reconciler {
             book.expect(name, now());
         }
         let index = Index::restore(state);
+        let (mut planned, mut lints) = (Planned::agreed(index.snapshot(), &agreed), Lints::default());
+        planned.warnings = lints.of(&index, &planned.snapshot);
         Reconciler {
             raft,
-            planned: Planned::agreed(index.snapshot(), &agreed),
+            planned,
+            lints,
             index,
             book,
             sessions: BTreeMap::new(),
@@ -217,6 +222,8 @@ impl Reconciler {
             blobs: [(INDEX.to_owned(), Bytes::from(saved))].into(),
         };
         let applied = self.raft.propose(command).await?;
+        // Behind the agreement: nodes do not wait for warnings.
+        self.planned.warnings = self.lints.of(&self.index, &self.planned.snapshot);
         tracing::info!(epoch = %applied.epoch, classes = self.planned.classes.len(), "plans agreed");
         self.show();
         Ok(())

@@ -101,6 +101,10 @@ fn place(key: &ObjectKey, held: &Held, planned: &Planned, votes: &Votes) -> Plac
     if placed.refusal.is_none() && !held.refusals.is_empty() {
         placed.refusal = Some(("Invalid".to_owned(), held.refusals.join("; ")));
     }
+    // They speak of the generation that is in force, and of no other.
+    if placed.refusal.is_none() {
+        placed.warnings = planned.warnings.get(&held.uid).cloned().unwrap_or_default();
+    }
     placed
 }
 

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use crate::args::SimulateOutput;
-use crate::output::{Tone, style};
+use crate::args::LineOutput;
+use crate::output::{Tone, print_json_line, style};
 use crate::policies::Policies;
 
-use super::decision::Decision;
+use crate::judge::Decision;
 
 pub struct Printer {
-    output: SimulateOutput,
+    output: LineOutput,
     /// Of the policy and rule columns: known before the first packet is.
     widths: (usize, usize),
     counts: BTreeMap<&'static str, u64>,
@@ -19,7 +19,7 @@ pub struct Printer {
 }
 
 impl Printer {
-    pub fn new(output: SimulateOutput, policies: &Policies) -> Printer {
+    pub fn new(output: LineOutput, policies: &Policies) -> Printer {
         let filters = policies.filters.iter().map(|filter| filter.object.name.len());
         let balancers = policies.balancers.iter().map(|balancer| balancer.object.name.len());
         let rules = policies.filters.iter().flat_map(|filter| &filter.rules).map(|rule| rule.name.len());
@@ -32,8 +32,8 @@ impl Printer {
         *self.counts.entry(decision.verdict).or_default() += 1;
         self.packets += 1;
         self.guesses += u64::from(decision.guess);
-        if self.output == SimulateOutput::Json {
-            return writeln!(io::stdout().lock(), "{}", decision.json(packet));
+        if self.output == LineOutput::Json {
+            return print_json_line(&decision.line(packet));
         }
         if self.packets == 1 {
             self.line("PACKET", ["VERDICT", "STAGE", "POLICY", "RULE", "MODE", "NOTE"], None)?;
@@ -55,7 +55,7 @@ impl Printer {
     }
 
     pub fn finish(self) -> io::Result<()> {
-        if self.output == SimulateOutput::Table {
+        if self.output == LineOutput::Table {
             let counts: Vec<String> =
                 self.counts.iter().map(|(verdict, count)| format!("{count} {verdict}")).collect();
             let (gap, all) =

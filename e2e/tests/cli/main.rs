@@ -2,8 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test says what failed by failing")]
 
 mod captures;
+mod expected;
+mod explain;
 mod fleet;
+mod lint;
 mod metrics;
+mod pages;
 mod run;
 mod simulate;
 mod standalone;

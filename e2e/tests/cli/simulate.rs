@@ -25,17 +25,24 @@ impl Bench {
         bench
     }
 
+    /// Another file beside them.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
     pub fn policies(&self) -> PathBuf {
         self.0.path().join("policies.yaml")
     }
 
-    fn capture(&self, bytes: &[u8]) -> PathBuf {
+    pub fn capture(&self, bytes: &[u8]) -> PathBuf {
         let path = self.0.path().join("capture");
         std::fs::write(&path, bytes).unwrap();
         path
     }
 
-    fn simulate(&self, capture: &Path, flags: &[&str]) -> Said {
+    pub fn simulate(&self, capture: &Path, flags: &[&str]) -> Said {
         let mut command = cli();
         command.args(["simulate", "-f"]).arg(self.policies()).arg("--pcap").arg(capture);
         Said::of(command.args(["--node-address", &NODE4.to_string()]).args(flags))
@@ -205,7 +212,7 @@ fn what_is_no_whole_capture_of_ethernet_is_said() {
     let (pcap, pcapng) = (Format::default().pcap(&frames()), Format::default().pcapng(&frames()));
     for whole in [pcap, pcapng] {
         let said = bench.simulate(&bench.capture(&whole[..whole.len() - 5]), &flags);
-        said.fails(1, &["capture: packet 12: the capture ends in the middle"]);
+        said.fails(1, &["capture: packet 12: the capture ends in the middle of what begins at byte"]);
         assert_eq!(said.out.lines().count(), frames().len() - 1, "what came before holds");
     }
     let cooked = Format { link: LINUX_COOKED, ..Format::default() };
@@ -219,6 +226,92 @@ fn what_is_no_whole_capture_of_ethernet_is_said() {
     bench.simulate(Path::new("/nonexistent.pcap"), &flags).fails(1, &["/nonexistent.pcap: No such file"]);
     let empty = bench.simulate(&bench.capture(&Format::default().pcap(&[])), &["--interpret"]).well();
     assert_eq!(empty, "no packets\n");
+}
+
+#[test]
+fn a_damaged_capture_is_an_error_with_its_offset() {
+    let bench = Bench::new();
+    let format = Format::default();
+    let begin = format.pcap(&frames()[..3]).len();
+    let mut pcap = format.pcap(&frames());
+    // The captured length of the fourth packet: far more than the file has.
+    pcap[begin + 8..begin + 12].copy_from_slice(&u32::MAX.to_le_bytes());
+    let said = bench.simulate(&bench.capture(&pcap), &["-o", "json", "--interpret"]);
+    said.fails(1, &[&format!("packet 4: the capture ends in the middle of what begins at byte {begin}:")]);
+    assert_eq!(said.out.lines().count(), 3, "what came before holds");
+
+    let begin = format.pcapng(&frames()[..2]).len();
+    let mut pcapng = format.pcapng(&frames());
+    // The length that ends the third packet's block is not the one that it begins with.
+    let length = u32::from_le_bytes(pcapng[begin + 4..begin + 8].try_into().unwrap()) as usize;
+    pcapng[begin + length - 4] ^= 0xff;
+    let said = bench.simulate(&bench.capture(&pcapng), &["-o", "json", "--interpret"]);
+    said.fails(1, &[&format!("packet 3: the capture is damaged at byte {begin}:")]);
+    assert_eq!(said.out.lines().count(), 2);
+}
+
+#[test]
+fn judged_packets_are_written_with_their_verdicts() {
+    let bench = Bench::new();
+    let written = bench.file("judged.pcapng", "");
+    let format = Format { snap: 50, ..Format::default() };
+    let flags = ["-o", "json", "--interpret", "--write", written.to_str().unwrap()];
+    let lines = bench.simulate(&bench.capture(&format.pcap(&frames())), &flags).well();
+    let again = bench.simulate(&written, &["-o", "json", "--interpret"]).well();
+    assert_eq!(again, lines, "what is written reads as what was read");
+
+    let bytes = std::fs::read(&written).unwrap();
+    let packets = verdicts(&bytes);
+    assert_eq!(packets.len(), frames().len());
+    for (line, (action, comment)) in lines.lines().zip(&packets) {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let expected = match line["verdict"].as_str().unwrap() {
+            "Drop" => 1,
+            "Tx" => 3,
+            _ => 2,
+        };
+        assert_eq!(*action, expected, "{comment}");
+        assert!(comment.starts_with(line["verdict"].as_str().unwrap()), "{comment}");
+        assert!(line["rule"].as_str().is_none_or(|rule| comment.contains(rule)), "{comment}");
+    }
+    let time = 1_700_000_000_999_999_000u64;
+    assert!(
+        bytes.windows(8).any(|at| at == [(time >> 32) as u32, time as u32].map(u32::to_le_bytes).concat())
+    );
+    let nowhere = ["--interpret", "--write", "/nonexistent/judged.pcapng"];
+    bench
+        .simulate(&bench.capture(&format.pcap(&frames())), &nowhere)
+        .fails(1, &["/nonexistent/judged.pcapng: No such"]);
+}
+
+/// (enum xdp_action, comment) of each packet, read from the format's specification.
+fn verdicts(pcapng: &[u8]) -> Vec<(u64, String)> {
+    let u32_at = |at: usize| u32::from_le_bytes(pcapng[at..at + 4].try_into().unwrap()) as usize;
+    let u16_at = |at: usize| usize::from(u16::from_le_bytes(pcapng[at..at + 2].try_into().unwrap()));
+    let (mut packets, mut block) = (Vec::new(), 0);
+    while block < pcapng.len() {
+        let length = u32_at(block + 4);
+        assert_eq!(u32_at(block + length - 4), length);
+        if u32_at(block) == 6 {
+            let mut option = block + 28 + u32_at(block + 20).next_multiple_of(4);
+            let (mut action, mut comment) = (None, None);
+            while u16_at(option) != 0 {
+                let value = &pcapng[option + 4..option + 4 + u16_at(option + 2)];
+                match u16_at(option) {
+                    1 => comment = Some(String::from_utf8(value.to_vec()).unwrap()),
+                    7 => {
+                        assert_eq!(value[0], 2, "of XDP");
+                        action = Some(u64::from_le_bytes(value[1..].try_into().unwrap()));
+                    }
+                    other => panic!("option {other}"),
+                }
+                option += 4 + value.len().next_multiple_of(4);
+            }
+            packets.push((action.unwrap(), comment.unwrap()));
+        }
+        block += length;
+    }
+    packets
 }
 
 #[test]
@@ -245,6 +338,19 @@ fn policies_are_chosen_by_interface_and_checked_before_anything_runs() {
     let eth7 = bench.simulate(&capture, &[&flags[..], &["eth7"]].concat());
     assert!(eth7.err.contains("no policy selects eth7"), "{eth7:?}");
     assert!(!eth7.well().contains("bad-nets"));
+
+    let labelled = POLICIES.replacen(
+        "  priority: 100\n",
+        "  priority: 100\n  nodeSelector: {matchLabels: {role: edge}}\n",
+        1,
+    );
+    std::fs::write(bench.policies(), labelled).unwrap();
+    for (labels, decided) in [("role=edge,zone=a", true), ("role=core", false)] {
+        let said = bench.simulate(&capture, &["--interpret", "-o", "json", "--node-labels", labels]).well();
+        assert_eq!(said.contains("bad-nets"), decided, "{labels}");
+        assert!(said.contains("\"last\""), "which selects every node");
+    }
+    bench.simulate(&capture, &["--interpret", "--node-labels", "role"]).fails(2, &["write KEY=VALUE"]);
 
     std::fs::write(bench.policies(), POLICIES.replace("198.51.100.0/24", "198.51.100.7/24")).unwrap();
     bench.simulate(&capture, &["--interpret"]).fails(1, &["spec.rules", "198.51.100.0/24"]);

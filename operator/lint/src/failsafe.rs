@@ -12,9 +12,7 @@ use crate::reach::{CASES, Product, Reach, everything, field};
 use crate::shadow::{covers, decides};
 use crate::warning::{Reason, Warning};
 
-/// Name under which a default action counts.
-const DEFAULT_NAME: &str = "_default";
-
+/// Of rules alone: that a default action leaves failsafe traffic be is what it is documented to do.
 pub(crate) fn warnings(filter: &Filter, reaches: &[Reach], around: &Surroundings) -> Vec<Warning> {
     if filter.mode == Mode::Audit {
         return Vec::new();
@@ -33,10 +31,6 @@ pub(crate) fn warnings(filter: &Filter, reaches: &[Reach], around: &Surroundings
         let node_shadowed =
             node.iter().filter(|class| to_node && is_about(reach, &class.reach, &[field::DESTINATION]));
         warnings.extend(warning(&rule.name, shadowed.chain(node_shadowed), &earlier));
-    }
-    if filter.default_action == Action::Drop {
-        let earlier = earlier(filter, reaches, reaches.len());
-        warnings.extend(warning(DEFAULT_NAME, network.iter().chain(&node), &earlier));
     }
     warnings
 }

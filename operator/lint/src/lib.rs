@@ -13,6 +13,7 @@ mod reach;
 mod shadow;
 mod warning;
 
+use std::cmp::Reverse;
 use std::net::IpAddr;
 
 use sluice_plan::Failsafe;
@@ -38,7 +39,17 @@ pub fn lint(filter: &Filter, around: &Surroundings) -> Vec<Warning> {
     warnings.extend(failsafe::warnings(filter, &reaches, around));
     let place =
         |name: &str| filter.rules.iter().position(|rule| rule.name == name).unwrap_or(filter.rules.len());
-    warnings.sort_by_key(|warning| warning.rule.as_deref().map_or(usize::MAX, place));
+    warnings.sort_by_key(|warning| warning.rule.as_deref().map_or(filter.rules.len(), place));
     warnings.extend(allow_list::warning(filter, around.before));
     warnings
+}
+
+/// [`lint`] of each of these, as if they were all there is. Priority and name decide who comes before whom.
+pub fn lint_all(filters: &[&Filter], failsafe: &Failsafe, node_addresses: &[IpAddr]) -> Vec<Vec<Warning>> {
+    let rank = |filter: &Filter| (Reverse(filter.priority), filter.object.name.clone());
+    let of = |filter: &&Filter| {
+        let before: Vec<_> = filters.iter().copied().filter(|other| rank(other) < rank(filter)).collect();
+        lint(filter, &Surroundings { failsafe, node_addresses, before: &before })
+    };
+    filters.iter().map(of).collect()
 }

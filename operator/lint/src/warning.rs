@@ -42,3 +42,13 @@ impl fmt::Display for Reason {
         f.write_str(self.as_str())
     }
 }
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Warning { rule, reason, message } = self;
+        match rule {
+            Some(rule) => write!(f, "{reason}: {rule} {message}"),
+            None => write!(f, "{reason}: {message}"),
+        }
+    }
+}

@@ -234,7 +234,10 @@ fn drops_of_failsafe_traffic_are_named() {
     }
     let victim = "\n- {name: r, action: Drop, match: {destinations: {cidrs: [203.0.113.0/24]}}}";
     assert!(found("priority: 0", victim, &["203.0.113.9"])[0].1.contains("TCP port 22"), "a node is in it");
-    let default = found("defaultAction: Drop", "\n- {name: a, action: Pass, match: {protocols: [TCP]}}", &[]);
-    assert_eq!(default[0].0, "_default");
-    assert!(!default[0].1.contains("port 22"), "TCP is passed by a rule: {default:?}");
+    let behind = "
+- {name: a, action: Pass, match: {protocols: [TCP]}}
+- {name: r, action: Drop}";
+    let found = found("defaultAction: Drop", behind, &[]);
+    assert_eq!(found.len(), 1, "a default action is meant to leave it be: {found:?}");
+    assert!(!found[0].1.contains("port 22"), "TCP is passed by a rule: {found:?}");
 }

@@ -2,8 +2,12 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use sluice_crds::{Condition, condition_type, reason};
+use sluice_lint::Reason;
 
 use crate::policy::{Placed, PolicyState};
+
+/// Rules that a condition's message names.
+const NAMED_RULES: usize = 10;
 
 /// The conditions of one object in the making; `previous` lends the transition times.
 pub struct Conditions<'a> {
@@ -50,12 +54,8 @@ impl<'a> Conditions<'a> {
             self.set(condition_type::STALLED, true, why, held);
             return self.finish();
         }
-        self.set(
-            condition_type::ACCEPTED,
-            true,
-            reason::ACCEPTED,
-            "the object is valid and compiles".to_owned(),
-        );
+        let (accepted, message) = acceptance(placed);
+        self.set(condition_type::ACCEPTED, true, accepted, message);
         let (ready, why, message) = readiness(placed, state);
         let all = state.desired > 0 && state.programmed == state.desired;
         // Backends have no part in this one: the tables are in the kernel whether anybody answers or not.
@@ -70,6 +70,23 @@ impl<'a> Conditions<'a> {
         }
         self.finish()
     }
+}
+
+/// Also of what is in force: a drop that failsafe traffic does not heed is a surprise on the day that it counts.
+fn acceptance(placed: &Placed) -> (&'static str, String) {
+    let shadowed = placed.warnings.iter().filter(|warning| warning.reason == Reason::ShadowedByFailsafe);
+    let rules: Vec<&str> = shadowed.filter_map(|warning| warning.rule.as_deref()).collect();
+    let valid = "the object is valid and compiles".to_owned();
+    if rules.is_empty() {
+        return (reason::ACCEPTED, valid);
+    }
+    let named = rules[..rules.len().min(NAMED_RULES)].join(", ");
+    let more = match rules.len().saturating_sub(NAMED_RULES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let message = format!("{valid}; failsafe traffic passes before {named}{more}: see status.warnings");
+    (reason::SHADOWED_BY_FAILSAFE, message)
 }
 
 fn claim_refused(why: &str) -> bool {
@@ -134,6 +151,21 @@ mod tests {
             [("Programmed", "True", "Programmed"), ("Ready", "False", "NoHealthyBackends")]
         );
         assert_eq!(conditions[1].message, "1 of 1 nodes enforce generation 4");
+    }
+
+    #[test]
+    fn drops_that_the_failsafe_lets_through_are_named() {
+        let warning = |rule: &str, reason| sluice_lint::Warning {
+            rule: Some(rule.to_owned()),
+            reason,
+            message: String::new(),
+        };
+        let warnings = vec![warning("ssh", Reason::ShadowedByFailsafe), warning("web", Reason::Shadowed)];
+        let placed = Placed { generation: 4, warnings, ..Placed::default() };
+        let conditions = Conditions::new(&[], 4, jiff::Timestamp::UNIX_EPOCH);
+        let accepted = &conditions.of_policy(&placed, &PolicyState::default())[0];
+        assert_eq!((&*accepted.status, &*accepted.reason), ("True", "ShadowedByFailsafe"));
+        assert!(accepted.message.contains("before ssh: see"), "{}", accepted.message);
     }
 
     #[test]

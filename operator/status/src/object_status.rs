@@ -1,14 +1,15 @@
 //! The API's status of filters and balancers.
 
 use sluice_crds::{
-    BackendHealth, BackendStatus, Condition, DroppedSummary, FailingNode, NodeSummary, PortStatus,
-    XdpFilterStatus, XdpLoadBalancerStatus,
+    BackendHealth, BackendStatus, Condition, DroppedSummary, FailingNode, FilterWarning, MAX_WARNINGS,
+    NodeSummary, PortStatus, XdpFilterStatus, XdpLoadBalancerStatus,
 };
+use sluice_lint::Warning;
 
 use crate::conditions::Conditions;
 use crate::policy::{Placed, PolicyState};
 
-/// Room that the schema gives a failing node's message.
+/// Room that the schema gives the message of a failing node and of a warning.
 const MESSAGE_CHARS: usize = 1024;
 
 pub fn filter_status(
@@ -28,7 +29,26 @@ pub fn filter_status(
             per_second: state.dropped_per_second.round() as u64,
             observed_at: now.to_string(),
         }),
+        warnings: warnings(&placed.warnings),
     }
+}
+
+/// The last place is for the number of those that have none.
+fn warnings(found: &[Warning]) -> Vec<FilterWarning> {
+    let shown = if found.len() > MAX_WARNINGS { MAX_WARNINGS - 1 } else { found.len() };
+    let mut warnings: Vec<FilterWarning> = found[..shown]
+        .iter()
+        .map(|warning| FilterWarning {
+            rule: warning.rule.clone(),
+            reason: warning.reason.to_string(),
+            message: warning.message.chars().take(MESSAGE_CHARS).collect(),
+        })
+        .collect();
+    if found.len() > shown {
+        let message = format!("and {} more: kubectl sluice lint -f shows all", found.len() - shown);
+        warnings.push(FilterWarning { rule: None, reason: "More".to_owned(), message });
+    }
+    warnings
 }
 
 pub fn balancer_status(
@@ -83,5 +103,28 @@ fn node_summary(state: &PolicyState) -> NodeSummary {
                 message: message.chars().take(MESSAGE_CHARS).collect(),
             })
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_lint::Reason;
+
+    use super::*;
+
+    #[test]
+    fn warnings_without_room_are_counted() {
+        let warning = |index: usize| Warning {
+            rule: Some(format!("r{index}")),
+            reason: Reason::Shadowed,
+            message: "x".repeat(2 * MESSAGE_CHARS),
+        };
+        let said = |count: usize| warnings(&(0..count).map(warning).collect::<Vec<_>>());
+        assert_eq!(said(16).len(), 16);
+        assert_eq!(said(16)[15].reason, "Shadowed");
+        let many = said(40);
+        assert_eq!((many.len(), many[15].reason.as_str()), (16, "More"));
+        assert!(many[15].message.starts_with("and 25 more"), "{}", many[15].message);
+        assert_eq!(many[0].message.chars().count(), MESSAGE_CHARS);
     }
 }

@@ -1,6 +1,7 @@
 //! How far one object has come on the nodes that it selects.
 
 use sluice_index::ObjectKey;
+use sluice_lint::Warning;
 use sluice_plan::Hash;
 use sluice_proto::v1::VerdictStage;
 
@@ -23,6 +24,8 @@ pub struct Placed {
     pub mode: String,
     /// (reason, message): refused by a check, by the compiler, or by an older claim.
     pub refusal: Option<(String, String)>,
+    /// What is hardly meant in a filter that is in force.
+    pub warnings: Vec<Warning>,
     /// In the order of their names.
     pub nodes: Vec<Expected>,
     /// Ports (name, healthy, total) and backends of a balancer.

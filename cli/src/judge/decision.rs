@@ -23,7 +23,7 @@ pub struct Decision {
 /// In this order; what is not there is said only of those who have it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Line<'a> {
+pub struct Line<'a> {
     packet: u64,
     verdict: &'static str,
     policy: Option<&'a str>,
@@ -86,9 +86,9 @@ impl Decision {
         }
     }
 
-    pub fn json(&self, packet: u64) -> String {
-        let would_drop = self.would_drop.as_ref();
-        let line = Line {
+    /// As the output has it, with the packet's number.
+    pub fn line(&self, packet: u64) -> Line<'_> {
+        Line {
             packet,
             verdict: self.verdict,
             policy: self.policy.as_deref(),
@@ -96,10 +96,35 @@ impl Decision {
             stage: self.stage,
             mode: self.mode,
             backend: self.backend.as_deref(),
-            would_drop: would_drop.map(|(policy, rule)| WouldDrop { policy, rule: rule.as_deref() }),
+            would_drop: self
+                .would_drop
+                .as_ref()
+                .map(|(policy, rule)| WouldDrop { policy, rule: rule.as_deref() }),
             guess: self.guess,
+        }
+    }
+
+    /// What decided, in words.
+    pub fn words(&self) -> String {
+        let Decision { verdict, stage, .. } = self;
+        let policy = self.policy.as_deref().unwrap_or_default();
+        let note = match self.note() {
+            note if note.is_empty() => note,
+            note => format!(" ({note})"),
         };
-        serde_json::to_string(&line).expect("a line has string keys only")
+        let is_audit = self.mode == Some("Audit");
+        let by = match (*stage, &self.rule) {
+            (_, Some(rule)) if is_audit => format!("rule {rule} of {policy} would drop it, but for Audit"),
+            (_, None) if is_audit => format!("{policy} would drop it, but for Audit"),
+            (_, Some(rule)) => format!("rule {rule} of {policy}"),
+            ("Default", None) if policy.is_empty() => "nothing decided".to_owned(),
+            ("Default", None) => format!("the default action of {policy}"),
+            ("Malformed", None) if policy.is_empty() => "nothing decided; a header is broken".to_owned(),
+            ("Malformed", None) => format!("the malformed setting of {policy}"),
+            ("LoadBalancer", None) => format!("load balancer {policy}"),
+            _ => "before every rule".to_owned(),
+        };
+        format!("{verdict}: {by}{note}")
     }
 
     /// What the columns of a table do not say.

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use sluice_balance::{Flow, Rings, Vip};
 use sluice_interpret::packet::Packet;
 use sluice_interpret::{
-    ControlPeer, DEFAULT_NAME, Failsafe, FailsafePort, MALFORMED_NAME, Service, Stage, Verdict, World,
-    evaluate,
+    Considered, ControlPeer, DEFAULT_NAME, Failsafe, FailsafePort, Kept, MALFORMED_NAME, Outcome, Service,
+    Stage, Verdict, World, evaluate, explain,
 };
 
 use super::INTERFACE;
@@ -17,6 +17,14 @@ use crate::policies::Policies;
 pub struct Interpreter {
     world: World,
     rings: Rings,
+}
+
+/// A decision and what led to it.
+pub struct Explanation<'w> {
+    pub decision: Decision,
+    /// As what the failsafe let the packet through, before any rule.
+    pub kept: Option<Kept>,
+    pub considered: Vec<Considered<'w>>,
 }
 
 impl Interpreter {
@@ -43,7 +51,15 @@ impl Interpreter {
     }
 
     pub fn decide(&self, frame: &[u8]) -> Decision {
-        let outcome = evaluate(&self.world, INTERFACE, frame);
+        self.decision(evaluate(&self.world, INTERFACE, frame), frame)
+    }
+
+    pub fn explain(&self, frame: &[u8]) -> Explanation<'_> {
+        let (outcome, considered) = explain(&self.world, INTERFACE, frame);
+        Explanation { kept: outcome.kept, decision: self.decision(outcome, frame), considered }
+    }
+
+    fn decision(&self, outcome: Outcome, frame: &[u8]) -> Decision {
         let verdict = match outcome.verdict {
             Verdict::Pass => "Pass",
             Verdict::Drop => "Drop",
@@ -74,9 +90,7 @@ impl Interpreter {
             }
         }
     }
-}
 
-impl Interpreter {
     fn backend(&self, frame: &[u8]) -> Option<String> {
         let packet = Packet::parse(frame);
         let (ip, protocol, ports) = (packet.ip?, packet.protocol?, packet.ports()?);
