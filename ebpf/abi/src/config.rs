@@ -45,21 +45,21 @@ pub mod dimension {
 
 /// Bits of [`Config::features`]; a clear bit removes the code.
 pub mod features {
-    /// One bit per dimension, at the dimension's index.
-    pub const fn dimension(index: usize) -> u32 {
+    /// One bit per dimension, at the dimension's index; the stages' bits are above all of them.
+    pub const fn dimension(index: usize) -> u64 {
         1 << index
     }
     /// There is at least one entry.
-    pub const ENTRIES: u32 = 1 << 16;
+    pub const ENTRIES: u64 = 1 << 32;
     /// Some entry may continue (Next, Audit).
-    pub const CONTINUING: u32 = 1 << 17;
-    pub const FAILSAFE: u32 = 1 << 18;
-    pub const BALANCER: u32 = 1 << 19;
-    pub const DECAP: u32 = 1 << 20;
+    pub const CONTINUING: u64 = 1 << 33;
+    pub const FAILSAFE: u64 = 1 << 34;
+    pub const BALANCER: u64 = 1 << 35;
+    pub const DECAP: u64 = 1 << 36;
     /// The entries are few and simple: `Config::straight` has them, and there are no rows.
-    pub const STRAIGHT: u32 = 1 << 21;
+    pub const STRAIGHT: u64 = 1 << 37;
     /// More entries than bits: trees beside the rows.
-    pub const LARGE: u32 = 1 << 22;
+    pub const LARGE: u64 = 1 << 38;
 }
 
 /// The program's read-only global `CONFIG`.
@@ -67,9 +67,11 @@ pub mod features {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 pub struct Config {
-    pub features: u32,
+    pub features: u64,
     /// Words of a row in use, 1..=WORDS.
     pub words: u32,
+    /// First element of the counters of test runs: `STAGED_OFFSET`, or less where the counters belong to one test.
+    pub staged_counters: u32,
     pub dimensions: [Dimension; crate::dimension::COUNT],
     /// Entries that apply on this interface: the agent sets the bits of the filters that select it.
     pub mask: [u64; WORDS],
@@ -85,10 +87,9 @@ pub struct Config {
     pub failsafe_rate: u32,
     /// Tokens that a source may save up.
     pub failsafe_burst: u32,
-    /// First element of the counters of test runs: `STAGED_OFFSET`, or less where the counters belong to one test.
-    pub staged_counters: u32,
     /// Words of a row whose bits are entries; those behind them are columns.
     pub wide_words: u32,
+    pub reserved: u32,
     /// Root of each tree, as a child of a node; `leaf::EMPTY` behind the last one of a family.
     pub roots: [[u32; TREES]; family::COUNT],
 }
@@ -98,6 +99,7 @@ impl Config {
     pub const EMPTY: Config = Config {
         features: 0,
         words: 1,
+        staged_counters: STAGED_OFFSET,
         dimensions: [Dimension { intervals: 0, special: 0 }; crate::dimension::COUNT],
         mask: [0; WORDS],
         balancers: [0; BALANCER_WORDS],
@@ -117,8 +119,8 @@ impl Config {
         }; MAX_STRAIGHT],
         failsafe_rate: 0,
         failsafe_burst: 0,
-        staged_counters: STAGED_OFFSET,
         wide_words: 1,
+        reserved: 0,
         roots: [[leaf::EMPTY; TREES]; family::COUNT],
     };
 }

@@ -17,7 +17,7 @@ use crate::readback::Mismatch;
 use crate::tables::BOUNDS;
 
 /// Features that this node adds to the plan's.
-const NODE_FEATURES: u32 = features::FAILSAFE | features::BALANCER | features::DECAP;
+const NODE_FEATURES: u64 = features::FAILSAFE | features::BALANCER | features::DECAP;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Image {
@@ -236,6 +236,7 @@ fn config_difference(found: &Config, expected: &Config) -> Option<Mismatch> {
         staged_counters,
         wide_words,
         roots,
+        reserved: _,
     } = expected;
     let same = [
         ("features", found.features == *features),

@@ -9,7 +9,7 @@ use crate::rows::{EntrySet, Rows};
 /// Tables as the dimensions fill them in.
 pub struct Tables {
     pub rows: Rows,
-    features: u32,
+    features: u64,
     dimensions: [Dimension; dimension::COUNT],
     direct: Vec<u32>,
     bounds: Vec<Vec<u8>>,
@@ -78,7 +78,7 @@ impl Tables {
     }
 }
 
-fn entry_features(entries: &[Entry]) -> u32 {
+fn entry_features(entries: &[Entry]) -> u64 {
     let audit = entry_flags::AUDIT_RULE | entry_flags::AUDIT_FILTER;
     let continues = |entry: &Entry| entry.action == EntryAction::Next as u8 || entry.flags & audit != 0;
     let mut bits = 0;

@@ -57,7 +57,7 @@ pub enum AttachMode {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilterTables {
     /// `sluice_abi::features`: one bit per used dimension, ENTRIES, CONTINUING.
-    pub features: u32,
+    pub features: u64,
     /// Words of each row in use.
     pub words: u32,
     /// `[Dimension; dimension::COUNT]`.

@@ -70,7 +70,7 @@ pub fn config(plan: &NodePlan, spec: &LoadSpec) -> Result<Config, LoadError> {
     Ok(config)
 }
 
-fn features_of(plan: &NodePlan, spec: &LoadSpec, bits: usize) -> u32 {
+fn features_of(plan: &NodePlan, spec: &LoadSpec, bits: usize) -> u64 {
     let mut found =
         plan.filters.tables.features & !(features::FAILSAFE | features::BALANCER | features::DECAP);
     let selected = |index: usize| spec.mask[index / 64] >> (index % 64) & 1 == 1;

@@ -9,7 +9,7 @@ use sluice_plan::{FilterTables, NodePlan};
 pub type Set<'a> = &'a [usize];
 
 pub struct Tables {
-    features: u32,
+    features: u64,
     dimensions: [Dimension; COUNT],
     entries: Vec<Entry>,
     rows: Vec<Row>,

@@ -14,7 +14,7 @@ use crate::straight;
 use crate::trees::Trees;
 
 pub struct Tables {
-    features: u32,
+    features: u64,
     words: usize,
     dimensions: Vec<Dimension>,
     entries: Vec<Entry>,
