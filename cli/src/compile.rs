@@ -100,6 +100,16 @@ const DIMENSIONS: [(usize, &str, usize); dimension::COUNT] = [
     (dimension::DESTINATION_PORT, "destinationPort", 8),
     (dimension::TCP_FLAGS, "tcpFlags", 4),
     (dimension::ICMP, "icmp", 8),
+    (dimension::HOP_LIMIT, "ttl", 4),
+    (dimension::TRAFFIC_CLASS, "dscp/ecn", 4),
+    (dimension::LENGTH, "length", 8),
+    (dimension::OUTER_VLAN, "outerVlan", 8),
+    (dimension::INNER_VLAN, "innerVlan", 8),
+    (dimension::ETHER_TYPE, "etherType", 8),
+    (dimension::SOURCE_MAC, "sourceMac", 16),
+    (dimension::DESTINATION_MAC, "destinationMac", 16),
+    (dimension::IP_OPTIONS, "ipOptions", 4),
+    (dimension::EXTENSION_HEADERS, "extensionHeaders", 4),
 ];
 
 fn report(plan: &NodePlan) -> Report {

@@ -23,10 +23,14 @@ mod generate;
 mod health_check;
 mod interfaces;
 mod kind;
+mod link;
 mod load_balancer;
+mod mac;
 mod matching;
+mod network;
 mod node;
 mod node_summary;
+mod numbers;
 mod ports;
 mod protocol;
 mod rule;
@@ -47,17 +51,22 @@ pub use generate::{definition, definition_yaml, generated_files};
 pub use health_check::{HealthCheck, TcpProbe};
 pub use interfaces::{InterfaceName, InterfacePattern, InterfaceSelector};
 pub use kind::{API_VERSION, GROUP, Kind, VERSION};
+pub use link::{EtherType, NO_VLAN, VlanMatch, VlanRange};
 pub use load_balancer::{
     Forwarding, ForwardingMode, Hashing, MAX_ADDRESSES, MAX_PORTS, ServicePort, ServiceProtocol,
     XdpLoadBalancer, XdpLoadBalancerSpec,
 };
+pub use mac::MacAddress;
 pub use matching::{
-    AddressMatch, FragmentKind, IcmpFamily, IcmpMatch, MAX_ENTRIES, Match, TcpFlag, TcpFlagsMatch,
+    AddressMatch, ExtensionHeader, FragmentKind, IcmpFamily, IcmpMatch, IpOption, MAX_ENTRIES, Match,
+    TcpFlag, TcpFlagsMatch,
 };
+pub use network::{DscpRange, EcnRange, LengthRange, TtlRange};
 pub use node::{
     ForeignProgram, MAX_NICS, Nic, NicQueues, Softnet, XdpMode, XdpNode, XdpNodeSpec, XdpNodeStatus,
 };
 pub use node_summary::{FailingNode, MAX_FAILING_NODES, NodeSummary};
+pub use numbers::{NumberText, Numbers};
 pub use ports::PortRange;
 pub use protocol::{Protocol, protocol_name, protocol_names, protocol_number};
 pub use rule::{FilterRule, LaterFragments, RuleAction};

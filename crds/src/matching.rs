@@ -2,7 +2,9 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Cidr, PortRange, Protocol};
+use crate::{
+    Cidr, DscpRange, EcnRange, EtherType, LengthRange, MacAddress, PortRange, Protocol, TtlRange, VlanMatch,
+};
 
 /// How many entries a list of a match may have.
 pub const MAX_ENTRIES: usize = 64;
@@ -32,6 +34,39 @@ pub const MAX_ENTRIES: usize = 64;
         self.sourcePorts.size() > 0) \
      || (has(self.destinationPorts) && self.destinationPorts.size() > 0))",
 ).message("icmp beside ports or tcpFlags never matches: write two rules"))]
+#[x_kube(validation = Rule::new(
+    "!has(self.etherTypes) || self.etherTypes.size() == 0 \
+     || self.etherTypes.exists(t, t.lowerAscii() in ['ipv4', 'ipv6', '0x0800', '0x86dd']) \
+     || !(has(self.sources) || has(self.destinations) || has(self.tcpFlags) || (has(self.icmp) && \
+        self.icmp.size() > 0) || [self.?protocols.orValue([]).size(), self.?sourcePorts.orValue([]).size(), \
+        self.?destinationPorts.orValue([]).size(), self.?length.orValue([]).size(), \
+        self.?ttl.orValue([]).size(), self.?dscp.orValue([]).size(), self.?ecn.orValue([]).size(), \
+        self.?ipOptions.orValue([]).size(), self.?extensionHeaders.orValue([]).size()] \
+        .exists(size, size > 0))",
+).message("etherTypes without IPv4 and IPv6 beside fields of IP packets never match: add IPv4 or IPv6 to \
+    etherTypes, or remove the others"))]
+#[x_kube(validation = Rule::new(
+    "[[!has(self.sources) || !has(self.sources.cidrs) || self.sources.cidrs.size() == 0 \
+        || self.sources.cidrs.exists(c, !c.contains(':')), \
+       !has(self.destinations) || !has(self.destinations.cidrs) || self.destinations.cidrs.size() == 0 \
+        || self.destinations.cidrs.exists(c, !c.contains(':')), \
+       !has(self.etherTypes) || self.etherTypes.size() == 0 \
+        || self.etherTypes.exists(t, t.lowerAscii() in ['ipv4', '0x0800']), \
+       !has(self.icmp) || self.icmp.size() == 0 || self.icmp.exists(i, !has(i.family) || i.family == 'IPv4'), \
+       !has(self.extensionHeaders) || self.extensionHeaders.size() == 0], \
+      [!has(self.sources) || !has(self.sources.cidrs) || self.sources.cidrs.size() == 0 \
+        || self.sources.cidrs.exists(c, c.contains(':')), \
+       !has(self.destinations) || !has(self.destinations.cidrs) || self.destinations.cidrs.size() == 0 \
+        || self.destinations.cidrs.exists(c, c.contains(':')), \
+       !has(self.etherTypes) || self.etherTypes.size() == 0 \
+        || self.etherTypes.exists(t, t.lowerAscii() in ['ipv6', '0x86dd']), \
+       !has(self.icmp) || self.icmp.size() == 0 || self.icmp.exists(i, has(i.family) && i.family == 'IPv6'), \
+       !has(self.ipOptions) || self.ipOptions.size() == 0] \
+     ].exists(family, family.all(takes, takes)) \
+     || !(has(self.sources) || has(self.destinations) || has(self.icmp) || has(self.ipOptions) || \
+        has(self.extensionHeaders))",
+).message("the fields are of different address families and never match the same packet: write one rule for IPv4 \
+    and one for IPv6"))]
 pub struct Match {
     /// Where the packet comes from. A packet without an IP header does not match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -39,6 +74,27 @@ pub struct Match {
     /// Where the packet goes to. A packet without an IP header does not match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destinations: Option<AddressMatch>,
+    /// Ethernet addresses that the frame comes from: "02:00:00:00:00:01", or with a mask the bits that count,
+    /// "02:00:5e:00:00:00/ff:ff:ff:00:00:00", none of them set outside the mask. At most ten bits may be free above
+    /// the lowest one that counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = "MAX_ENTRIES"))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub source_macs: Vec<MacAddress>,
+    /// Ethernet addresses that the frame goes to, as sourceMacs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = "MAX_ENTRIES"))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub destination_macs: Vec<MacAddress>,
+    /// VLAN ids of the outer and the inner tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlans: Option<VlanMatch>,
+    /// The EtherType behind up to two VLAN tags: "0x0806", four hexadecimal digits, or a name (IPv4, IPv6, ARP,
+    /// RARP, LLDP, MPLS, PPPoESession …). A frame of IEEE 802.3 with a length instead does not match.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = "MAX_ENTRIES"))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub ether_types: Vec<EtherType>,
     /// The protocol above IP, behind every IPv6 extension header: names as IANA has them (TCP, UDP, ICMP,
     /// IPv6-ICMP, GRE, ESP, SCTP …) or numbers from "0" to "255". IP in IP (RFC 2003) is IPv4; the name IPIP
     /// is number 94.
@@ -66,13 +122,50 @@ pub struct Match {
     #[schemars(length(max = "MAX_ENTRIES"))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub icmp: Vec<IcmpMatch>,
+    /// Length of the IP packet in bytes, its header included, as that header says it: "64", "0-63" with both
+    /// ends included, or "1501-" without an end. A packet without an IP header does not match; that of an IPv6
+    /// jumbogram is what the frame holds of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = "MAX_ENTRIES"))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub length: Vec<LengthRange>,
+    /// TTL of IPv4 or hop limit of IPv6: "1", "0-1", or "65-". A packet without an IP header does not match.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = "MAX_ENTRIES"))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub ttl: Vec<TtlRange>,
+    /// Differentiated services code points (RFC 2474): names as IANA has them (EF, AF41, CS0 …), "46", or
+    /// "8-15". A packet without an IP header does not match.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = "MAX_ENTRIES"))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub dscp: Vec<DscpRange>,
+    /// Explicit congestion notification (RFC 3168): Not-ECT, ECT(1), ECT(0), CE, or "0" to "3". A packet
+    /// without an IP header does not match.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = "MAX_ENTRIES"))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub ecn: Vec<EcnRange>,
     /// What kind of fragment the packet is. None: not a fragment. First: at offset 0 with more to come.
     /// Later: at a higher offset. Tiny: a first fragment without its whole TCP, UDP or ICMP header, or a
-    /// later one at offset 1 (RFC 1858), each also First or Later.
+    /// later one at offset 1 (RFC 1858), each also First or Later. Any: every fragment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 4))]
+    #[schemars(length(max = 5))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub fragments: Vec<FragmentKind>,
+    /// IPv4 options of which the packet has one: RecordRoute, Timestamp, Security, LSRR and SSRR (loose and
+    /// strict source route), StreamId, RouterAlert, Other for any but these and padding. Any: a header longer
+    /// than 20 bytes, whatever is in it. A packet without an IPv4 header does not match.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 9))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub ip_options: Vec<IpOption>,
+    /// IPv6 extension headers of which the packet has one, wherever in its chain. Any: all of those named here.
+    /// A packet without an IPv6 header does not match.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 9))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub extension_headers: Vec<ExtensionHeader>,
 }
 
 impl Match {
@@ -191,4 +284,38 @@ pub enum FragmentKind {
     First,
     Later,
     Tiny,
+    Any,
+}
+
+/// An option of an IPv4 header (IANA, Internet Protocol Version 4 Parameters).
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[schemars(inline)]
+pub enum IpOption {
+    Any,
+    RecordRoute,
+    Timestamp,
+    Security,
+    #[serde(rename = "LSRR")]
+    Lsrr,
+    StreamId,
+    #[serde(rename = "SSRR")]
+    Ssrr,
+    RouterAlert,
+    Other,
+}
+
+/// An IPv6 extension header that is stepped over on the way to the upper layer.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[schemars(inline)]
+pub enum ExtensionHeader {
+    Any,
+    HopByHop,
+    Routing,
+    Fragment,
+    Authentication,
+    DestinationOptions,
+    Mobility,
+    #[serde(rename = "HIP")]
+    Hip,
+    Shim6,
 }

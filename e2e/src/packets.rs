@@ -9,12 +9,13 @@ mod ipv6;
 mod layer4;
 mod link;
 mod malformed;
+mod network;
 mod random;
 mod services;
 
 pub use build::{Ipv4, Ipv6, ethernet, icmp, tcp, udp};
 pub use corpus::{Named, corpus};
-pub use random::{Generator, addresses, ports};
+pub use random::{Generator, MACS, VLANS, addresses, ports};
 
 /// Addresses that the corpus, the policies and the node of the differential test agree on.
 pub mod place {

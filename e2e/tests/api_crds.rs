@@ -125,7 +125,14 @@ fn good_objects_are_admitted_and_differ_in_nothing_afterwards() {
 /// CEL's cost at run time is charged per object, and only an object at every bound shows that it suffices.
 #[test]
 fn objects_at_the_bounds_are_admitted() {
-    for object in [filter_of_ports(), filter_of_icmp(), filter_of_long_prefixes(), balancer_at_the_bounds()] {
+    for object in [
+        filter_of_ports(),
+        filter_of_icmp(),
+        filter_of_long_prefixes(),
+        filter_of_frames(),
+        filter_of_headers(),
+        balancer_at_the_bounds(),
+    ] {
         SERVER.must_with(&["create", "--dry-run=server"], &object);
     }
 }
@@ -243,7 +250,7 @@ fn filter_at_the_bounds(prefixes: Vec<String>, more: impl Fn(&mut Value)) -> Val
             let mut rule = json!({
                 "name": format!("r{index:03}-{}", "n".repeat(58)), "action": "Drop", "mode": "Audit",
                 "match": {"sources": addresses, "destinations": addresses,
-                    "fragments": ["None", "First", "Later", "Tiny"]}
+                    "fragments": ["None", "First", "Later", "Tiny", "Any"]}
             });
             more(&mut rule);
             rule
@@ -287,10 +294,45 @@ fn filter_of_ports() -> Value {
 }
 
 fn filter_of_icmp() -> Value {
-    filter_at_the_bounds(short_prefixes(), |rule| {
+    let prefixes = filled(|index| format!("fd00:{index:x}::/32"));
+    filter_at_the_bounds(prefixes, |rule| {
         rule["match"]["icmp"] = filled(|_| json!({"family": "IPv6", "type": 255, "code": 255})).into();
         rule["match"]["protocols"] =
             filled(|index| if index + 1 == MAX_ENTRIES { "58" } else { "200" }).into();
+    })
+}
+
+/// What makes it a match of IP stands last.
+fn filter_of_frames() -> Value {
+    filter_at_the_bounds(short_prefixes(), |rule| {
+        let ids = filled(|_| "3000-4095");
+        rule["match"]["vlans"] = json!({"outer": ids, "inner": ids});
+        rule["match"]["etherTypes"] =
+            filled(|index| if index + 1 == MAX_ENTRIES { "IPv4" } else { "PPPoEDiscovery" }).into();
+        for field in ["sourceMacs", "destinationMacs"] {
+            rule["match"][field] =
+                filled(|index| format!("02:00:5e:00:{index:02x}:00/ff:ff:ff:ff:ff:00")).into();
+        }
+    })
+}
+
+fn filter_of_headers() -> Value {
+    filter_at_the_bounds(short_prefixes(), |rule| {
+        rule["match"]["length"] = filled(|_| "10000-65535").into();
+        rule["match"]["ttl"] = filled(|_| "100-255").into();
+        rule["match"]["dscp"] = filled(|_| "VOICE-ADMIT").into();
+        rule["match"]["ecn"] = filled(|_| "Not-ECT").into();
+        rule["match"]["ipOptions"] = json!([
+            "Any",
+            "RecordRoute",
+            "Timestamp",
+            "Security",
+            "LSRR",
+            "StreamId",
+            "SSRR",
+            "RouterAlert",
+            "Other"
+        ]);
     })
 }
 

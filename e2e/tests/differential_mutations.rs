@@ -3,7 +3,7 @@
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use sluice_abi::{Bound32, Bound128, Dimension, Entry, EntryAction, Row, dimension};
+use sluice_abi::{Bound32, Bound64, Bound128, Dimension, Entry, EntryAction, Row, dimension};
 use sluice_datapath::load::Patch;
 use sluice_e2e::oracle::{Mismatch, Node, compare_patched, one_of_each};
 use sluice_e2e::packets::{Generator, Named, corpus};
@@ -35,6 +35,8 @@ fn every_parser_branch_is_noticed() {
     let walk = |opcode, from, to| Patch { function: "walk", opcode, from, to };
     // Where plain packets are read in one go.
     let plain = |opcode, from, to| Patch { function: "sluice_xdp", opcode, from, to };
+    let details = |opcode, from, to| Patch { function: "look_up", opcode, from, to };
+    let option = |opcode, from, to| Patch { function: "7options4step", opcode, from, to };
     let branches = [
         ("802.1Q", parse(IF_EQUAL, 0x8100, 0x8101)),
         ("802.1ad", parse(IF_UNEQUAL, 0x88a8, 0x88a9)),
@@ -50,6 +52,10 @@ fn every_parser_branch_is_noticed() {
         ("a UDP length below its header's", parse(IF_ABOVE, 7, 0)),
         ("the fragment header", walk(IF_EQUAL, 44, 45)),
         ("the authentication header", walk(IF_EQUAL, 51, 52)),
+        ("a routing header that was stepped over", walk(IF_EQUAL, 43, 255)),
+        ("the tag before VLAN ids", details(IF_EQUAL, 0x8100, 0x8101)),
+        ("a source route among options", option(IF_EQUAL, 131, 132)),
+        ("padding among options", option(IF_EQUAL, 1, 0xff)),
         ("options in what is read in one go", plain(IF_UNEQUAL, 0x45, 0x46)),
         ("fragments in what is read in one go", plain(AND, 0xff3f, 0x0040)),
     ];
@@ -100,17 +106,29 @@ fn every_bound_is_noticed() {
     }
     let setting = setting();
     for (index, bounds) in setting.node.plan.filters.tables.bounds.iter().enumerate() {
-        let wide = [dimension::SOURCE_V6, dimension::DESTINATION_V6].contains(&index);
-        let bounds = if wide { count::<Bound128>(bounds) } else { count::<Bound32>(bounds) };
+        let bounds = match index {
+            dimension::SOURCE_V6 | dimension::DESTINATION_V6 => count::<Bound128>(bounds),
+            dimension::SOURCE_MAC | dimension::DESTINATION_MAC => count::<Bound64>(bounds),
+            _ => count::<Bound32>(bounds),
+        };
         // The first begins at zero, below which there is nothing.
         for bound in 1..bounds {
             let mut plan = setting.node.plan.clone();
             let table = &mut plan.filters.tables.bounds[index];
-            // Its values are looked up in the row of another interval.
-            if wide {
-                change::<Bound128>(table, bound, |bound| bound.row = 0);
-            } else {
-                change::<Bound32>(table, bound, |bound| bound.row = 0);
+            // Its values are looked up in the row of the interval before.
+            match index {
+                dimension::SOURCE_V6 | dimension::DESTINATION_V6 => {
+                    let row = element::<Bound128>(table, bound - 1).row;
+                    change::<Bound128>(table, bound, |bound| bound.row = row);
+                }
+                dimension::SOURCE_MAC | dimension::DESTINATION_MAC => {
+                    let row = element::<Bound64>(table, bound - 1).row;
+                    change::<Bound64>(table, bound, |bound| bound.row = row);
+                }
+                _ => {
+                    let row = element::<Bound32>(table, bound - 1).row;
+                    change::<Bound32>(table, bound, |bound| bound.row = row);
+                }
             }
             setting.assert_noticed(&plan, &[], &format!("bound {bound} of dimension {index}"));
         }

@@ -17,7 +17,8 @@ use crate::packet::Packet;
 use rows::Rows;
 
 pub use large::{Found, classify_among_many};
-pub use search::opaque;
+pub use rows::{special, used};
+pub use search::{opaque, search32, search64};
 
 const PASS: u64 = 1;
 const DROP: u64 = 2;

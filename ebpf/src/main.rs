@@ -22,6 +22,8 @@ mod count;
 #[cfg(target_arch = "bpf")]
 mod decap;
 #[cfg(target_arch = "bpf")]
+mod details;
+#[cfg(target_arch = "bpf")]
 mod failsafe;
 #[cfg(target_arch = "bpf")]
 mod frame;

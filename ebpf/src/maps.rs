@@ -4,9 +4,9 @@ use aya_ebpf::Global;
 use aya_ebpf::btf_maps::{Array, HashMap, PerCpuArray};
 use aya_ebpf::macros::btf_map;
 use sluice_abi::{
-    Bit, Bound32, Bound128, Bucket, Config, ControlPeer, Counter, DecapPeer, Entry, FAILSAFE_BUCKETS,
-    MAX_NODE_SET, NextHop, Node, NodeAddress, RecordV4, RecordV6, Row, STAGED_OFFSET, STATS, Target, Trace,
-    Vip, VipKey,
+    Bit, Bound32, Bound64, Bound128, Bucket, Config, ControlPeer, Counter, DecapPeer, Entry,
+    FAILSAFE_BUCKETS, MAX_NODE_SET, NextHop, Node, NodeAddress, RecordV4, RecordV6, Row, STAGED_OFFSET,
+    STATS, Target, Trace, Vip, VipKey,
 };
 
 use crate::classify::Found;
@@ -41,6 +41,21 @@ pub static SPORT: Array<Bound32, 1> = Array::new();
 pub static DPORT: Array<Bound32, 1> = Array::new();
 #[btf_map]
 pub static ICMP: Array<Bound32, 1> = Array::new();
+#[btf_map]
+pub static LENGTH: Array<Bound32, 1> = Array::new();
+#[btf_map]
+pub static OUTER_VLAN: Array<Bound32, 1> = Array::new();
+#[btf_map]
+pub static INNER_VLAN: Array<Bound32, 1> = Array::new();
+#[btf_map]
+pub static ETHER_TYPE: Array<Bound32, 1> = Array::new();
+#[btf_map]
+pub static SOURCE_MAC: Array<Bound64, 1> = Array::new();
+#[btf_map]
+pub static DESTINATION_MAC: Array<Bound64, 1> = Array::new();
+/// The AND of the rows of the details, for the packet at hand.
+#[btf_map]
+pub static DETAILS: PerCpuArray<Row, 1> = PerCpuArray::new();
 
 /// Beside the rows, where there are more entries than bits.
 #[btf_map]

@@ -1,12 +1,13 @@
 //! Reads the packet once, layer by layer. Fields of intact layers count even where a later layer is broken.
 
 mod ethernet;
-mod extensions;
+pub mod extensions;
 mod ipv4;
 mod ipv6;
 mod plain;
 mod transport;
 
+pub use ethernet::is_tag;
 pub use ipv4::Ipv4;
 pub use ipv6::Ipv6;
 pub use plain::read as plain;

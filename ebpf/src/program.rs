@@ -13,6 +13,7 @@ use crate::classify::{self, classify, classify_among_many, straight};
 use crate::constants::enabled;
 use crate::count::count_stat;
 use crate::decap::decapsulate;
+use crate::details::look_up;
 use crate::failsafe::{failsafe, may_be_kept};
 use crate::packet::Packet;
 use crate::parse::{parse, plain};
@@ -59,6 +60,9 @@ fn judge(context: *mut xdp_md, packet: &mut Packet) -> Outcome {
     }
     let mut outcome = Outcome::of(XDP_PASS, Stage::None);
     if enabled(features::ENTRIES) {
+        if enabled(features::DETAILS) {
+            look_up(context, packet);
+        }
         let decision = if enabled(features::STRAIGHT) {
             straight::decide(packet)
         } else if enabled(features::LARGE) {

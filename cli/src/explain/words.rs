@@ -1,5 +1,7 @@
 //! Packets and rules in the words of the API.
 
+mod details;
+
 use std::fmt::Display;
 
 use sluice_crds::protocol_name;
@@ -21,6 +23,17 @@ pub fn field(field: Field) -> &'static str {
         Field::DestinationPorts => "destinationPorts",
         Field::TcpFlags => "tcpFlags",
         Field::Icmp => "icmp",
+        Field::SourceMacs => "sourceMacs",
+        Field::DestinationMacs => "destinationMacs",
+        Field::OuterVlans => "vlans.outer",
+        Field::InnerVlans => "vlans.inner",
+        Field::EtherTypes => "etherTypes",
+        Field::Length => "length",
+        Field::Ttl => "ttl",
+        Field::Dscp => "dscp",
+        Field::Ecn => "ecn",
+        Field::IpOptions => "ipOptions",
+        Field::ExtensionHeaders => "extensionHeaders",
     }
 }
 
@@ -49,6 +62,17 @@ pub fn found(field: Field, packet: &Packet) -> String {
             }
             _ => None,
         },
+        Field::SourceMacs
+        | Field::DestinationMacs
+        | Field::OuterVlans
+        | Field::InnerVlans
+        | Field::EtherTypes
+        | Field::Length
+        | Field::Ttl
+        | Field::Dscp
+        | Field::Ecn
+        | Field::IpOptions
+        | Field::ExtensionHeaders => details::found(field, packet),
     })
 }
 
@@ -63,6 +87,7 @@ pub fn wanted(field: Field, rule: &Rule, packet: &Packet) -> Vec<String> {
         tcp_flags,
         icmp,
         fragments,
+        ..
     } = &rule.matches;
     let mut wanted = match field {
         Field::Sources => prefixes(sources.as_ref()),
@@ -76,6 +101,17 @@ pub fn wanted(field: Field, rule: &Rule, packet: &Packet) -> Vec<String> {
             .map(|flags| format!("set {}, unset {}", flag_names(flags.set), flag_names(flags.unset)))
             .collect(),
         Field::Icmp => icmp.iter().map(message).collect(),
+        Field::SourceMacs
+        | Field::DestinationMacs
+        | Field::OuterVlans
+        | Field::InnerVlans
+        | Field::EtherTypes
+        | Field::Length
+        | Field::Ttl
+        | Field::Dscp
+        | Field::Ecn
+        | Field::IpOptions
+        | Field::ExtensionHeaders => details::wanted(field, &rule.matches),
     };
     if field.is_layer4() && packet.is_later_fragment() {
         let later = match rule.later_fragments {
@@ -208,6 +244,7 @@ fn kind_name(kind: FragmentKind) -> &'static str {
         FragmentKind::First => "First",
         FragmentKind::Later => "Later",
         FragmentKind::Tiny => "Tiny",
+        FragmentKind::Any => "Any",
     }
 }
 

@@ -1,10 +1,12 @@
 //! Policies in a few words.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use sluice_policy::{
-    Action, AttachMode, Filter, FragmentKind, IcmpFamily, IcmpMatch, Interfaces, LaterFragments, Malformed,
-    Match, Mode, NodeSelector, ObjectRef, PortRange, PrefixSet, Rule, TcpFlags,
+    Action, AttachMode, ExtensionHeader, Filter, FragmentKind, IcmpFamily, IcmpMatch, Interfaces, IpOption,
+    LaterFragments, MacMatch, Malformed, Match, Mode, NodeSelector, ObjectRef, PortRange, PrefixSet, Rule,
+    TcpFlags,
 };
 
 /// The interface that test packets arrive on.
@@ -91,6 +93,55 @@ pub fn flags(set: u8, unset: u8) -> Match {
 
 pub fn icmp(family: IcmpFamily, icmp_type: Option<u8>, code: Option<u8>) -> Match {
     Match { icmp: vec![IcmpMatch { family, icmp_type, code }], ..Match::default() }
+}
+
+pub fn source_macs(wanted: &[MacMatch]) -> Match {
+    Match { source_macs: wanted.to_vec(), ..Match::default() }
+}
+
+pub fn destination_macs(wanted: &[MacMatch]) -> Match {
+    Match { destination_macs: wanted.to_vec(), ..Match::default() }
+}
+
+/// With the bits of the address that lie within the mask.
+pub fn mac(address: [u8; 6], mask: [u8; 6]) -> MacMatch {
+    MacMatch { address: std::array::from_fn(|octet| address[octet] & mask[octet]), mask }
+}
+
+pub fn outer_vlan(ranges: &[RangeInclusive<u16>]) -> Match {
+    Match { outer_vlan: ranges.to_vec(), ..Match::default() }
+}
+
+pub fn inner_vlan(ranges: &[RangeInclusive<u16>]) -> Match {
+    Match { inner_vlan: ranges.to_vec(), ..Match::default() }
+}
+
+pub fn ether_types(numbers: &[u16]) -> Match {
+    Match { ether_types: numbers.to_vec(), ..Match::default() }
+}
+
+pub fn hop_limit(range: RangeInclusive<u16>) -> Match {
+    Match { hop_limit: vec![range], ..Match::default() }
+}
+
+pub fn dscp(ranges: &[RangeInclusive<u16>]) -> Match {
+    Match { dscp: ranges.to_vec(), ..Match::default() }
+}
+
+pub fn ecn(ranges: &[RangeInclusive<u16>]) -> Match {
+    Match { ecn: ranges.to_vec(), ..Match::default() }
+}
+
+pub fn length(ranges: &[RangeInclusive<u16>]) -> Match {
+    Match { length: ranges.to_vec(), ..Match::default() }
+}
+
+pub fn ip_options(wanted: &[IpOption]) -> Match {
+    Match { ip_options: wanted.to_vec(), ..Match::default() }
+}
+
+pub fn extension_headers(wanted: &[ExtensionHeader]) -> Match {
+    Match { extension_headers: wanted.to_vec(), ..Match::default() }
 }
 
 pub fn fragments(kinds: &[FragmentKind]) -> Match {

@@ -1,5 +1,8 @@
 //! Random policies that an admission would let through.
 
+mod link;
+mod network;
+
 use ipnet::{Ipv4Net, Ipv6Net};
 use rand::Rng;
 use sluice_compile::MAX_AUDIT_RULES;
@@ -82,9 +85,17 @@ fn random_match(rng: &mut impl Rng) -> Match {
         matches.destinations = Some(prefix_set(rng));
     }
     if rng.random_bool(0.15) {
-        let kinds = [FragmentKind::None, FragmentKind::First, FragmentKind::Later, FragmentKind::Tiny];
+        let kinds = [
+            FragmentKind::None,
+            FragmentKind::First,
+            FragmentKind::Later,
+            FragmentKind::Tiny,
+            FragmentKind::Any,
+        ];
         matches.fragments = some_of(rng, &kinds);
     }
+    link::add(rng, &mut matches);
+    network::add(rng, &mut matches);
     layer4(rng, &mut matches);
     matches
 }

@@ -59,6 +59,8 @@ fn judge_all<'n>(start: impl Fn() -> anyhow::Result<Judge<'n>>, packets: &[Named
     let mut tally = Tally::default();
     for packet in packets {
         if packet.frame.len() < MIN_FRAME {
+            let outcome = evaluate(&judge.node.world, HERE, &packet.frame);
+            anyhow::ensure!(outcome.malformed, "{} is no frame and not malformed", packet.name);
             tally.too_short += 1;
         } else {
             tally.note(&judge.judge(packet)?);

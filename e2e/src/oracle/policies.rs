@@ -1,8 +1,10 @@
 //! Policies made by hand, each around one part of the semantics.
 
 mod actions;
+mod link;
 mod many;
 mod matching;
+mod network;
 mod services;
 
 use super::node::Node;
@@ -12,7 +14,7 @@ pub use services::balancer_alone;
 
 /// A name and a node for each.
 pub fn hand_made() -> anyhow::Result<Vec<(&'static str, Node)>> {
-    let filters = matching::sets().into_iter().chain(actions::sets());
+    let filters = [matching::sets(), link::sets(), network::sets(), actions::sets()].into_iter().flatten();
     let mut nodes: Vec<_> = filters
         .map(|(name, filters)| Ok((name, Node::new(filters, Vec::new())?)))
         .collect::<anyhow::Result<_>>()?;

@@ -92,6 +92,7 @@ pub struct Ipv6 {
     pub source: Ipv6Addr,
     pub destination: Ipv6Addr,
     pub hop_limit: u8,
+    pub traffic_class: u8,
     pub extensions: Vec<Extension>,
     pub first_byte: u8,
     pub payload_length: Option<u16>,
@@ -110,6 +111,7 @@ impl Default for Ipv6 {
             source: place::CLIENT6,
             destination: Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x77),
             hop_limit: 64,
+            traffic_class: 0,
             extensions: Vec::new(),
             first_byte: 0x60,
             payload_length: None,
@@ -132,7 +134,7 @@ impl Ipv6 {
         }
         behind.extend(payload);
         let length = self.payload_length.unwrap_or(behind.len() as u16);
-        let mut packet = vec![self.first_byte, 0, 0, 0];
+        let mut packet = vec![self.first_byte | self.traffic_class >> 4, self.traffic_class << 4, 0, 0];
         packet.extend(length.to_be_bytes());
         packet.extend([first, self.hop_limit]);
         packet.extend(self.source.octets());
@@ -191,6 +193,15 @@ pub fn tcp_with(source: u16, destination: u16, flags: u8, words: u8) -> Vec<u8> 
 
 pub fn udp(source: u16, destination: u16) -> Vec<u8> {
     udp_with(source, destination, 16)
+}
+
+/// With this many bytes of data.
+pub fn udp_of(source: u16, destination: u16, data: usize) -> Vec<u8> {
+    let length = 8 + data as u16;
+    let mut datagram = [source.to_be_bytes(), destination.to_be_bytes(), length.to_be_bytes()].concat();
+    datagram.extend([0, 0]);
+    datagram.resize(length.into(), 0x5a);
+    datagram
 }
 
 /// With this length field and eight bytes of data.

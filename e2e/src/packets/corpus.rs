@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{failsafe, fragments, ipv4, ipv6, layer4, link, malformed, services};
+use super::{failsafe, fragments, ipv4, ipv6, layer4, link, malformed, network, services};
 
 #[derive(Clone, Debug)]
 pub struct Named {
@@ -31,6 +31,7 @@ pub fn corpus() -> Vec<Named> {
     ipv4::add(&mut corpus);
     ipv6::add(&mut corpus);
     fragments::add(&mut corpus);
+    network::add(&mut corpus);
     layer4::add(&mut corpus);
     malformed::add(&mut corpus);
     failsafe::add(&mut corpus);

@@ -2,11 +2,13 @@
 
 use std::net::Ipv4Addr;
 
-use super::build::{Ipv4, Ipv6, ported, tcp, udp};
+use super::build::{Ipv4, Ipv6, ported, tag, tcp, udp};
 use super::corpus::Corpus;
 
 pub(super) fn add(corpus: &mut Corpus) {
     options(corpus);
+    option_kinds(corpus);
+    damaged_options(corpus);
     protocols(corpus);
     addresses(corpus);
     fields(corpus);
@@ -24,6 +26,49 @@ fn options(corpus: &mut Corpus) {
     corpus.add("IPv4 loose source route", source_route.frame(17, &udp(1000, 53)));
     let nonsense = Ipv4 { options: vec![0xff; 12], ..Ipv4::default() };
     corpus.add("IPv4 nonsense in options", nonsense.frame(6, &tcp(1000, 80, 2)));
+}
+
+fn with_options(options: &[u8]) -> Vec<u8> {
+    let mut options = options.to_vec();
+    options.resize(options.len().next_multiple_of(4), 0);
+    Ipv4 { options, ..Ipv4::default() }.frame(17, &udp(1002, 53))
+}
+
+fn option_kinds(corpus: &mut Corpus) {
+    for kind in
+        [2, 6, 7, 8, 67, 68, 69, 129, 130, 131, 132, 133, 134, 135, 136, 137, 138, 147, 148, 149, 222, 255]
+    {
+        corpus.add(format!("IPv4 option {kind}"), with_options(&[kind, 4, 0, 0]));
+        corpus.add(format!("IPv4 option {kind} behind padding"), with_options(&[1, 1, 1, kind, 3, 9]));
+    }
+    corpus.add("IPv4 two options", with_options(&[7, 3, 4, 148, 4, 0, 0]));
+    corpus.add("IPv4 both source routes", with_options(&[131, 7, 4, 1, 2, 3, 4, 137, 3, 4]));
+    let all = [7, 2, 68, 2, 130, 2, 131, 2, 136, 2, 137, 2, 148, 2, 134, 2];
+    corpus.add("IPv4 every option", with_options(&all));
+    corpus.add("IPv4 options alike", with_options(&[148, 4, 0, 0].repeat(10)));
+    corpus.add("IPv4 an option that fills the header", with_options(&[&[7, 40][..], &[4; 38]].concat()));
+    corpus.add("IPv4 a last option of two bytes", with_options(&[&[1; 38][..], &[136, 2]].concat()));
+    corpus.add("IPv4 options that end at once", with_options(&[0, 131, 4, 0]));
+    corpus.add("IPv4 options behind the end", with_options(&[148, 4, 0, 0, 0, 131, 3, 4]));
+    corpus.add("IPv4 nothing but ends", with_options(&[0; 40]));
+    let alert = Ipv4 { options: vec![148, 4, 0, 0], fragment: 7, ..Ipv4::default() };
+    corpus.add("IPv4 later fragment with an option", alert.frame(17, &[0; 8]));
+    let in_vlan = tag(0x88a8, 5, &tag(0x8100, 6, &with_options(&[131, 3, 4])));
+    corpus.add("IPv4 source route in QinQ", in_vlan);
+}
+
+fn damaged_options(corpus: &mut Corpus) {
+    for length in [0, 1, 5, 39, 40, 41, 255] {
+        corpus.add(format!("IPv4 option of claimed length {length}"), with_options(&[131, length, 137, 2]));
+    }
+    corpus.add("IPv4 option without a length", with_options(&[1, 1, 1, 131]));
+    corpus.add(
+        "IPv4 option without a length, of the longest header",
+        with_options(&[&[1; 39][..], &[148]].concat()),
+    );
+    corpus.add("IPv4 option behind a damaged one", with_options(&[7, 1, 148, 4, 0, 0, 0, 0]));
+    let route = Ipv4 { options: vec![131, 7, 4, 1, 2, 3, 4, 0], total_length: Some(24), ..Ipv4::default() };
+    corpus.add("IPv4 option beyond the total length", route.frame(17, &udp(1002, 53)));
 }
 
 fn protocols(corpus: &mut Corpus) {

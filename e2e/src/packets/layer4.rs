@@ -20,6 +20,10 @@ fn ports(corpus: &mut Corpus) {
     corpus.add("TCP between ports 0", Ipv4::default().frame(6, &tcp(0, 0, 2)));
     corpus.add("UDP between ports 65535", Ipv4::default().frame(17, &udp(65535, 65535)));
     for (name, number) in [("SCTP", 132), ("DCCP", 33), ("UDP-Lite", 136)] {
+        for port in [0, 65535] {
+            corpus.add(format!("{name} to port {port}"), Ipv4::default().frame(number, &ported(1, port)));
+            corpus.add(format!("{name} from port {port}"), Ipv6::default().frame(number, &ported(port, 1)));
+        }
         corpus.add(format!("{name} to port 8000"), Ipv4::default().frame(number, &ported(1, 8000)));
         corpus.add(format!("{name} to port 8101"), Ipv4::default().frame(number, &ported(1, 8101)));
     }

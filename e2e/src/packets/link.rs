@@ -1,14 +1,43 @@
 //! Ethernet: tags and protocols that are not IP.
 
-use super::build::{Ipv4, Ipv6, ethernet, ethernet_to, tag, tcp, udp};
+use super::build::{Ipv4, Ipv6, ethernet, ethernet_to, patched, tag, tcp, udp};
 use super::corpus::Corpus;
 
 const BRIDGE: [u8; 6] = [0x01, 0x80, 0xc2, 0, 0, 0];
 
 pub(super) fn add(corpus: &mut Corpus) {
+    addresses(corpus);
     tags(corpus);
     other_protocols(corpus);
     lengths(corpus);
+}
+
+fn addresses(corpus: &mut Corpus) {
+    let plain = Ipv4::default().frame(17, &udp(1001, 5000));
+    for (name, mac) in [
+        ("no address", [0; 6]),
+        ("broadcast", [0xff; 6]),
+        ("an IPv4 group", [1, 0, 0x5e, 0, 0, 1]),
+        ("an IPv6 group", [0x33, 0x33, 0, 0, 0, 1]),
+        ("the bridges", [1, 0x80, 0xc2, 0, 0, 3]),
+        ("behind the bridges", [1, 0x80, 0xc2, 0, 0, 0x10]),
+        ("the last of a vendor", [2, 0, 0x5d, 0xff, 0xff, 0xff]),
+        ("the first of another", [2, 0, 0x5e, 0, 0, 0]),
+        ("its last", [2, 0, 0x5e, 0xff, 0xff, 0xff]),
+        ("the first of a third", [2, 0, 0x5f, 0, 0, 0]),
+        ("host 9", [2, 0, 0, 0, 0, 9]),
+        ("host 15", [2, 0, 0, 0, 0, 15]),
+        ("host 8", [2, 0, 0, 0, 0, 8]),
+        ("a lower group", [2, 0xff, 0xff, 0xff, 0xff, 0xff]),
+        ("a group", [3, 0, 0, 0, 0, 0]),
+        ("a group of the upper half", [0xf3, 0, 0, 0, 0, 0]),
+    ] {
+        corpus.add(format!("to {name}"), patched(plain.clone(), 0, &mac));
+        corpus.add(format!("from {name}"), patched(plain.clone(), 6, &mac));
+    }
+    let arp = ethernet_to([0xff; 6], 0x0806, &[0; 28]);
+    corpus.add("ARP to everybody", arp.clone());
+    corpus.add("a group's ARP in a VLAN", tag(0x8100, 100, &patched(arp, 0, &[3, 0, 0, 0, 0, 9])));
 }
 
 fn tags(corpus: &mut Corpus) {
@@ -24,6 +53,20 @@ fn tags(corpus: &mut Corpus) {
         {
             corpus.add(format!("{name} with {what}"), tag(0x8100, control, plain));
         }
+        for (outer, inner, what) in [
+            (0, 200, "a priority tag outside"),
+            (100, 0, "a priority tag inside"),
+            (0, 0, "two priority tags"),
+            (100, 199, "inner id 199"),
+            (100, 201, "inner id 201"),
+            (99, 200, "outer id 99"),
+            (5, 4095, "the last id inside"),
+            (8, 7, "ids 8 and 7"),
+            (4, 1, "ids 4 and 1"),
+            (0x6005, 0xf0c8, "priorities on both tags"),
+        ] {
+            corpus.add(format!("{name} with {what}"), tag(0x88a8, outer, &tag(0x8100, inner, plain)));
+        }
         for (outer, inner) in
             [(0x88a8, 0x8100), (0x8100, 0x8100), (0x9100, 0x8100), (0x8100, 0x88a8), (0x9100, 0x9100)]
         {
@@ -35,6 +78,9 @@ fn tags(corpus: &mut Corpus) {
         corpus.add(format!("{name} in three tags"), tag(0x88a8, 1, &tag(0x8100, 2, &tag(0x8100, 3, plain))));
         corpus.add(format!("{name} behind a tag of a private TPID"), tag(0x9200, 1, plain));
     }
+    let arp = ethernet(0x0806, &[0; 28]);
+    corpus.add("ARP in VLAN 7", tag(0x8100, 7, &arp));
+    corpus.add("ARP in QinQ 100 200", tag(0x88a8, 100, &tag(0x8100, 200, &arp)));
     for length in 14..18 {
         corpus.add(format!("VLAN tag cut to {length}"), tag(0x88a8, 7, &v4)[..length].to_vec());
         let double = tag(0x88a8, 8, &tag(0x8100, 7, &v4));

@@ -1,7 +1,9 @@
 //! Frames that end too early, and headers that lie.
 
-use super::build::{Extension, Ipv4, Ipv6, ethernet, patched, tag, tcp, udp};
+use super::build::{Extension, Ipv4, Ipv6, ethernet, patched, tag, tcp, tcp_with, udp, udp_of};
 use super::corpus::Corpus;
+
+const LONGEST_CUT: usize = 128;
 
 pub(super) fn add(corpus: &mut Corpus) {
     cuts(corpus);
@@ -27,10 +29,33 @@ fn cuts(corpus: &mut Corpus) {
         }
         corpus.add(format!("{name}, whole"), frame);
     }
+    for (name, frame) in [("IPv4", longest_v4()), ("IPv6", long_v6())] {
+        assert!(frame.len() > LONGEST_CUT, "{} bytes", frame.len());
+        for length in 14..=LONGEST_CUT {
+            corpus.add(format!("long {name} cut to {length}"), frame[..length].to_vec());
+        }
+    }
     let runt = Ipv4 { tos: 8, ..Ipv4::default() }.frame(17, &udp(3000, 53));
     for length in 0..14 {
         corpus.add(format!("runt cut to {length}"), runt[..length].to_vec());
     }
+}
+
+/// Headers that fill all of it, behind two tags.
+fn longest_v4() -> Vec<u8> {
+    let options = [&[7, 39][..], &[4; 37], &[148]].concat();
+    let packet = Ipv4 { options, ..Ipv4::default() }.frame(6, &tcp_with(3001, 80, 2, 15));
+    tag(0x88a8, 100, &tag(0x8100, 200, &packet))
+}
+
+fn long_v6() -> Vec<u8> {
+    let chain = vec![
+        Extension::short(0),
+        Extension::eights(43, 2),
+        Extension::authentication(4),
+        Extension::eights(60, 1),
+    ];
+    Ipv6::behind(chain).frame(17, &udp_of(3001, 53, 40))
 }
 
 fn ipv4_headers(corpus: &mut Corpus) {

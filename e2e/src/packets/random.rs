@@ -8,12 +8,29 @@ use rand::seq::IndexedRandom;
 use super::build::{Extension, Ipv4, Ipv6, ethernet, ethernet_to, icmp, ported, tag, tcp_with, udp_with};
 use super::place::{CLIENT4, CLIENT6, NODE4, NODE6, PEER_PORT, PEER4, PEER6, VIP4, VIP6};
 
+/// The bridges' groups begin with it.
+const BRIDGES: [u8; 5] = [0x01, 0x80, 0xc2, 0, 0];
 const PROTOCOLS: [u8; 16] = [6, 17, 17, 6, 1, 58, 132, 136, 33, 47, 50, 4, 2, 89, 112, 59];
 const EXTENSIONS: [u8; 8] = [0, 43, 44, 51, 60, 135, 139, 140];
 const PORTS: [u16; 26] = [
     0, 1, 22, 53, 54, 67, 68, 79, 80, 81, 443, 546, 547, 1000, 3784, PEER_PORT, 7999, 8000, 8050, 8100, 8101,
     9443, 10250, 40000, 65534, 65535,
 ];
+
+/// Ethernet addresses at which policies and frames meet.
+pub const MACS: [[u8; 6]; 8] = [
+    [2, 0, 0, 0, 0, 1],
+    [2, 0, 0, 0, 0, 2],
+    [2, 0, 0x5e, 0, 0, 7],
+    [2, 0, 0x5f, 0, 0, 7],
+    [1, 0, 0x5e, 0, 0, 1],
+    [0x33, 0x33, 0, 0, 0, 1],
+    [0; 6],
+    [0xff; 6],
+];
+
+/// Ids at which policies and tags meet.
+pub const VLANS: [u16; 8] = [0, 1, 10, 99, 100, 200, 4094, 4095];
 
 /// Addresses at which policies and packets meet.
 pub mod addresses {
@@ -96,6 +113,10 @@ impl<R: Rng> Generator<R> {
             18 => self.other(),
             _ => self.noise(),
         };
+        if self.rng.random_bool(0.3) && frame[..5] != BRIDGES {
+            let at = [0, 6][self.rng.random_range(0..2)];
+            frame[at..at + 6].copy_from_slice(&MACS[self.rng.random_range(0..MACS.len())]);
+        }
         if self.rng.random_bool(0.2) {
             frame = self.tagged(frame);
         }
@@ -111,9 +132,9 @@ impl<R: Rng> Generator<R> {
             source: addresses::v4(rng),
             destination: addresses::v4(rng),
             ttl: hop_limit(rng),
-            tos: 0,
+            tos: traffic_class(rng),
             fragment: fragment_field(rng),
-            options: vec![1; if rng.random_bool(0.2) { rng.random_range(0..=10) * 4 } else { 0 }],
+            options: if rng.random_bool(0.25) { options(rng) } else { Vec::new() },
             ..Ipv4::default()
         };
         let protocol = protocol(rng);
@@ -127,6 +148,7 @@ impl<R: Rng> Generator<R> {
             source: addresses::v6(rng),
             destination: addresses::v6(rng),
             hop_limit: hop_limit(rng),
+            traffic_class: traffic_class(rng),
             extensions: extensions(rng),
             first_byte: 0x60,
             payload_length: rng.random_bool(0.02).then_some(0),
@@ -164,12 +186,14 @@ impl<R: Rng> Generator<R> {
     }
 
     fn other(&mut self) -> Vec<u8> {
-        let types = [0x0806, 0x8809, 0x88cc, 0x8863, 0x8847, 38, 0x05ff, 0x0600, 0x0800, 0x86dd, 0x8100];
+        let types =
+            [0x0806, 0x8809, 0x88cc, 0x8863, 0x8847, 0xffff, 38, 0x05ff, 0x0600, 0x0800, 0x86dd, 0x8100];
         let ether_type = types[self.rng.random_range(0..types.len())];
         let mut bytes = vec![0; self.rng.random_range(0..64)];
         self.rng.fill(&mut bytes[..]);
         if self.rng.random() {
-            ethernet_to([0x01, 0x80, 0xc2, 0, 0, self.rng.random_range(0..20)], ether_type, &bytes)
+            let [a, b, c, d, e] = BRIDGES;
+            ethernet_to([a, b, c, d, e, self.rng.random_range(0..20)], ether_type, &bytes)
         } else {
             ethernet(ether_type, &bytes)
         }
@@ -186,7 +210,16 @@ impl<R: Rng> Generator<R> {
     fn tagged(&mut self, frame: Vec<u8>) -> Vec<u8> {
         let tpids = [0x8100, 0x88a8, 0x9100];
         let count = [1, 1, 1, 2, 2, 3][self.rng.random_range(0..6)];
-        (0..count).fold(frame, |frame, _| tag(tpids[self.rng.random_range(0..3)], self.rng.random(), &frame))
+        (0..count).fold(frame, |frame, _| {
+            let id = VLANS[self.rng.random_range(0..VLANS.len())];
+            // Priority and drop eligibility are beside it.
+            let control = if self.rng.random_bool(0.9) {
+                id | (self.rng.random::<u16>() & 0xf000)
+            } else {
+                self.rng.random()
+            };
+            tag(tpids[self.rng.random_range(0..3)], control, &frame)
+        })
     }
 
     fn damage(&mut self, frame: &mut Vec<u8>) {
@@ -209,7 +242,15 @@ impl<R: Rng> Generator<R> {
 }
 
 fn hop_limit(rng: &mut impl Rng) -> u8 {
-    *[64, 64, 255, 1, 0, 2].choose(rng).unwrap_or(&64)
+    *[64, 64, 64, 255, 1, 0, 2, 63, 65, 128].choose(rng).unwrap_or(&64)
+}
+
+fn traffic_class(rng: &mut impl Rng) -> u8 {
+    if rng.random_bool(0.5) {
+        0
+    } else {
+        *[1, 2, 3, 0x20, 0x28, 0xb8, 0xbb, 0xc0, 0xff].choose(rng).unwrap_or(&0)
+    }
 }
 
 fn protocol(rng: &mut impl Rng) -> u8 {
@@ -224,6 +265,27 @@ fn fragment_field(rng: &mut impl Rng) -> u16 {
         3 => 0x4000,
         _ => 0,
     }
+}
+
+/// Whole options, padding and now and then a damaged one, filled up to a multiple of four bytes.
+fn options(rng: &mut impl Rng) -> Vec<u8> {
+    let mut options = Vec::new();
+    for _ in 0..rng.random_range(0..5) {
+        let kind = *[7, 68, 130, 131, 136, 137, 148, 134, 0xff].choose(rng).unwrap_or(&7);
+        match rng.random_range(0..8) {
+            0 => options.push(1),
+            1 => options.push(0),
+            2 => options.extend([kind, rng.random_range(0..50)]),
+            _ => {
+                let length = rng.random_range(2..9);
+                options.extend([kind, length]);
+                options.extend((2..length).map(|_| rng.random::<u8>()));
+            }
+        }
+    }
+    options.resize(options.len().next_multiple_of(4), rng.random_range(0..2));
+    options.truncate(40);
+    options
 }
 
 fn extensions(rng: &mut impl Rng) -> Vec<Extension> {

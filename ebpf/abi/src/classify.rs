@@ -54,6 +54,16 @@ pub struct Bound32 {
     pub row: u32,
 }
 
+/// One interval of a dimension of up to 63 bits.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Bound64 {
+    pub start: u64,
+    pub row: u32,
+    pub reserved: u32,
+}
+
 /// One interval of the IPv6 address space; `high` and `low` are the host-order halves of its first address.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

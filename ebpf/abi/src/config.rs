@@ -34,13 +34,43 @@ pub mod dimension {
     pub const TCP_FLAGS: usize = 8;
     /// Searched by `type << 8 | code`, plus 0x1_0000 for ICMPv6.
     pub const ICMP: usize = 9;
-    pub const COUNT: usize = 10;
+    /// Directly indexed by TTL or hop limit; `DIRECT[DIRECT_HOP_LIMIT + limit]`.
+    pub const HOP_LIMIT: usize = 10;
+    /// Directly indexed by DSCP and ECN, the byte that they share; `DIRECT[DIRECT_TRAFFIC_CLASS + class]`.
+    pub const TRAFFIC_CLASS: usize = 11;
+    /// Searched by the length of the IP packet, its header included, as that header says.
+    pub const LENGTH: usize = 12;
+    /// Searched by the id of the outer or only VLAN tag, `NO_VLAN` where there is none.
+    pub const OUTER_VLAN: usize = 13;
+    /// Likewise, of the second tag.
+    pub const INNER_VLAN: usize = 14;
+    /// Searched; absent where the frame has a length instead.
+    pub const ETHER_TYPE: usize = 15;
+    /// Searched by the address as a number of 48 bits ([`Bound64`](super::Bound64)).
+    pub const SOURCE_MAC: usize = 16;
+    pub const DESTINATION_MAC: usize = 17;
+    /// Directly indexed by what `ip_options` says of an IPv4 header; `DIRECT[DIRECT_IP_OPTIONS + options]`.
+    pub const IP_OPTIONS: usize = 18;
+    /// Directly indexed by the extension headers in an IPv6 packet, the bits of `extension_headers`;
+    /// `DIRECT[DIRECT_EXTENSION_HEADERS + headers]`.
+    pub const EXTENSION_HEADERS: usize = 19;
+    pub const COUNT: usize = 20;
 
-    /// Layout of the one directly indexed table.
+    /// The first of the dimensions that few policies use: their fields are read and looked up apart from the others'.
+    pub const FIRST_DETAIL: usize = HOP_LIMIT;
+
+    /// Stands for "no tag" among VLAN ids.
+    pub const NO_VLAN: u32 = 4096;
+
+    /// Layout of the one directly indexed table, which ends behind the last dimension in use.
     pub const DIRECT_KIND: u32 = 0;
-    pub const DIRECT_PROTOCOL: u32 = 32;
-    pub const DIRECT_TCP_FLAGS: u32 = 32 + 257;
-    pub const DIRECT_LEN: u32 = 32 + 257 + 256;
+    pub const DIRECT_PROTOCOL: u32 = DIRECT_KIND + 32;
+    pub const DIRECT_TCP_FLAGS: u32 = DIRECT_PROTOCOL + 257;
+    pub const DIRECT_HOP_LIMIT: u32 = DIRECT_TCP_FLAGS + 256;
+    pub const DIRECT_TRAFFIC_CLASS: u32 = DIRECT_HOP_LIMIT + 256;
+    pub const DIRECT_IP_OPTIONS: u32 = DIRECT_TRAFFIC_CLASS + 256;
+    pub const DIRECT_EXTENSION_HEADERS: u32 = DIRECT_IP_OPTIONS + 257;
+    pub const DIRECT_LEN: u32 = DIRECT_EXTENSION_HEADERS + 256;
 }
 
 /// Bits of [`Config::features`]; a clear bit removes the code.
@@ -49,6 +79,8 @@ pub mod features {
     pub const fn dimension(index: usize) -> u64 {
         1 << index
     }
+    /// Any of the dimensions from [`dimension::FIRST_DETAIL`](super::dimension::FIRST_DETAIL) on.
+    pub const DETAILS: u64 = dimension(super::dimension::COUNT) - dimension(super::dimension::FIRST_DETAIL);
     /// There is at least one entry.
     pub const ENTRIES: u64 = 1 << 32;
     /// Some entry may continue (Next, Audit).

@@ -8,6 +8,7 @@ mod classify;
 mod config;
 mod count;
 mod failsafe;
+mod headers;
 mod large;
 mod straight;
 mod trace;
@@ -16,7 +17,7 @@ pub use balance::{
     BALANCER_WORDS, DecapPeer, HopState, MAX_BALANCERS, NO_TARGET, NextHop, Target, Vip, VipKey,
 };
 pub use classify::{
-    ABSENT, Bound32, Bound128, DEFAULT_ENTRY, Entry, EntryAction, LATER, MALFORMED_ENTRY, MAX_BITS,
+    ABSENT, Bound32, Bound64, Bound128, DEFAULT_ENTRY, Entry, EntryAction, LATER, MALFORMED_ENTRY, MAX_BITS,
     MAX_ENTRIES, Row, WORDS, entry_flags, kind,
 };
 pub use config::{Config, Dimension, dimension, features};
@@ -25,6 +26,7 @@ pub use failsafe::{
     Bucket, ControlPeer, FAILSAFE_BUCKETS, FailsafePort, MAX_FAILSAFE_PORTS, MAX_NODE_SET, NodeAddress,
     PROTOCOL_PORTS, failsafe_bit,
 };
+pub use headers::{extension_headers, ip_options};
 pub use large::{
     Bit, MAX_CHILDREN, MAX_DEPTH, MAX_LEAF, MAX_RECORDS, MAX_SLICES, NO_ENTRY, NO_FILTER, Node, Record,
     RecordV4, RecordV6, TREES, family, leaf, record_flags, word,

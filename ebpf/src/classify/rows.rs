@@ -2,15 +2,15 @@
 
 use core::mem::MaybeUninit;
 
-use sluice_abi::{ABSENT, Row, dimension, dimension::*, features, kind};
+use sluice_abi::{ABSENT, Row, dimension::*, features, kind};
 
 use super::search::{search32, search128};
 use crate::constants::{dimension as constants, enabled};
-use crate::maps::{DIRECT, DPORT, DST4, DST6, ICMP as ICMP_BOUNDS, ROWS, SPORT, SRC4, SRC6};
+use crate::maps::{DETAILS, DIRECT, DPORT, DST4, DST6, ICMP as ICMP_BOUNDS, ROWS, SPORT, SRC4, SRC6};
 use crate::packet::{Packet, SPECIAL};
 
-/// Dimensions that one packet is looked up in: an address has one family.
-const MOST: usize = dimension::COUNT - 2;
+/// Dimensions that one packet is looked up in: an address has one family, and the details are one row.
+const MOST: usize = FIRST_DETAIL - 2 + 1;
 
 #[repr(C)]
 pub struct Rows {
@@ -79,16 +79,23 @@ impl Rows {
                 icmp => search32::<ICMP>(&ICMP_BOUNDS, icmp)?,
             })?;
         }
+        if enabled(features::DETAILS) {
+            self.add_row(DETAILS.get_ptr(0)?);
+        }
         Some(())
     }
 
     #[inline(always)]
     fn add(&mut self, index: u32) -> Option<()> {
-        let row = ROWS.get(index)?;
+        self.add_row(ROWS.get(index)?);
+        Some(())
+    }
+
+    #[inline(always)]
+    fn add_row(&mut self, row: *const Row) {
         // SAFETY: at most `MOST` dimensions are looked up.
         unsafe { *(&raw mut self.rows).cast::<*const Row>().add(self.used) = row };
         self.used += 1;
-        Some(())
     }
 
     /// The AND of one word of all rows and of `bits`. `word` is below `WORDS`.
@@ -109,11 +116,11 @@ impl Rows {
 }
 
 #[inline(always)]
-fn used<const DIMENSION: usize>() -> bool {
+pub fn used<const DIMENSION: usize>() -> bool {
     enabled(features::dimension(DIMENSION))
 }
 
 #[inline(always)]
-fn special<const DIMENSION: usize>(offset: u32) -> u32 {
+pub fn special<const DIMENSION: usize>(offset: u32) -> u32 {
     constants::<DIMENSION>().special + offset
 }

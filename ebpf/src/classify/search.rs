@@ -6,7 +6,7 @@
 use core::arch::asm;
 
 use aya_ebpf::btf_maps::Array;
-use sluice_abi::{Bound32, Bound128};
+use sluice_abi::{Bound32, Bound64, Bound128};
 
 use crate::constants::dimension;
 
@@ -19,6 +19,20 @@ pub fn search32<const DIMENSION: usize>(table: &Array<Bound32, 1>, value: u32) -
         let half = length >> 1;
         let bound = table.get(low + half)?;
         low += half * starts_at_or_below(bound.start as u64, value as u64);
+        length -= half;
+    }
+    Some(table.get(low)?.row)
+}
+
+/// As [`search32`], for numbers below 2^63.
+#[inline(always)]
+pub fn search64<const DIMENSION: usize>(table: &Array<Bound64, 1>, value: u64) -> Option<u32> {
+    let mut low = 0;
+    let mut length = dimension::<DIMENSION>().intervals;
+    while length > 1 {
+        let half = length >> 1;
+        let bound = table.get(low + half)?;
+        low += half * starts_at_or_below(bound.start, value);
         length -= half;
     }
     Some(table.get(low)?.row)

@@ -40,6 +40,6 @@ pub fn read(frame: Frame, packet: &mut Packet) -> Result<(), Broken> {
 
 /// 802.1Q, 802.1ad, and the tag that came before it.
 #[inline(always)]
-fn is_tag(ether_type: u16) -> bool {
+pub fn is_tag(ether_type: u16) -> bool {
     matches!(ether_type, 0x8100 | 0x88a8 | 0x9100)
 }

@@ -2,7 +2,9 @@
 //! headers would multiply with those through everything behind them.
 
 use aya_ebpf::bindings::xdp_md;
-use sluice_abi::kind;
+use sluice_abi::{dimension, extension_headers, features, kind};
+
+use crate::constants::enabled;
 
 use crate::frame::{Frame, OFFSET_MASK};
 use crate::packet::UNKNOWN_PROTOCOL;
@@ -11,6 +13,7 @@ const MOST: usize = 8;
 const FRAGMENT: u32 = 44;
 const AUTHENTICATION: u32 = 51;
 const BROKEN: u64 = 1 << 63;
+const HEADERS: u32 = 40;
 
 /// Hop-by-Hop, Routing, Fragment, AH, Destination Options, Mobility, HIP, Shim6.
 #[inline(always)]
@@ -42,12 +45,13 @@ pub extern "C" fn walk(context: *mut xdp_md, offset: u32, end: u32, number: u32)
     let mut offset = offset & 0x7f;
     let mut number = number;
     let mut fragment = kind::WHOLE;
+    let mut headers = 0;
     for _ in 0..MOST {
         if !is_extension(number) {
-            return packed(number, offset, fragment);
+            return packed(number, offset, fragment) | noted(headers);
         }
         let Some(next) = frame.read::<Extension>(offset as usize & OFFSET_MASK) else {
-            return broken(fragment);
+            return broken(fragment) | noted(headers);
         };
         let length = match number {
             FRAGMENT => 8,
@@ -55,25 +59,29 @@ pub extern "C" fn walk(context: *mut xdp_md, offset: u32, end: u32, number: u32)
             _ => (next.length as u32 + 1) * 8,
         };
         if offset + length > end {
-            return broken(fragment);
+            return broken(fragment) | noted(headers);
+        }
+        if enabled(features::dimension(dimension::EXTENSION_HEADERS)) {
+            headers |= bit(number);
         }
         if number == FRAGMENT {
             let Some(header) = frame.read::<Fragment>(offset as usize & OFFSET_MASK) else {
-                return broken(fragment);
+                return broken(fragment) | noted(headers);
             };
             let field = u16::from_be(header.offset_more);
             match (field >> 3, field & 1) {
                 // Atomic (RFC 6946): a packet of its own.
                 (0, 0) => {}
                 (0, _) => fragment = kind::FIRST,
-                (1, _) => return later(next.next, kind::LATER_TINY),
-                _ => return later(next.next, kind::LATER),
+                (1, _) => return later(next.next, kind::LATER_TINY) | noted(headers),
+                _ => return later(next.next, kind::LATER) | noted(headers),
             }
         }
         number = next.next as u32;
         offset += length;
     }
-    if is_extension(number) { broken(fragment) } else { packed(number, offset, fragment) }
+    let end = if is_extension(number) { broken(fragment) } else { packed(number, offset, fragment) };
+    end | noted(headers)
 }
 
 #[inline(always)]
@@ -89,6 +97,31 @@ pub fn offset(chain: u64) -> u32 {
 #[inline(always)]
 pub fn fragment(chain: u64) -> u32 {
     (chain >> 32 & 7) as u32
+}
+
+/// The headers that were whole, as bits of `extension_headers`, where the plan asks for them.
+#[inline(always)]
+pub fn headers(chain: u64) -> u32 {
+    (chain >> HEADERS) as u32 & 0xff
+}
+
+#[inline(always)]
+fn noted(headers: u32) -> u64 {
+    (headers as u64) << HEADERS
+}
+
+#[inline(always)]
+fn bit(number: u32) -> u32 {
+    match number {
+        0 => extension_headers::HOP_BY_HOP,
+        43 => extension_headers::ROUTING,
+        FRAGMENT => extension_headers::FRAGMENT,
+        AUTHENTICATION => extension_headers::AUTHENTICATION,
+        60 => extension_headers::DESTINATION_OPTIONS,
+        135 => extension_headers::MOBILITY,
+        139 => extension_headers::HIP,
+        _ => extension_headers::SHIM6,
+    }
 }
 
 #[inline(always)]

@@ -47,7 +47,7 @@ impl Image {
         put("ENTRIES", &filters.entries);
         put("ROWS", &filters.rows);
         put("DIRECT", &filters.direct);
-        for (dimension, name) in BOUNDS {
+        for (dimension, name, _) in BOUNDS {
             put(name, filters.bounds.get(dimension).map_or(&[], Vec::as_slice));
         }
         put("BITS", &filters.large.bits);
@@ -111,7 +111,7 @@ impl Image {
 
     fn filter_tables(&self, old: &FilterTables) -> FilterTables {
         let mut bounds = old.bounds.clone();
-        for (dimension, name) in BOUNDS {
+        for (dimension, name, _) in BOUNDS {
             if let Some(slot) = bounds.get_mut(dimension) {
                 *slot = self.bytes(name, slot);
             }
@@ -187,8 +187,6 @@ fn element_size(name: &str) -> usize {
     match name {
         "ENTRIES" => size_of::<sluice_abi::Entry>(),
         "ROWS" => size_of::<sluice_abi::Row>(),
-        "SRC6" | "DST6" => size_of::<sluice_abi::Bound128>(),
-        "SRC4" | "DST4" | "SPORT" | "DPORT" | "ICMP" => size_of::<sluice_abi::Bound32>(),
         "TARGETS" => size_of::<sluice_abi::Target>(),
         "BITS" => size_of::<sluice_abi::Bit>(),
         "NODES" => size_of::<sluice_abi::Node>(),
@@ -196,7 +194,10 @@ fn element_size(name: &str) -> usize {
         "RECORDS6" => size_of::<sluice_abi::RecordV6>(),
         "VIPS" => size_of::<sluice_abi::VipKey>() + size_of::<sluice_abi::Vip>(),
         "DECAP" => size_of::<sluice_abi::DecapPeer>() + 1,
-        _ => size_of::<u32>(),
+        _ => BOUNDS
+            .iter()
+            .find(|(_, bounds, _)| *bounds == name)
+            .map_or(size_of::<u32>(), |(_, _, element)| *element),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::error::{Context, Error, Result};
 use crate::load::Loaded;
 
 /// Tables that belong to one load and never change after it.
-pub const TABLES: [&str; 23] = [
+pub const TABLES: [&str; 29] = [
     "ENTRIES",
     "ROWS",
     "DIRECT",
@@ -23,6 +23,12 @@ pub const TABLES: [&str; 23] = [
     "SPORT",
     "DPORT",
     "ICMP",
+    "LENGTH",
+    "OUTER_VLAN",
+    "INNER_VLAN",
+    "ETHER_TYPE",
+    "SOURCE_MAC",
+    "DESTINATION_MAC",
     "BITS",
     "RANKS",
     "NODES",

@@ -4,7 +4,7 @@ mod large;
 
 use bytemuck::Pod;
 use sluice_abi::{
-    BALANCER_WORDS, Bit, Bound32, Bound128, Dimension, Entry, MAX_BALANCERS, MAX_BITS, MAX_ENTRIES,
+    BALANCER_WORDS, Bit, Bound32, Bound64, Bound128, Dimension, Entry, MAX_BALANCERS, MAX_BITS, MAX_ENTRIES,
     NO_TARGET, Row, Target, Vip, VipKey, WORDS, dimension, features,
 };
 use sluice_plan::NodePlan;
@@ -20,27 +20,33 @@ pub fn elements<T: Pod>(table: &'static str, bytes: &[u8]) -> Result<Vec<T>> {
     Ok(bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned).collect())
 }
 
-/// Names of the searched tables by dimension index, as the kernel program calls its maps.
-pub const BOUNDS: [(usize, &str); 7] = [
-    (dimension::SOURCE_V4, "SRC4"),
-    (dimension::DESTINATION_V4, "DST4"),
-    (dimension::SOURCE_V6, "SRC6"),
-    (dimension::DESTINATION_V6, "DST6"),
-    (dimension::SOURCE_PORT, "SPORT"),
-    (dimension::DESTINATION_PORT, "DPORT"),
-    (dimension::ICMP, "ICMP"),
+/// The searched dimensions: index, name of the kernel program's map, size of an interval.
+pub const BOUNDS: [(usize, &str, usize); 13] = [
+    (dimension::SOURCE_V4, "SRC4", size_of::<Bound32>()),
+    (dimension::DESTINATION_V4, "DST4", size_of::<Bound32>()),
+    (dimension::SOURCE_V6, "SRC6", size_of::<Bound128>()),
+    (dimension::DESTINATION_V6, "DST6", size_of::<Bound128>()),
+    (dimension::SOURCE_PORT, "SPORT", size_of::<Bound32>()),
+    (dimension::DESTINATION_PORT, "DPORT", size_of::<Bound32>()),
+    (dimension::ICMP, "ICMP", size_of::<Bound32>()),
+    (dimension::LENGTH, "LENGTH", size_of::<Bound32>()),
+    (dimension::OUTER_VLAN, "OUTER_VLAN", size_of::<Bound32>()),
+    (dimension::INNER_VLAN, "INNER_VLAN", size_of::<Bound32>()),
+    (dimension::ETHER_TYPE, "ETHER_TYPE", size_of::<Bound32>()),
+    (dimension::SOURCE_MAC, "SOURCE_MAC", size_of::<Bound64>()),
+    (dimension::DESTINATION_MAC, "DESTINATION_MAC", size_of::<Bound64>()),
 ];
 
 /// Where each directly indexed dimension lies in the one table.
-const DIRECT: [(usize, std::ops::Range<u32>); 3] = [
+const DIRECT: [(usize, std::ops::Range<u32>); 7] = [
     (dimension::KIND, dimension::DIRECT_KIND..dimension::DIRECT_PROTOCOL),
     (dimension::PROTOCOL, dimension::DIRECT_PROTOCOL..dimension::DIRECT_TCP_FLAGS),
-    (dimension::TCP_FLAGS, dimension::DIRECT_TCP_FLAGS..dimension::DIRECT_LEN),
+    (dimension::TCP_FLAGS, dimension::DIRECT_TCP_FLAGS..dimension::DIRECT_HOP_LIMIT),
+    (dimension::HOP_LIMIT, dimension::DIRECT_HOP_LIMIT..dimension::DIRECT_TRAFFIC_CLASS),
+    (dimension::TRAFFIC_CLASS, dimension::DIRECT_TRAFFIC_CLASS..dimension::DIRECT_IP_OPTIONS),
+    (dimension::IP_OPTIONS, dimension::DIRECT_IP_OPTIONS..dimension::DIRECT_EXTENSION_HEADERS),
+    (dimension::EXTENSION_HEADERS, dimension::DIRECT_EXTENSION_HEADERS..dimension::DIRECT_LEN),
 ];
-
-pub fn is_v6(dimension: usize) -> bool {
-    matches!(dimension, dimension::SOURCE_V6 | dimension::DESTINATION_V6)
-}
 
 /// Every index in the tables points into them.
 pub fn check(plan: &NodePlan) -> Result<()> {
@@ -86,15 +92,20 @@ fn check_rows(plan: &NodePlan, bits: usize) -> Result<()> {
     // A dimension that no entry uses is not looked up: what its part of the table holds says nothing.
     let used = |index: usize| tables.features & features::dimension(index) != 0;
     for (_, part) in DIRECT.into_iter().filter(|(index, _)| used(*index)) {
-        let part = direct.get(part.start as usize..part.end as usize).unwrap_or(&direct);
-        in_rows("direct", Box::new(part.iter().copied()))?;
+        let whole = direct.get(part.start as usize..part.end as usize);
+        ensure(whole.is_some(), "direct", || format!("{} elements, expected {}", direct.len(), part.end))?;
+        in_rows("direct", Box::new(whole.unwrap_or_default().iter().copied()))?;
     }
-    for (index, table) in BOUNDS {
+    for (index, table, size) in BOUNDS {
         let bytes = tables.bounds.get(index).map_or(&[][..], Vec::as_slice);
-        let used: Box<dyn Iterator<Item = u32>> = if is_v6(index) {
-            Box::new(elements::<Bound128>(table, bytes)?.into_iter().map(|bound| bound.row))
-        } else {
-            Box::new(elements::<Bound32>(table, bytes)?.into_iter().map(|bound| bound.row))
+        let used: Box<dyn Iterator<Item = u32>> = match size {
+            size if size == size_of::<Bound128>() => {
+                Box::new(elements::<Bound128>(table, bytes)?.into_iter().map(|bound| bound.row))
+            }
+            size if size == size_of::<Bound64>() => {
+                Box::new(elements::<Bound64>(table, bytes)?.into_iter().map(|bound| bound.row))
+            }
+            _ => Box::new(elements::<Bound32>(table, bytes)?.into_iter().map(|bound| bound.row)),
         };
         in_rows(table, used)?;
     }

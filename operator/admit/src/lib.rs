@@ -7,8 +7,10 @@
 mod addresses;
 mod balancer;
 mod claims;
+mod contradictions;
 mod filter;
 mod fleet;
+mod macs;
 mod matching;
 mod refusal;
 mod selection;

@@ -1,69 +1,82 @@
 //! A rule's match.
 
+use std::ops::RangeInclusive;
+
 use sluice_crds::{
-    FragmentKind as ApiFragment, IcmpFamily as ApiFamily, IcmpMatch as ApiIcmp, MAX_ENTRIES,
-    Match as ApiMatch, PortRange as ApiPorts, Protocol, TcpFlag, TcpFlagsMatch, nearest, protocol_names,
+    EtherType, ExtensionHeader as ApiExtension, FragmentKind as ApiFragment, IcmpFamily as ApiFamily,
+    IcmpMatch as ApiIcmp, IpOption as ApiOption, MAX_ENTRIES, Match as ApiMatch, NumberText,
+    PortRange as ApiPorts, Protocol, TcpFlag, TcpFlagsMatch, VlanMatch, nearest, protocol_names,
 };
-use sluice_policy::{FragmentKind, IcmpFamily, IcmpMatch, Match, PortRange, TcpFlags};
+use sluice_policy::{
+    ExtensionHeader, FragmentKind, IcmpFamily, IcmpMatch, IpOption, Match, PortRange, TcpFlags,
+};
 
 use crate::addresses::prefix_set;
+use crate::contradictions;
+use crate::macs::macs;
 use crate::refusal::Checks;
-
-const PORTED: [u8; 5] = [6, 17, 33, 132, 136];
-const ICMP: [u8; 2] = [1, 58];
 
 pub(crate) fn admit(found: &ApiMatch, path: &str, checks: &mut Checks) -> Match {
     let ApiMatch {
         sources,
         destinations,
+        source_macs,
+        destination_macs,
+        vlans,
+        ether_types,
         protocols,
         source_ports,
         destination_ports,
         tcp_flags,
         icmp,
+        length,
+        ttl,
+        dscp,
+        ecn,
         fragments,
+        ip_options,
+        extension_headers,
     } = found;
+    checks.at_most(ip_options.len(), MAX_ENTRIES, &format!("{path}.ipOptions"));
+    checks.at_most(extension_headers.len(), MAX_ENTRIES, &format!("{path}.extensionHeaders"));
+    let VlanMatch { outer, inner } = vlans.clone().unwrap_or_default();
+    if vlans.is_some() && outer.is_empty() && inner.is_empty() {
+        checks.refuse(format!("{path}.vlans"), "no id is named: write outer or inner, or remove vlans");
+    }
     checks.at_most(fragments.len(), MAX_ENTRIES, &format!("{path}.fragments"));
     let admitted = Match {
         sources: sources.as_ref().map(|set| prefix_set(set, &format!("{path}.sources"), checks)),
         destinations: destinations
             .as_ref()
             .map(|set| prefix_set(set, &format!("{path}.destinations"), checks)),
+        source_macs: macs(source_macs, &format!("{path}.sourceMacs"), checks),
+        destination_macs: macs(destination_macs, &format!("{path}.destinationMacs"), checks),
+        outer_vlan: ranges(&outer, &format!("{path}.vlans.outer"), checks),
+        inner_vlan: ranges(&inner, &format!("{path}.vlans.inner"), checks),
+        ether_types: ether_type_numbers(ether_types, &format!("{path}.etherTypes"), checks),
         protocols: numbers(protocols, &format!("{path}.protocols"), checks),
         source_ports: ports(source_ports, &format!("{path}.sourcePorts"), checks),
         destination_ports: ports(destination_ports, &format!("{path}.destinationPorts"), checks),
         tcp_flags: tcp_flags.as_ref().map(|flags| masks(flags, &format!("{path}.tcpFlags"), checks)),
         icmp: icmp_matches(icmp, &format!("{path}.icmp"), checks),
+        length: ranges(length, &format!("{path}.length"), checks),
+        hop_limit: ranges(ttl, &format!("{path}.ttl"), checks),
+        dscp: ranges(dscp, &format!("{path}.dscp"), checks),
+        ecn: ranges(ecn, &format!("{path}.ecn"), checks),
         fragments: fragments.iter().map(fragment).collect(),
+        ip_options: ip_options.iter().map(ip_option).collect(),
+        extension_headers: extension_headers.iter().map(extension_header).collect(),
     };
-    refuse_what_never_matches(found, &admitted, path, checks);
+    contradictions::refuse(&admitted, path, checks);
     admitted
 }
 
-fn refuse_what_never_matches(found: &ApiMatch, admitted: &Match, path: &str, checks: &mut Checks) {
-    let any_of = |known: &[u8]| admitted.protocols.iter().any(|number| known.contains(number));
-    let restricted = !found.protocols.is_empty();
-    let ports = !found.source_ports.is_empty() || !found.destination_ports.is_empty();
-    let (flags, icmp) = (found.tcp_flags.is_some(), !found.icmp.is_empty());
-    if ports && restricted && !any_of(&PORTED) {
-        let message = "ports beside protocols that have none never match: add TCP, UDP, UDPLite, SCTP or DCCP to \
-             protocols, or remove the ports";
-        checks.refuse(path, message);
-    }
-    if flags && restricted && !any_of(&[6]) {
-        checks.refuse(
-            path,
-            "tcpFlags beside protocols without TCP never match: add TCP to protocols, or remove tcpFlags",
-        );
-    }
-    if icmp && restricted && !any_of(&ICMP) {
-        let message = "icmp beside protocols without ICMP never matches: add ICMP or IPv6-ICMP to protocols, or remove \
-             icmp";
-        checks.refuse(path, message);
-    }
-    if icmp && (ports || flags) {
-        checks.refuse(path, "icmp beside ports or tcpFlags never matches: write two rules");
-    }
+fn ether_type_numbers(found: &[EtherType], path: &str, checks: &mut Checks) -> Vec<u16> {
+    checks.at_most(found.len(), MAX_ENTRIES, path);
+    let parsed = found.iter().enumerate().filter_map(|(index, ether_type)| {
+        ether_type.number().map_err(|message| checks.refuse(format!("{path}[{index}]"), message)).ok()
+    });
+    parsed.collect()
 }
 
 fn numbers(found: &[Protocol], path: &str, checks: &mut Checks) -> Vec<u8> {
@@ -89,29 +102,16 @@ fn numbers(found: &[Protocol], path: &str, checks: &mut Checks) -> Vec<u8> {
 }
 
 fn ports(found: &[ApiPorts], path: &str, checks: &mut Checks) -> Vec<PortRange> {
-    checks.at_most(found.len(), MAX_ENTRIES, path);
-    let parsed = found.iter().enumerate().filter_map(|(index, range)| {
-        port_range(range.as_str()).map_err(|message| checks.refuse(format!("{path}[{index}]"), message)).ok()
-    });
-    parsed.collect()
+    let ranges = ranges(found, path, checks).into_iter();
+    ranges.map(|range| PortRange { first: *range.start(), last: *range.end() }).collect()
 }
 
-fn port_range(text: &str) -> Result<PortRange, String> {
-    let number = |digits: &str| {
-        let plain = (1..=5).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
-        digits.parse::<u32>().ok().filter(|_| plain)
-    };
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let (Some(first), Some(last)) = (number(first), number(last)) else {
-        return Err(format!("\"{text}\" is not a port or a range: write \"53\" or \"8000-8100\""));
-    };
-    if first > last {
-        return Err(format!("\"{text}\" runs backwards: write {last}-{first}"));
-    }
-    match (u16::try_from(first), u16::try_from(last)) {
-        (Ok(first), Ok(last)) => Ok(PortRange { first, last }),
-        _ => Err(format!("\"{text}\" is beyond the last port: write at most 65535")),
-    }
+fn ranges<T: NumberText>(found: &[T], path: &str, checks: &mut Checks) -> Vec<RangeInclusive<u16>> {
+    checks.at_most(found.len(), MAX_ENTRIES, path);
+    let parsed = found.iter().enumerate().filter_map(|(index, text)| {
+        text.range().map_err(|message| checks.refuse(format!("{path}[{index}]"), message)).ok()
+    });
+    parsed.collect()
 }
 
 fn masks(found: &TcpFlagsMatch, path: &str, checks: &mut Checks) -> TcpFlags {
@@ -163,5 +163,34 @@ fn fragment(found: &ApiFragment) -> FragmentKind {
         ApiFragment::First => FragmentKind::First,
         ApiFragment::Later => FragmentKind::Later,
         ApiFragment::Tiny => FragmentKind::Tiny,
+        ApiFragment::Any => FragmentKind::Any,
+    }
+}
+
+fn ip_option(found: &ApiOption) -> IpOption {
+    match found {
+        ApiOption::Any => IpOption::Any,
+        ApiOption::RecordRoute => IpOption::RecordRoute,
+        ApiOption::Timestamp => IpOption::Timestamp,
+        ApiOption::Security => IpOption::Security,
+        ApiOption::Lsrr => IpOption::Lsrr,
+        ApiOption::StreamId => IpOption::StreamId,
+        ApiOption::Ssrr => IpOption::Ssrr,
+        ApiOption::RouterAlert => IpOption::RouterAlert,
+        ApiOption::Other => IpOption::Other,
+    }
+}
+
+fn extension_header(found: &ApiExtension) -> ExtensionHeader {
+    match found {
+        ApiExtension::Any => ExtensionHeader::Any,
+        ApiExtension::HopByHop => ExtensionHeader::HopByHop,
+        ApiExtension::Routing => ExtensionHeader::Routing,
+        ApiExtension::Fragment => ExtensionHeader::Fragment,
+        ApiExtension::Authentication => ExtensionHeader::Authentication,
+        ApiExtension::DestinationOptions => ExtensionHeader::DestinationOptions,
+        ApiExtension::Mobility => ExtensionHeader::Mobility,
+        ApiExtension::Hip => ExtensionHeader::Hip,
+        ApiExtension::Shim6 => ExtensionHeader::Shim6,
     }
 }

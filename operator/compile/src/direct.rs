@@ -72,6 +72,7 @@ fn accepts_fragment(matches: &Match, fragment: u32) -> bool {
             FragmentKind::First => fragment == kind::FIRST || fragment == kind::FIRST_TINY,
             FragmentKind::Later => fragment == kind::LATER || fragment == kind::LATER_TINY,
             FragmentKind::Tiny => fragment == kind::FIRST_TINY || fragment == kind::LATER_TINY,
+            FragmentKind::Any => fragment != kind::WHOLE,
         })
 }
 

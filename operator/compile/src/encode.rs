@@ -21,7 +21,7 @@ impl Tables {
             rows: Rows::default(),
             features: 0,
             dimensions: [Dimension::default(); dimension::COUNT],
-            direct: vec![0; dimension::DIRECT_LEN as usize],
+            direct: Vec::new(),
             bounds: vec![Vec::new(); dimension::COUNT],
         }
     }
@@ -39,7 +39,9 @@ impl Tables {
 
     /// Puts a row at one element of the directly indexed table.
     pub fn direct(&mut self, at: u32, row: &EntrySet) {
-        self.direct[at as usize] = self.rows.intern(row);
+        let at = at as usize;
+        self.direct.resize(self.direct.len().max(at + 1), 0);
+        self.direct[at] = self.rows.intern(row);
     }
 
     /// Fills in a searched dimension.

@@ -46,6 +46,12 @@ pub enum CompileError {
     )]
     TooManyAuditRules { object: Box<ObjectRef>, total: usize, limit: usize },
     #[error(
+        "{kind}/{name}: brings the node to {total} ranges of Ethernet addresses, and it holds {limit}: \
+         free fewer upper bits in the masks of sourceMacs and destinationMacs",
+        kind = object.kind, name = object.name
+    )]
+    TooManyMacRanges { object: Box<ObjectRef>, total: usize, limit: usize },
+    #[error(
         "{kind}/{namespace}/{name}: is balancer {total} of the node, and it holds {limit}: \
          join balancers or select fewer nodes",
         kind = object.kind, namespace = object.namespace, name = object.name
@@ -76,6 +82,7 @@ impl CompileError {
             | CompileError::TooInvolved { object, .. }
             | CompileError::TooManyFilters { object, .. }
             | CompileError::TooManyAuditRules { object, .. }
+            | CompileError::TooManyMacRanges { object, .. }
             | CompileError::TooManyBalancers { object, .. }
             | CompileError::TooManyCounters { object, .. }
             | CompileError::TooManyRingSlots { object, .. } => object,

@@ -8,7 +8,7 @@ use crate::encode::Tables;
 use crate::error::CompileError;
 use crate::flatten::{Flat, flatten};
 use crate::straight::straight;
-use crate::{addresses, direct, icmp, large, ports};
+use crate::{addresses, details, direct, icmp, large, macs, ports};
 
 /// The filters in evaluation order with their tables, and how many entries there are.
 pub fn filters(filters: &[&Filter]) -> Result<(Filters, usize), CompileError> {
@@ -36,5 +36,13 @@ pub fn look_ups(flat: &Flat) -> Tables {
     ports::destination_ports(flat, &mut tables);
     direct::tcp_flags(flat, &mut tables);
     icmp::icmp(flat, &mut tables);
+    details::hop_limits(flat, &mut tables);
+    details::traffic_classes(flat, &mut tables);
+    details::lengths(flat, &mut tables);
+    macs::macs(flat, &mut tables);
+    details::vlans(flat, &mut tables);
+    details::ether_types(flat, &mut tables);
+    details::ip_options(flat, &mut tables);
+    details::extension_headers(flat, &mut tables);
     tables
 }

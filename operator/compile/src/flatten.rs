@@ -5,12 +5,15 @@ use sluice_plan::{FilterPart, PolicyRef};
 use sluice_policy::{Action, Filter, LaterFragments, Malformed, Mode, ObjectRef, Rule, selection};
 
 use crate::error::CompileError;
+use crate::macs;
 use crate::spec_hash::filter_ref;
 
 /// Most filters on one node.
 pub const MAX_FILTERS: usize = 64;
 /// Most rules in mode Audit on one node: each is one more turn of the kernel's bounded loop.
 pub const MAX_AUDIT_RULES: usize = 64;
+/// Most ranges of Ethernet addresses on one node (16 bytes and a row each, twice).
+pub const MAX_MAC_RANGES: usize = 1 << 14;
 
 #[derive(Default)]
 pub struct Flat<'a> {
@@ -49,18 +52,19 @@ pub fn flatten<'a>(filters: &[&'a Filter]) -> Result<Flat<'a>, CompileError> {
     let mut ordered = filters.to_vec();
     ordered.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.object.name.cmp(&b.object.name)));
     let mut flat = Flat::default();
-    let mut audit_rules = 0;
+    let (mut audit_rules, mut mac_ranges) = (0, 0);
     for filter in ordered {
         let first = flat.entries.len();
         add_filter(&mut flat, filter);
         audit_rules += filter.rules.iter().filter(|rule| rule.mode == Mode::Audit).count();
-        check(&flat, &filter.object, audit_rules)?;
+        mac_ranges += filter.rules.iter().map(macs::ranges).sum::<usize>();
+        check(&flat, &filter.object, audit_rules, mac_ranges)?;
         flat.parts.push(part(filter, first, flat.entries.len()));
     }
     Ok(flat)
 }
 
-fn check(flat: &Flat, object: &ObjectRef, audit_rules: usize) -> Result<(), CompileError> {
+fn check(flat: &Flat, object: &ObjectRef, audit_rules: usize, mac_ranges: usize) -> Result<(), CompileError> {
     let object = || Box::new(object.clone());
     let filters = flat.parts.len() + 1;
     if filters > MAX_FILTERS {
@@ -69,6 +73,10 @@ fn check(flat: &Flat, object: &ObjectRef, audit_rules: usize) -> Result<(), Comp
     if audit_rules > MAX_AUDIT_RULES {
         let (total, limit) = (audit_rules, MAX_AUDIT_RULES);
         return Err(CompileError::TooManyAuditRules { object: object(), total, limit });
+    }
+    if mac_ranges > MAX_MAC_RANGES {
+        let (total, limit) = (mac_ranges, MAX_MAC_RANGES);
+        return Err(CompileError::TooManyMacRanges { object: object(), total, limit });
     }
     let total = flat.entries.len();
     if total > MAX_ENTRIES {

@@ -26,20 +26,17 @@ fn one(entry: &Entry, matcher: &Matcher) -> Option<Straight> {
 }
 
 fn asks(rule: &Rule, mut entry: Straight) -> Option<Straight> {
-    let Match {
-        sources,
-        destinations,
-        protocols,
-        source_ports,
-        destination_ports,
-        tcp_flags: None,
-        icmp,
-        fragments,
-    } = &rule.matches
-    else {
-        return None;
+    let Match { sources, destinations, protocols, source_ports, destination_ports, .. } = &rule.matches;
+    let without = Match {
+        sources: None,
+        destinations: None,
+        protocols: Vec::new(),
+        source_ports: Vec::new(),
+        destination_ports: Vec::new(),
+        ..rule.matches.clone()
     };
-    if !icmp.is_empty() || !fragments.is_empty() {
+    // Any other field needs tables.
+    if without != Match::default() {
         return None;
     }
     if let Some(set) = sources {

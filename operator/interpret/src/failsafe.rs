@@ -38,8 +38,8 @@ fn link_protocol(packet: &Packet) -> Option<Kept> {
         SLOW => Some(Kept::SlowProtocol),
         LLDP => Some(Kept::Lldp),
         length if length < FIRST_ETHER_TYPE => {
-            let to_bridge = packet.destination_mac.starts_with(&BRIDGES) && packet.destination_mac[5] < 16;
-            to_bridge.then_some(Kept::SpanningTree)
+            let destination = packet.macs?.destination;
+            (destination.starts_with(&BRIDGES) && destination[5] < 16).then_some(Kept::SpanningTree)
         }
         _ => None,
     }

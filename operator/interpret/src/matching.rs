@@ -1,6 +1,10 @@
 //! Whether a rule's match fits a packet, field by field. All must; a field that is not given always does.
 
+mod link;
+mod parts;
+
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use sluice_policy::{
     FragmentKind, IcmpFamily, IcmpMatch, LaterFragments, Match, PortRange, PrefixSet, Rule, TcpFlags,
@@ -13,8 +17,19 @@ use crate::packet::{Fragment, Packet, Transport, transport};
 pub enum Field {
     Sources,
     Destinations,
+    SourceMacs,
+    DestinationMacs,
+    OuterVlans,
+    InnerVlans,
+    EtherTypes,
     Protocols,
+    Length,
+    Ttl,
+    Dscp,
+    Ecn,
     Fragments,
+    IpOptions,
+    ExtensionHeaders,
     SourcePorts,
     DestinationPorts,
     TcpFlags,
@@ -34,11 +49,22 @@ pub(crate) fn fields<'a>(rule: &'a Rule, packet: &'a Packet) -> impl Iterator<It
 }
 
 impl Field {
-    pub const ALL: [Field; 8] = [
+    pub const ALL: [Field; 19] = [
         Field::Sources,
         Field::Destinations,
+        Field::SourceMacs,
+        Field::DestinationMacs,
+        Field::OuterVlans,
+        Field::InnerVlans,
+        Field::EtherTypes,
         Field::Protocols,
+        Field::Length,
+        Field::Ttl,
+        Field::Dscp,
+        Field::Ecn,
         Field::Fragments,
+        Field::IpOptions,
+        Field::ExtensionHeaders,
         Field::SourcePorts,
         Field::DestinationPorts,
         Field::TcpFlags,
@@ -55,12 +81,23 @@ impl Field {
         let Match {
             sources,
             destinations,
+            source_macs,
+            destination_macs,
+            outer_vlan,
+            inner_vlan,
+            ether_types,
             protocols,
             source_ports,
             destination_ports,
             tcp_flags,
             icmp,
+            length,
+            hop_limit,
+            dscp,
+            ecn,
             fragments,
+            ip_options,
+            extension_headers,
         } = &rule.matches;
         let later = self.is_layer4() && packet.is_later_fragment();
         // What a later fragment lacks may match in its first, if the rule says so.
@@ -69,6 +106,24 @@ impl Field {
         match self {
             Field::Sources => Some(holds(sources.as_ref()?, packet.ip.map(|ip| ip.source))),
             Field::Destinations => Some(holds(destinations.as_ref()?, packet.ip.map(|ip| ip.destination))),
+            Field::SourceMacs => {
+                given(source_macs).map(|wanted| link::is_mac(wanted, packet.macs.map(|macs| macs.source)))
+            }
+            Field::DestinationMacs => given(destination_macs)
+                .map(|wanted| link::is_mac(wanted, packet.macs.map(|macs| macs.destination))),
+            Field::OuterVlans => given(outer_vlan).map(|ids| within(ids, packet.outer_vlan)),
+            Field::InnerVlans => given(inner_vlan).map(|ids| within(ids, packet.inner_vlan)),
+            Field::EtherTypes => given(ether_types).map(|wanted| link::is_type(wanted, packet.ether_type)),
+            Field::Length => given(length).map(|ranges| within(ranges, packet.ip.map(|ip| ip.length))),
+            Field::Ttl => {
+                given(hop_limit).map(|ranges| within(ranges, packet.ip.map(|ip| ip.hop_limit.into())))
+            }
+            Field::Dscp => given(dscp).map(|ranges| within(ranges, packet.ip.map(|ip| ip.dscp()))),
+            Field::Ecn => given(ecn).map(|ranges| within(ranges, packet.ip.map(|ip| ip.ecn()))),
+            Field::IpOptions => given(ip_options).map(|wanted| parts::has_option(wanted, packet)),
+            Field::ExtensionHeaders => {
+                given(extension_headers).map(|wanted| parts::has_extension(wanted, packet))
+            }
             Field::Protocols => given(protocols)
                 .map(|numbers| packet.protocol.is_some_and(|number| numbers.contains(&number))),
             Field::Fragments => {
@@ -94,6 +149,11 @@ impl Field {
 
 fn given<T>(list: &[T]) -> Option<&[T]> {
     (!list.is_empty()).then_some(list)
+}
+
+/// A packet without the field does not fit.
+fn within(ranges: &[RangeInclusive<u16>], value: Option<u16>) -> bool {
+    value.is_some_and(|value| ranges.iter().any(|range| range.contains(&value)))
 }
 
 /// Whether the first fragment of this later one could be a wanted message.
@@ -152,5 +212,6 @@ fn is_kind(kind: FragmentKind, fragment: Fragment) -> bool {
         FragmentKind::Tiny => {
             matches!(fragment, Fragment::First { tiny: true } | Fragment::Later { tiny: true })
         }
+        FragmentKind::Any => fragment != Fragment::Whole,
     }
 }

@@ -9,6 +9,9 @@ pub(crate) mod transport;
 
 use std::net::IpAddr;
 
+#[cfg(doc)]
+use sluice_policy::NO_VLAN;
+
 /// Upper-layer protocol numbers (IANA, Assigned Internet Protocol Numbers).
 pub mod protocol {
     pub const ICMP: u8 = 1;
@@ -25,7 +28,12 @@ pub mod protocol {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
-    pub destination_mac: [u8; 6],
+    /// `None` where the frame is too short for them and an EtherType.
+    pub macs: Option<Macs>,
+    /// Of the outer or only tag, or [`NO_VLAN`]; `None` where the frame ends within it or before.
+    pub outer_vlan: Option<u16>,
+    /// Of the second tag, likewise.
+    pub inner_vlan: Option<u16>,
     /// Behind the VLAN tags; `None` where the frame ends before it.
     pub ether_type: Option<u16>,
     /// `None` without an intact IP header.
@@ -33,6 +41,10 @@ pub struct Packet {
     /// The upper-layer protocol behind IPv6 extension headers; `None` where it cannot be known.
     pub protocol: Option<u8>,
     pub fragment: Fragment,
+    /// Of an intact IPv4 header.
+    pub options: Option<Options>,
+    /// Numbers of the extension headers behind an intact IPv6 header, as far as they are whole.
+    pub extensions: Option<Vec<u8>>,
     pub transport: Transport,
     pub malformed: bool,
     /// Bytes from the frame's start on that were read, or would have been if the frame had them. What is behind has no
@@ -41,11 +53,39 @@ pub struct Packet {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Macs {
+    pub source: [u8; 6],
+    pub destination: [u8; 6],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ip {
     pub source: IpAddr,
     pub destination: IpAddr,
     /// TTL or hop limit.
     pub hop_limit: u8,
+    /// DSCP and ECN.
+    pub traffic_class: u8,
+    /// With the header, as that says; a jumbogram's, whose header does not say it, is what the frame holds.
+    pub length: u16,
+}
+
+impl Ip {
+    pub fn dscp(&self) -> u16 {
+        (self.traffic_class >> 2).into()
+    }
+
+    pub fn ecn(&self) -> u16 {
+        (self.traffic_class & 3).into()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The header is longer than 20 bytes.
+    pub present: bool,
+    /// Types of the options but padding, up to the first one that is damaged, which counts.
+    pub kinds: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,11 +124,15 @@ pub struct Ports {
 impl Packet {
     pub fn parse(frame: &[u8]) -> Packet {
         let mut packet = Packet {
-            destination_mac: [0; 6],
+            macs: None,
+            outer_vlan: None,
+            inner_vlan: None,
             ether_type: None,
             ip: None,
             protocol: None,
             fragment: Fragment::Whole,
+            options: None,
+            extensions: None,
             transport: Transport::None,
             malformed: false,
             headers: 0,

@@ -3,6 +3,8 @@
 //! Packets fall into five cases, in each of which a match is a product of sets, one for each field. What fields have to do
 //! with each other (only TCP has flags) narrows the sets, so that inclusion of products means inclusion of packets.
 
+mod details;
+
 use ipnet::{Ipv4Net, Ipv6Net};
 use sluice_policy::{
     FragmentKind, IcmpFamily, IcmpMatch, LaterFragments, Match, PortRange, PrefixSet, TcpFlags,
@@ -35,7 +37,17 @@ pub(crate) mod field {
     pub const DESTINATION_PORT: usize = 5;
     pub const TCP_FLAGS: usize = 6;
     pub const ICMP: usize = 7;
-    pub const COUNT: usize = 8;
+    pub const LENGTH: usize = 8;
+    pub const HOP_LIMIT: usize = 9;
+    pub const TRAFFIC_CLASS: usize = 10;
+    pub const OUTER_VLAN: usize = 11;
+    pub const INNER_VLAN: usize = 12;
+    pub const ETHER_TYPE: usize = 13;
+    pub const SOURCE_MAC: usize = 14;
+    pub const DESTINATION_MAC: usize = 15;
+    pub const IP_OPTIONS: usize = 16;
+    pub const EXTENSION_HEADERS: usize = 17;
+    pub const COUNT: usize = 18;
 }
 
 /// A product of sets.
@@ -114,7 +126,21 @@ impl Case {
                 (Ranges::one(kind::LATER, kind::LATER_TINY), [none(), none(), none()])
             }
         };
-        Product([address.clone(), address, protocol, kinds, port.clone(), port, flags, icmp])
+        let mut product = Product(std::array::from_fn(|_| none()));
+        for (field, set) in [
+            (field::SOURCE, address.clone()),
+            (field::DESTINATION, address),
+            (field::PROTOCOL, protocol),
+            (field::FRAGMENT, kinds),
+            (field::SOURCE_PORT, port.clone()),
+            (field::DESTINATION_PORT, port),
+            (field::TCP_FLAGS, flags),
+            (field::ICMP, icmp),
+        ] {
+            product.0[field] = set;
+        }
+        details::every(&mut product, self);
+        product
     }
 }
 
@@ -129,8 +155,20 @@ fn product(matches: &Match, later: LaterFragments, case: Case) -> Option<Product
         tcp_flags,
         icmp,
         fragments,
+        length: _,
+        hop_limit: _,
+        dscp: _,
+        ecn: _,
+        source_macs: _,
+        destination_macs: _,
+        outer_vlan: _,
+        inner_vlan: _,
+        ether_types: _,
+        ip_options: _,
+        extension_headers: _,
     } = matches;
     let mut product = case.every();
+    details::narrow(&mut product, matches, case);
     for (field, set) in [(field::SOURCE, sources), (field::DESTINATION, destinations)] {
         if let Some(set) = set {
             product.narrow(field, &addresses(set, case)?);
@@ -236,5 +274,6 @@ fn kinds(kind: FragmentKind) -> Vec<u128> {
         FragmentKind::First => vec![kind::FIRST, kind::FIRST_TINY],
         FragmentKind::Later => vec![kind::LATER, kind::LATER_TINY],
         FragmentKind::Tiny => vec![kind::FIRST_TINY, kind::LATER_TINY],
+        FragmentKind::Any => vec![kind::FIRST, kind::FIRST_TINY, kind::LATER, kind::LATER_TINY],
     }
 }

@@ -1,8 +1,11 @@
 //! A packet filter: ordered rules, the first match decides.
 
+use std::ops::RangeInclusive;
+
 use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
+use crate::mac::MacMatch;
 use crate::selection::{AttachMode, Interfaces, NodeSelector, ObjectRef};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,14 +69,33 @@ pub enum LaterFragments {
 pub struct Match {
     pub sources: Option<PrefixSet>,
     pub destinations: Option<PrefixSet>,
+    pub source_macs: Vec<MacMatch>,
+    pub destination_macs: Vec<MacMatch>,
+    /// Of the outer or only tag; [`NO_VLAN`] is a packet without one.
+    pub outer_vlan: Vec<RangeInclusive<u16>>,
+    /// Of the second tag; [`NO_VLAN`] is a packet without one.
+    pub inner_vlan: Vec<RangeInclusive<u16>>,
+    /// Behind the tags, at least 0x0600.
+    pub ether_types: Vec<u16>,
     /// Upper-layer protocol numbers after IPv6 extension headers.
     pub protocols: Vec<u8>,
     pub source_ports: Vec<PortRange>,
     pub destination_ports: Vec<PortRange>,
     pub tcp_flags: Option<TcpFlags>,
     pub icmp: Vec<IcmpMatch>,
+    /// Of the IP packet, its header included, as that says; an IPv6 jumbogram's is what the frame holds of it.
+    pub length: Vec<RangeInclusive<u16>>,
+    /// TTL or hop limit.
+    pub hop_limit: Vec<RangeInclusive<u16>>,
+    pub dscp: Vec<RangeInclusive<u16>>,
+    pub ecn: Vec<RangeInclusive<u16>>,
     pub fragments: Vec<FragmentKind>,
+    pub ip_options: Vec<IpOption>,
+    pub extension_headers: Vec<ExtensionHeader>,
 }
+
+/// A VLAN id that no tag has, for a packet without one.
+pub const NO_VLAN: u16 = 4096;
 
 /// In any prefix and in no exception. Only `except` given: any address of either family but those.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,6 +143,38 @@ pub enum FragmentKind {
     Later,
     /// A first fragment without its whole layer-4 header, or a later one at offset 1.
     Tiny,
+    /// Any fragment.
+    Any,
+}
+
+/// What an IPv4 header has behind its first 20 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IpOption {
+    /// Anything, padding too.
+    Any,
+    RecordRoute,
+    Timestamp,
+    Security,
+    Lsrr,
+    StreamId,
+    Ssrr,
+    RouterAlert,
+    /// Any option but those above, and no padding.
+    Other,
+}
+
+/// The IPv6 extension headers that are stepped over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ExtensionHeader {
+    Any,
+    HopByHop,
+    Routing,
+    Fragment,
+    Authentication,
+    DestinationOptions,
+    Mobility,
+    Hip,
+    Shim6,
 }
 
 impl Match {

@@ -5,11 +5,13 @@
 
 pub mod balancer;
 pub mod filter;
+pub mod mac;
 pub mod selection;
 
 pub use balancer::{Backend, Balancer, HealthCheck, VipPort};
 pub use filter::{
-    Action, Filter, FragmentKind, IcmpFamily, IcmpMatch, LaterFragments, Malformed, Match, Mode, PortRange,
-    PrefixSet, Rule, TcpFlags,
+    Action, ExtensionHeader, Filter, FragmentKind, IcmpFamily, IcmpMatch, IpOption, LaterFragments,
+    Malformed, Match, Mode, NO_VLAN, PortRange, PrefixSet, Rule, TcpFlags,
 };
+pub use mac::MacMatch;
 pub use selection::{AttachMode, Interfaces, NodeSelector, ObjectRef, Requirement};

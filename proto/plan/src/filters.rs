@@ -68,7 +68,7 @@ pub struct FilterTables {
     pub straight: Vec<u8>,
     /// `[Row]`.
     pub rows: Vec<u8>,
-    /// `[u32; DIRECT_LEN]`: row of each directly indexed value.
+    /// `[u32]`: row of each directly indexed value, up to the last one of the dimensions in use.
     pub direct: Vec<u8>,
     /// `[Bound32]` or, for the IPv6 dimensions, `[Bound128]`, by dimension index; empty where unused.
     pub bounds: Vec<Vec<u8>>,

@@ -1,6 +1,9 @@
 //! What rules look at.
 
-use sluice_policy::{Action, Filter, FragmentKind, IcmpFamily, LaterFragments, Malformed, Match, Rule};
+use sluice_policy::{
+    Action, ExtensionHeader, Filter, FragmentKind, IcmpFamily, IpOption, LaterFragments, Malformed, Match,
+    Rule,
+};
 
 use crate::oracle::build::*;
 
@@ -34,6 +37,21 @@ pub fn one_of_each() -> Vec<Filter> {
         rule("high", Action::Drop, destination_ports(&[(8000, 8100)])),
         rule("dns", Action::Pass, udp(destination_ports(&[(53, 53)]))),
         rule("gre", Action::Drop, protocols(&[47])),
+        rule("vendor", Action::Pass, source_macs(&[mac([2, 0, 0x5e, 0, 0, 0], [0xff, 0xff, 0xff, 0, 0, 0])])),
+        rule("groups", Action::Pass, destination_macs(&[mac([1, 0, 0, 0, 0, 0], [0xfd, 0, 0, 0, 0, 0])])),
+        rule("vlan", Action::Pass, outer_vlan(&[5..=7])),
+        rule("inner-vlan", Action::Pass, inner_vlan(&[200..=200])),
+        rule("mpls", Action::Pass, ether_types(&[0x8847])),
+        rule("source-route", Action::Pass, ip_options(&[IpOption::Lsrr])),
+        rule(
+            "routing",
+            Action::Pass,
+            extension_headers(&[ExtensionHeader::Routing, ExtensionHeader::Mobility]),
+        ),
+        rule("expiring", Action::Pass, hop_limit(0..=1)),
+        rule("expedited", Action::Pass, dscp(&[46..=46])),
+        rule("congested", Action::Pass, ecn(&[3..=3])),
+        rule("long", Action::Pass, length(&[577..=1500])),
     ];
     vec![Filter { malformed: Malformed::Drop, ..filter("each", Action::Drop, rules) }]
 }
@@ -102,7 +120,8 @@ fn overlapping() -> Vec<Filter> {
 }
 
 fn fragment_kinds() -> Vec<Filter> {
-    let kinds = [FragmentKind::None, FragmentKind::First, FragmentKind::Later, FragmentKind::Tiny];
+    let kinds =
+        [FragmentKind::None, FragmentKind::First, FragmentKind::Later, FragmentKind::Tiny, FragmentKind::Any];
     let next = |kind: FragmentKind| {
         let rules = vec![rule("kind", Action::Next, fragments(&[kind]))];
         filter(&format!("{kind:?}").to_lowercase(), Action::Next, rules)

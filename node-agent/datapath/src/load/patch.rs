@@ -4,7 +4,7 @@ use aya_obj::Object;
 
 use super::LoadError;
 
-/// Another constant in every instruction of a function that has this opcode and this constant.
+/// Another constant in every instruction that has this opcode and this constant, in a function whose symbol ends so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patch {
     pub function: &'static str,
@@ -15,7 +15,8 @@ pub struct Patch {
 
 pub fn apply(object: &mut Object, patches: &[Patch]) -> Result<(), LoadError> {
     for patch in patches {
-        let functions = object.functions.values_mut().filter(|function| function.name == patch.function);
+        let functions =
+            object.functions.values_mut().filter(|function| function.name.ends_with(patch.function));
         let mut found = functions
             .flat_map(|function| &mut function.instructions)
             .filter(|one| one.code == patch.opcode && one.imm == patch.from)

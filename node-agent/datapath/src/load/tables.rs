@@ -4,27 +4,16 @@ use std::os::fd::BorrowedFd;
 
 use bytemuck::Pod;
 use sluice_abi::{
-    Bit, Bound32, Bound128, DecapPeer, Entry, HopState, MAX_ENTRIES, NextHop, Node, RecordV4, RecordV6, Row,
-    Target, Vip, VipKey, dimension,
+    Bit, DecapPeer, Entry, HopState, MAX_ENTRIES, NextHop, Node, RecordV4, RecordV6, Row, Target, Vip, VipKey,
 };
 use sluice_plan::NodePlan;
 
 use super::{LoadError, LoadSpec};
 use crate::bpf;
+use crate::tables::BOUNDS;
 
 pub const ENTRY: &str = "ENTRIES";
 pub const TARGETS: &str = "TARGETS";
-
-/// Map of each searched dimension.
-const BOUNDS: [(&str, usize, usize); 7] = [
-    ("SRC4", dimension::SOURCE_V4, size_of::<Bound32>()),
-    ("DST4", dimension::DESTINATION_V4, size_of::<Bound32>()),
-    ("SRC6", dimension::SOURCE_V6, size_of::<Bound128>()),
-    ("DST6", dimension::DESTINATION_V6, size_of::<Bound128>()),
-    ("SPORT", dimension::SOURCE_PORT, size_of::<Bound32>()),
-    ("DPORT", dimension::DESTINATION_PORT, size_of::<Bound32>()),
-    ("ICMP", dimension::ICMP, size_of::<Bound32>()),
-];
 
 /// One map's contents. Arrays have their indices as keys.
 pub struct Table {
@@ -81,7 +70,7 @@ pub fn tables(plan: &NodePlan, spec: &LoadSpec) -> Result<Vec<Table>, LoadError>
         decap(&spec.decap),
     ];
     tables.push(next_hops(balancers.targets.len() / size_of::<Target>(), spec)?);
-    for (name, dimension, size) in BOUNDS {
+    for (dimension, name, size) in BOUNDS {
         let bytes = filters.bounds.get(dimension).map_or(&[][..], |bounds| bounds);
         tables.push(Table::array(name, bytes, size)?);
     }

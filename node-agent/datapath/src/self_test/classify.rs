@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use bytemuck::Pod;
 use sluice_abi::{
-    ABSENT, Bound32, Bound128, Config, Entry, EntryAction, Row, Straight, WORDS, dimension, entry_flags,
-    features, kind,
+    ABSENT, Bound32, Bound64, Bound128, Config, Entry, EntryAction, Row, Straight, WORDS, dimension,
+    entry_flags, features, ip_options, kind,
 };
 
 use super::probe::Packet;
@@ -105,6 +105,7 @@ impl Tables {
             IpAddr::V6(_) => (dimension::SOURCE_V6, dimension::DESTINATION_V6),
         };
         let flags = packet.flags.map(|flags| self.direct_row(dimension::DIRECT_TCP_FLAGS + u32::from(flags)));
+        let v4 = packet.source.is_ipv4();
         let rows = [
             (dimension::KIND, Some(self.direct_row(dimension::DIRECT_KIND + packet.kind()))),
             (
@@ -123,6 +124,34 @@ impl Tables {
             ),
             (dimension::TCP_FLAGS, flags),
             (dimension::ICMP, packet.icmp.map(|value| self.searched(dimension::ICMP, value))),
+            (
+                dimension::HOP_LIMIT,
+                Some(self.direct_row(dimension::DIRECT_HOP_LIMIT + u32::from(packet.hop_limit))),
+            ),
+            (
+                dimension::TRAFFIC_CLASS,
+                Some(self.direct_row(dimension::DIRECT_TRAFFIC_CLASS + u32::from(packet.traffic_class))),
+            ),
+            (dimension::LENGTH, Some(self.searched(dimension::LENGTH, packet.length()))),
+            (
+                dimension::IP_OPTIONS,
+                v4.then(|| self.direct_row(dimension::DIRECT_IP_OPTIONS + ip_options::NONE)),
+            ),
+            (
+                dimension::EXTENSION_HEADERS,
+                (!v4).then(|| self.direct_row(dimension::DIRECT_EXTENSION_HEADERS)),
+            ),
+            (
+                dimension::SOURCE_MAC,
+                Some(last_from(self.intervals_mac(dimension::SOURCE_MAC), packet.macs.0)),
+            ),
+            (
+                dimension::DESTINATION_MAC,
+                Some(last_from(self.intervals_mac(dimension::DESTINATION_MAC), packet.macs.1)),
+            ),
+            (dimension::OUTER_VLAN, Some(self.searched(dimension::OUTER_VLAN, dimension::NO_VLAN))),
+            (dimension::INNER_VLAN, Some(self.searched(dimension::INNER_VLAN, dimension::NO_VLAN))),
+            (dimension::ETHER_TYPE, Some(self.searched(dimension::ETHER_TYPE, packet.ether_type().into()))),
         ];
         rows.into_iter()
             .filter(|(dimension, _)| self.uses(*dimension))
@@ -144,6 +173,10 @@ impl Tables {
         self.all::<Bound32>(dimension).into_iter().map(|bound| (bound.start, self.row(bound.row))).collect()
     }
 
+    pub fn intervals_mac(&self, dimension: usize) -> Vec<(u64, Row)> {
+        self.all::<Bound64>(dimension).into_iter().map(|bound| (bound.start, self.row(bound.row))).collect()
+    }
+
     pub fn intervals_v6(&self, dimension: usize) -> Vec<(u128, Row)> {
         let bounds = self.all::<Bound128>(dimension).into_iter();
         bounds
@@ -158,7 +191,7 @@ impl Tables {
         }
     }
 
-    fn searched(&self, dimension: usize, value: u32) -> Row {
+    pub fn searched(&self, dimension: usize, value: u32) -> Row {
         last_from(self.intervals(dimension), value)
     }
 

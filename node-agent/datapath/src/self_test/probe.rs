@@ -18,6 +18,9 @@ const EXTENSIONS: [u8; 8] = [0, 43, 44, 51, 60, 135, 139, 140];
 const SYN: u8 = 2;
 /// Source and destination where no rule asks for others.
 const PORTS: (u16, u16) = (40_000, 40_001);
+/// Ethernet addresses as numbers, likewise.
+const MACS: (u64, u64) = (0x0200_0000_0002, 0x0200_0000_0001);
+const HOP_LIMIT: u8 = 64;
 /// Echo requests: neighbour discovery would be failsafe's.
 const ECHO: u32 = 8 << 8;
 const ECHO_V6: u32 = 0x1_8000;
@@ -33,6 +36,10 @@ pub struct Packet {
     pub flags: Option<u8>,
     /// `type << 8 | code`, plus 0x1_0000 for ICMPv6.
     pub icmp: Option<u32>,
+    /// Ethernet addresses of source and destination as numbers.
+    pub macs: (u64, u64),
+    pub hop_limit: u8,
+    pub traffic_class: u8,
 }
 
 /// `None` for entries that want a fragment, a malformed packet, or what no packet has.
@@ -78,6 +85,9 @@ pub fn with_defaults(v4: bool, protocol: Option<u8>) -> Packet {
             (ICMPV6, false) => Some(ECHO_V6),
             _ => None,
         },
+        macs: MACS,
+        hop_limit: HOP_LIMIT,
+        traffic_class: 0,
     }
 }
 
@@ -127,7 +137,7 @@ fn with_protocol(
         None
     };
     let flags = if protocol == TCP {
-        Some(tcp_flags(tables, entry)?)
+        Some(byte(tables, entry, dimension::TCP_FLAGS, dimension::DIRECT_TCP_FLAGS, SYN)?)
     } else {
         absent(tables, entry, dimension::TCP_FLAGS)?;
         None
@@ -142,7 +152,32 @@ fn with_protocol(
             None
         }
     };
-    Some(Packet { source, destination, protocol, ports, flags, icmp })
+    let hop_limit = byte(tables, entry, dimension::HOP_LIMIT, dimension::DIRECT_HOP_LIMIT, HOP_LIMIT)?;
+    let traffic_class = byte(tables, entry, dimension::TRAFFIC_CLASS, dimension::DIRECT_TRAFFIC_CLASS, 0)?;
+    let source_mac = mac(tables, entry, dimension::SOURCE_MAC, MACS.0)?;
+    let macs = (source_mac, mac(tables, entry, dimension::DESTINATION_MAC, MACS.1)?);
+    let packet = Packet { source, destination, protocol, ports, flags, icmp, macs, hop_limit, traffic_class };
+    let fixed = [
+        (dimension::LENGTH, packet.length()),
+        (dimension::OUTER_VLAN, dimension::NO_VLAN),
+        (dimension::INNER_VLAN, dimension::NO_VLAN),
+        (dimension::ETHER_TYPE, packet.ether_type().into()),
+    ];
+    let fits = |(dimension, value)| !tables.uses(dimension) || bit(&tables.searched(dimension, value), entry);
+    // It has neither options nor extension headers.
+    let without = if source.is_ipv4() {
+        [(dimension::IP_OPTIONS, Some(dimension::DIRECT_IP_OPTIONS)), (dimension::EXTENSION_HEADERS, None)]
+    } else {
+        [
+            (dimension::IP_OPTIONS, None),
+            (dimension::EXTENSION_HEADERS, Some(dimension::DIRECT_EXTENSION_HEADERS)),
+        ]
+    };
+    let fits_without = |(dimension, element): (usize, Option<u32>)| {
+        let row = element.map_or_else(|| tables.absent(dimension), |element| tables.direct_row(element));
+        !tables.uses(dimension) || bit(&row, entry)
+    };
+    (fixed.into_iter().all(fits) && without.into_iter().all(fits_without)).then_some(packet)
 }
 
 fn address(tables: &Tables, entry: usize, dimension: usize, v4: bool, host: u8) -> Option<IpAddr> {
@@ -165,6 +200,13 @@ fn default_address(v4: bool, host: u8) -> IpAddr {
     }
 }
 
+fn mac(tables: &Tables, entry: usize, dimension: usize, default: u64) -> Option<u64> {
+    if !tables.uses(dimension) {
+        return Some(default);
+    }
+    tables.intervals_mac(dimension).into_iter().find(|(_, row)| bit(row, entry)).map(|(start, _)| start)
+}
+
 /// The start of an interval in `range` with the entry's bit, or the range's own start if it lies in one.
 fn interval(
     tables: &Tables,
@@ -183,12 +225,12 @@ fn interval(
     inside.filter(|found| !found.is_empty()).map(|found| found.start).next()
 }
 
-fn tcp_flags(tables: &Tables, entry: usize) -> Option<u8> {
-    if !tables.uses(dimension::TCP_FLAGS) {
-        return Some(SYN);
+/// A value of a dimension that a byte indexes.
+fn byte(tables: &Tables, entry: usize, dimension: usize, first: u32, default: u8) -> Option<u8> {
+    if !tables.uses(dimension) {
+        return Some(default);
     }
-    let hits = |flags: &u8| bit(&tables.direct_row(dimension::DIRECT_TCP_FLAGS + u32::from(*flags)), entry);
-    (0..=u8::MAX).find(hits)
+    (0..=u8::MAX).find(|value| bit(&tables.direct_row(first + u32::from(*value)), entry))
 }
 
 fn absent(tables: &Tables, entry: usize, dimension: usize) -> Option<()> {
@@ -196,22 +238,33 @@ fn absent(tables: &Tables, entry: usize, dimension: usize) -> Option<()> {
 }
 
 impl Packet {
+    pub fn ether_type(&self) -> u16 {
+        if self.source.is_ipv4() { 0x0800 } else { 0x86dd }
+    }
+
+    /// Of the IP packet.
+    pub fn length(&self) -> u32 {
+        (if self.source.is_ipv4() { 20 } else { 40 } + self.layer4().len()) as u32
+    }
+
     pub fn frame(&self) -> Vec<u8> {
         let payload = self.layer4();
-        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
+        let (source, destination) = self.macs;
+        let mut frame = [&destination.to_be_bytes()[2..], &source.to_be_bytes()[2..]].concat();
+        frame.extend(self.ether_type().to_be_bytes());
         match (self.source, self.destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 let length = (20 + payload.len()) as u16;
-                frame.extend([0x08, 0x00, 0x45, 0]);
+                frame.extend([0x45, self.traffic_class]);
                 frame.extend(length.to_be_bytes());
-                frame.extend([0, 0, 0x40, 0, 64, self.protocol, 0, 0]);
+                frame.extend([0, 0, 0x40, 0, self.hop_limit, self.protocol, 0, 0]);
                 frame.extend(source.octets());
                 frame.extend(destination.octets());
             }
             (source, destination) => {
-                frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
+                frame.extend((6 << 28 | u32::from(self.traffic_class) << 20).to_be_bytes());
                 frame.extend((payload.len() as u16).to_be_bytes());
-                frame.extend([self.protocol, 64]);
+                frame.extend([self.protocol, self.hop_limit]);
                 frame.extend(crate::local::address_bytes(source));
                 frame.extend(crate::local::address_bytes(destination));
             }

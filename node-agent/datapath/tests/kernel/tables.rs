@@ -1,7 +1,8 @@
 //! Tables of a plan by hand: each dimension as intervals with the entries that they satisfy.
 
 use sluice_abi::{
-    Bound32, Bound128, Dimension, Entry, EntryAction, Row, dimension, dimension::COUNT, entry_flags, features,
+    Bound32, Bound64, Bound128, Dimension, Entry, EntryAction, Row, dimension, dimension::COUNT, entry_flags,
+    features,
 };
 use sluice_plan::{FilterTables, NodePlan};
 
@@ -74,6 +75,15 @@ impl Tables {
         self.uses(index, intervals.len(), absent, later);
         for (start, set) in intervals {
             let bound = Bound32 { start: *start, row: self.row(set) };
+            self.bounds[index].extend_from_slice(bytemuck::bytes_of(&bound));
+        }
+        self
+    }
+
+    pub fn searched_mac(mut self, index: usize, intervals: &[(u64, Set<'_>)], absent: Set<'_>) -> Self {
+        self.uses(index, intervals.len(), absent, absent);
+        for (start, set) in intervals {
+            let bound = Bound64 { start: *start, row: self.row(set), reserved: 0 };
             self.bounds[index].extend_from_slice(bytemuck::bytes_of(&bound));
         }
         self

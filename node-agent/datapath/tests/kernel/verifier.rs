@@ -12,7 +12,7 @@ use super::balancer;
 use super::tables::Tables;
 
 /// Verified instructions that no plan may exceed: the time of a load is theirs.
-const MOST_VERIFIED: u32 = 20_000;
+const MOST_VERIFIED: u32 = 25_000;
 
 /// All stages on; `entries` entries of which the first continues or not, and `intervals` in each searched dimension.
 fn plan(entries: usize, continues: bool, intervals: u32, used: impl Fn(usize) -> bool) -> NodePlan {
@@ -21,6 +21,8 @@ fn plan(entries: usize, continues: bool, intervals: u32, used: impl Fn(usize) ->
         actions[0].0 = EntryAction::Next;
     }
     let starts: Vec<(u32, &[usize])> = (0..intervals).map(|interval| (interval, &[0][..])).collect();
+    let starts_mac: Vec<(u64, &[usize])> =
+        (0..intervals).map(|interval| (u64::from(interval) << 16, &[0][..])).collect();
     let starts_v6: Vec<(u128, &[usize])> =
         (0..intervals).map(|interval| (u128::from(interval) << 64, &[0][..])).collect();
     let mut tables = Tables::new(&actions);
@@ -28,14 +30,23 @@ fn plan(entries: usize, continues: bool, intervals: u32, used: impl Fn(usize) ->
         (KIND, DIRECT_KIND, kind::KINDS),
         (PROTOCOL, DIRECT_PROTOCOL, 257),
         (TCP_FLAGS, DIRECT_TCP_FLAGS, 256),
+        (HOP_LIMIT, DIRECT_HOP_LIMIT, 256),
+        (TRAFFIC_CLASS, DIRECT_TRAFFIC_CLASS, 256),
+        (IP_OPTIONS, DIRECT_IP_OPTIONS, 257),
+        (EXTENSION_HEADERS, DIRECT_EXTENSION_HEADERS, 256),
     ] {
         if used(index) {
             tables = tables.direct(index, (first, length), &[0], &[]).special(index, &[0], &[0]);
         }
     }
-    for index in [SOURCE_PORT, DESTINATION_PORT, ICMP] {
+    for index in [SOURCE_PORT, DESTINATION_PORT, ICMP, LENGTH, OUTER_VLAN, INNER_VLAN, ETHER_TYPE] {
         if used(index) {
             tables = tables.searched(index, &starts, &[0], &[0]);
+        }
+    }
+    for index in [SOURCE_MAC, DESTINATION_MAC] {
+        if used(index) {
+            tables = tables.searched_mac(index, &starts_mac, &[0]);
         }
     }
     for (v4, v6) in [(SOURCE_V4, SOURCE_V6), (DESTINATION_V4, DESTINATION_V6)] {

@@ -1,13 +1,14 @@
 //! What the policies say of a packet, rule by rule.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use sluice_policy::{
-    Action, Filter, FragmentKind, IcmpFamily, IcmpMatch, LaterFragments, Malformed, Mode, PortRange,
-    PrefixSet, Rule,
+    Action, ExtensionHeader, Filter, FragmentKind, IcmpFamily, IcmpMatch, IpOption, LaterFragments, MacMatch,
+    Malformed, Match, Mode, PortRange, PrefixSet, Rule,
 };
 
-use crate::packet::{Fragment, Layer4, Outcome, Packet};
+use crate::packet::{Fragment, Layer4, Link, Network, Outcome, Packet};
 
 pub fn ordered(filters: &[Filter]) -> Vec<&Filter> {
     let mut ordered: Vec<&Filter> = filters.iter().collect();
@@ -68,7 +69,68 @@ fn matches(rule: &Rule, packet: &Packet) -> bool {
         && in_set(&wanted.destinations, packet.addresses.map(|(_, destination)| destination))
         && (wanted.protocols.is_empty() || packet.protocol.is_some_and(|p| wanted.protocols.contains(&p)))
         && (wanted.fragments.is_empty() || wanted.fragments.iter().any(|kind| is(*kind, packet.fragment)))
+        && link(wanted, packet.link)
+        && network(wanted, packet)
         && layer4(rule, packet)
+}
+
+fn link(wanted: &Match, link: Link) -> bool {
+    let fits = |ranges: &[RangeInclusive<u16>], value: Option<u16>| {
+        ranges.is_empty() || value.is_some_and(|value| ranges.iter().any(|range| range.contains(&value)))
+    };
+    let is = |wanted: &[MacMatch], own: Option<[u8; 6]>| {
+        wanted.is_empty()
+            || own.is_some_and(|own| wanted.iter().any(|one| mac(own) & mac(one.mask) == mac(one.address)))
+    };
+    is(&wanted.source_macs, link.macs.map(|macs| macs.0))
+        && is(&wanted.destination_macs, link.macs.map(|macs| macs.1))
+        && fits(&wanted.outer_vlan, link.outer)
+        && fits(&wanted.inner_vlan, link.inner)
+        && (wanted.ether_types.is_empty()
+            || link.ether_type.is_some_and(|own| wanted.ether_types.contains(&own)))
+}
+
+fn mac(octets: [u8; 6]) -> u64 {
+    octets.into_iter().fold(0, |number, octet| number << 8 | u64::from(octet))
+}
+
+fn network(wanted: &Match, packet: &Packet) -> bool {
+    let Network { hop_limit, class, length, parts } = packet.network;
+    let (v4, v6) = (packet.addresses.is_some() && !packet.is_v6(), packet.is_v6());
+    let options = |wanted: &[IpOption]| {
+        wanted.is_empty()
+            || v4
+                && parts > 0
+                && wanted.iter().any(|one| *one == IpOption::Any || bit(&OPTIONS, *one, parts - 1))
+    };
+    let headers = |wanted: &[ExtensionHeader]| {
+        wanted.is_empty()
+            || v6
+                && parts > 0
+                && wanted.iter().any(|one| *one == ExtensionHeader::Any || bit(&HEADERS, *one, parts))
+    };
+    let fits = |ranges: &[RangeInclusive<u16>], value: u16| {
+        ranges.is_empty() || packet.addresses.is_some() && ranges.iter().any(|range| range.contains(&value))
+    };
+    fits(&wanted.hop_limit, hop_limit.into())
+        && fits(&wanted.dscp, u16::from(class) / 4)
+        && fits(&wanted.ecn, u16::from(class) % 4)
+        && fits(&wanted.length, length)
+        && options(&wanted.ip_options)
+        && headers(&wanted.extension_headers)
+}
+
+const OPTIONS: [IpOption; 8] = {
+    use IpOption::*;
+    [RecordRoute, Timestamp, Security, Lsrr, StreamId, Ssrr, RouterAlert, Other]
+};
+const HEADERS: [ExtensionHeader; 8] = {
+    use ExtensionHeader::*;
+    [HopByHop, Routing, Fragment, Authentication, DestinationOptions, Mobility, Hip, Shim6]
+};
+
+fn bit<T: PartialEq>(order: &[T], wanted: T, bits: u16) -> bool {
+    order.iter().position(|one| *one == wanted).is_some_and(|bit| bits >> bit & 1 == 1)
 }
 
 fn layer4(rule: &Rule, packet: &Packet) -> bool {
@@ -127,5 +189,6 @@ fn is(kind: FragmentKind, fragment: Fragment) -> bool {
         FragmentKind::First => matches!(fragment, Fragment::First | Fragment::FirstTiny),
         FragmentKind::Later => matches!(fragment, Fragment::Later | Fragment::LaterTiny),
         FragmentKind::Tiny => matches!(fragment, Fragment::FirstTiny | Fragment::LaterTiny),
+        FragmentKind::Any => fragment != Fragment::Whole,
     }
 }

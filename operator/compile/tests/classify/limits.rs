@@ -1,7 +1,7 @@
 //! What a node cannot hold is refused with the name of the filter that goes over.
 
-use sluice_compile::{ClassInput, CompileError, MAX_AUDIT_RULES, MAX_FILTERS, compile};
-use sluice_policy::{Filter, IcmpFamily, IcmpMatch, Match, Mode, PortRange};
+use sluice_compile::{ClassInput, CompileError, MAX_AUDIT_RULES, MAX_FILTERS, MAX_MAC_RANGES, compile};
+use sluice_policy::{Filter, IcmpFamily, IcmpMatch, MacMatch, Match, Mode, PortRange};
 
 use crate::policies::everything_dropped;
 
@@ -99,4 +99,17 @@ fn a_node_holds_64_audited_rules() {
         matches!(&error, CompileError::TooManyAuditRules { object, .. } if object.name == "over"),
         "{error}"
     );
+}
+
+#[test]
+fn a_node_holds_16384_ranges_of_ethernet_addresses() {
+    let widest = MacMatch { address: [0, 0, 0, 0, 0, 1], mask: [0xff, 0xff, 0xff, 0xff, 0xfc, 1] };
+    let each = widest.ranges() as usize;
+    let mut full = filter("full", 1, MAX_MAC_RANGES / each, Mode::Enforce);
+    full.rules.iter_mut().for_each(|rule| rule.matches.source_macs = vec![widest]);
+    let mut over = filter("over", 0, 1, Mode::Enforce);
+    over.rules[0].matches.destination_macs = vec![widest];
+    assert!(compile(&ClassInput { filters: vec![&full], ..ClassInput::default() }).is_ok());
+    let error = refusal(&[full, over]).to_string();
+    assert!(error.starts_with("XdpFilter/over: ") && error.contains("it holds 16384"), "{error}");
 }

@@ -193,6 +193,7 @@ fn aimed_at(matches: &Match, dice: &mut Dice) -> Packet {
         malformed: false,
         protocol: Some(protocol),
         layer4,
+        ..Packet::default()
     }
 }
 

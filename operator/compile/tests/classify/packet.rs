@@ -6,11 +6,34 @@ use std::net::IpAddr;
 pub struct Packet {
     /// Source and destination; `None` without an intact IP header.
     pub addresses: Option<(IpAddr, IpAddr)>,
+    pub link: Link,
+    /// Of the IP header; means nothing without one.
+    pub network: Network,
     pub fragment: Fragment,
     pub malformed: bool,
     /// `None` where it is unknown.
     pub protocol: Option<u8>,
     pub layer4: Layer4,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// Source and destination; `None` in a frame without a whole header.
+    pub macs: Option<([u8; 6], [u8; 6])>,
+    /// 4096 where there is no such tag; `None` where it is cut off.
+    pub outer: Option<u16>,
+    pub inner: Option<u16>,
+    pub ether_type: Option<u16>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Network {
+    pub hop_limit: u8,
+    pub class: u8,
+    pub length: u16,
+    /// IPv4: 0 without options, else 1 + bits of RecordRoute, Timestamp, Security, LSRR, StreamId, SSRR, RouterAlert,
+    /// Other. IPv6: bits of HopByHop, Routing, Fragment, Authentication, DestinationOptions, Mobility, HIP, Shim6.
+    pub parts: u16,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,8 +6,9 @@ use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::select;
 use sluice_policy::{
-    Action, AttachMode, Filter, FragmentKind, IcmpFamily, IcmpMatch, Interfaces, LaterFragments, Malformed,
-    Match, Mode, NodeSelector, ObjectRef, PortRange, PrefixSet, Rule, TcpFlags,
+    Action, AttachMode, ExtensionHeader, Filter, FragmentKind, IcmpFamily, IcmpMatch, Interfaces, IpOption,
+    LaterFragments, MacMatch, Malformed, Match, Mode, NodeSelector, ObjectRef, PortRange, PrefixSet, Rule,
+    TcpFlags,
 };
 
 pub fn filters() -> impl Strategy<Value = Vec<Filter>> {
@@ -42,7 +43,13 @@ fn rule() -> impl Strategy<Value = Rule> {
 }
 
 fn matches() -> impl Strategy<Value = Match> {
-    let kinds = vec![FragmentKind::None, FragmentKind::First, FragmentKind::Later, FragmentKind::Tiny];
+    let kinds = vec![
+        FragmentKind::None,
+        FragmentKind::First,
+        FragmentKind::Later,
+        FragmentKind::Tiny,
+        FragmentKind::Any,
+    ];
     let protocols = select(vec![1u8, 6, 17, 47, 58, 132]);
     let few = |strategy| prop_oneof![3 => Just(Vec::new()), 1 => strategy];
     (
@@ -54,6 +61,7 @@ fn matches() -> impl Strategy<Value = Match> {
         weighted(0.2, flags()),
         prop_oneof![4 => Just(Vec::new()), 1 => vec(icmp(), 1..4)],
         prop_oneof![4 => Just(Vec::new()), 1 => vec(select(kinds), 1..3)],
+        (network(), link(), parts()),
     )
         .prop_map(
             |(
@@ -65,6 +73,7 @@ fn matches() -> impl Strategy<Value = Match> {
                 tcp_flags,
                 icmp,
                 fragments,
+                (network, link, parts),
             )| {
                 Match {
                     sources,
@@ -75,9 +84,77 @@ fn matches() -> impl Strategy<Value = Match> {
                     tcp_flags,
                     icmp,
                     fragments,
+                    ip_options: parts.ip_options,
+                    extension_headers: parts.extension_headers,
+                    source_macs: link.source_macs,
+                    destination_macs: link.destination_macs,
+                    outer_vlan: link.outer_vlan,
+                    inner_vlan: link.inner_vlan,
+                    ether_types: link.ether_types,
+                    ..network
                 }
             },
         )
+}
+
+/// A match on the IP header's fields alone.
+fn network() -> impl Strategy<Value = Match> {
+    let few = |values: Vec<u16>| {
+        let range = (select(values.clone()), select(values)).prop_map(|(a, b)| a.min(b)..=a.max(b));
+        prop_oneof![6 => Just(Vec::new()), 1 => vec(range, 1..3)]
+    };
+    let lengths = few(vec![0, 28, 29, 63, 64, 1500, u16::MAX]);
+    (lengths, few(vec![0, 1, 63, 64, 255]), few(vec![0, 10, 46, 63]), few(vec![0, 1, 2, 3]))
+        .prop_map(|(length, hop_limit, dscp, ecn)| Match { length, hop_limit, dscp, ecn, ..Match::default() })
+}
+
+/// A match on the link layer's fields alone.
+fn link() -> impl Strategy<Value = Match> {
+    let ids = || {
+        let ids = vec![0, 1, 10, 20, 4095, 4096];
+        let range = (select(ids.clone()), select(ids)).prop_map(|(a, b): (u16, u16)| a.min(b)..=a.max(b));
+        prop_oneof![6 => Just(Vec::new()), 1 => vec(range, 1..3)]
+    };
+    let types = vec(select(vec![0x0600u16, 0x0806, 0x88cc, 0xffff]), 1..3);
+    let types = prop_oneof![6 => Just(Vec::new()), 1 => types];
+    let macs = || {
+        let address = select(vec![[0u8; 6], [1, 0, 0x5e, 0, 0, 1], [2, 0, 0, 0, 0, 1], [0xff; 6]]);
+        let mask = select(vec![
+            [0xff; 6],
+            [0xff, 0xff, 0xff, 0, 0, 0],
+            [1, 0, 0, 0, 0, 0],
+            [0xff, 0xff, 0xff, 0xff, 0xff, 0xf1],
+        ]);
+        let one = (address, mask).prop_map(|(address, mask): ([u8; 6], [u8; 6])| MacMatch {
+            address: std::array::from_fn(|octet| address[octet] & mask[octet]),
+            mask,
+        });
+        prop_oneof![6 => Just(Vec::new()), 1 => vec(one, 1..3)]
+    };
+    (macs(), macs(), ids(), ids(), types).prop_map(
+        |(source_macs, destination_macs, outer_vlan, inner_vlan, ether_types)| Match {
+            source_macs,
+            destination_macs,
+            outer_vlan,
+            inner_vlan,
+            ether_types,
+            ..Match::default()
+        },
+    )
+}
+
+/// A match on optional parts of the IP header alone.
+fn parts() -> impl Strategy<Value = Match> {
+    use ExtensionHeader as Header;
+    let options = vec![IpOption::Any, IpOption::RecordRoute, IpOption::Lsrr, IpOption::Other];
+    let headers = vec![Header::Any, Header::HopByHop, Header::Routing, Header::Fragment, Header::Shim6];
+    let options = prop_oneof![8 => Just(Vec::new()), 1 => vec(select(options), 1..3)];
+    let headers = prop_oneof![8 => Just(Vec::new()), 1 => vec(select(headers), 1..3)];
+    (options, headers).prop_map(|(ip_options, extension_headers)| Match {
+        ip_options,
+        extension_headers,
+        ..Match::default()
+    })
 }
 
 fn prefixes() -> impl Strategy<Value = PrefixSet> {
@@ -182,9 +259,45 @@ pub fn sample() -> Vec<Filter> {
         ),
         drop("syn", Match { tcp_flags: Some(TcpFlags { set: 2, unset: 16 }), ..Match::default() }),
         drop("echo", Match { icmp: vec![echo, solicitation], ..Match::default() }),
+        drop(
+            "from-vendor",
+            Match {
+                source_macs: macs(&[([2, 0, 0x5e, 0, 0, 0], [0xff, 0xff, 0xff, 0, 0, 0])]),
+                ..Match::default()
+            },
+        ),
+        drop(
+            "groups",
+            Match {
+                destination_macs: macs(&[([1, 0x80, 0xc2, 0, 0, 3], [0xff, 0xff, 0xff, 0xff, 0xff, 0xfb])]),
+                ..Match::default()
+            },
+        ),
+        drop("outer", Match { outer_vlan: vec![10..=20, 4095..=4095], ..Match::default() }),
+        drop("inner", Match { inner_vlan: vec![0..=0, 10..=10], ..Match::default() }),
+        drop("types", Match { ether_types: vec![0x0806, 0x88cc], ..Match::default() }),
+        drop("options", Match { ip_options: vec![IpOption::Lsrr, IpOption::Other], ..Match::default() }),
+        drop(
+            "any-option",
+            Match { ip_options: vec![IpOption::Any], protocols: vec![47], ..Match::default() },
+        ),
+        drop(
+            "headers",
+            Match {
+                extension_headers: vec![ExtensionHeader::Routing, ExtensionHeader::Hip],
+                ..Match::default()
+            },
+        ),
+        drop("expiring", Match { hop_limit: vec![0..=1], ..Match::default() }),
+        drop("expedited", Match { dscp: vec![46..=46], ecn: vec![1..=3], ..Match::default() }),
+        drop("long", Match { length: vec![577..=1500, 64..=64], ..Match::default() }),
         drop("tiny", Match { fragments: vec![FragmentKind::Tiny], protocols: vec![47], ..Match::default() }),
     ];
     vec![Filter { rules, malformed: Malformed::Drop, ..empty("sample") }]
+}
+
+fn macs(wanted: &[([u8; 6], [u8; 6])]) -> Vec<MacMatch> {
+    wanted.iter().map(|&(address, mask)| MacMatch { address, mask }).collect()
 }
 
 pub fn drop(name: &str, matches: Match) -> Rule {

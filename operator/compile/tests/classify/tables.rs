@@ -4,12 +4,12 @@ use std::net::IpAddr;
 
 use bytemuck::{Pod, pod_read_unaligned};
 use sluice_abi::{
-    ABSENT, Bound32, Bound128, DEFAULT_ENTRY, Dimension, Entry, EntryAction, LATER, MALFORMED_ENTRY, Row,
-    Straight, dimension, entry_flags, features, kind,
+    ABSENT, Bound32, Bound64, Bound128, DEFAULT_ENTRY, Dimension, Entry, EntryAction, LATER, MALFORMED_ENTRY,
+    Row, Straight, dimension, entry_flags, features, kind,
 };
 use sluice_plan::{FilterPart, NodePlan};
 
-use crate::packet::{Fragment, Layer4, Outcome, Packet};
+use crate::packet::{Fragment, Layer4, Network, Outcome, Packet};
 use crate::straight;
 use crate::trees::Trees;
 
@@ -129,7 +129,49 @@ impl Tables {
                     Some(IpAddr::V4(_)) | None => None,
                 }
             }
+            dimension::HOP_LIMIT
+            | dimension::TRAFFIC_CLASS
+            | dimension::LENGTH
+            | dimension::IP_OPTIONS
+            | dimension::EXTENSION_HEADERS => Some(self.network(index, packet)),
+            dimension::SOURCE_MAC => Some(self.mac(index, packet.link.macs.map(|macs| macs.0))),
+            dimension::DESTINATION_MAC => Some(self.mac(index, packet.link.macs.map(|macs| macs.1))),
+            dimension::OUTER_VLAN => Some(self.present(index, packet.link.outer)),
+            dimension::INNER_VLAN => Some(self.present(index, packet.link.inner)),
+            dimension::ETHER_TYPE => Some(self.present(index, packet.link.ether_type)),
             _ => Some(self.layer4(index, packet)),
+        }
+    }
+
+    fn mac(&self, index: usize, value: Option<[u8; 6]>) -> u32 {
+        let number = |[a, b, c, d, e, f]: [u8; 6]| u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+        value
+            .map_or(self.dimensions[index].special + ABSENT, |value| self.search(index, number(value).into()))
+    }
+
+    fn present(&self, index: usize, value: Option<u16>) -> u32 {
+        value.map_or(self.dimensions[index].special + ABSENT, |value| self.search(index, value.into()))
+    }
+
+    fn network(&self, index: usize, packet: &Packet) -> u32 {
+        let Network { hop_limit, class, length, parts } = packet.network;
+        let parts = usize::from(parts);
+        match index {
+            _ if packet.addresses.is_none() => self.dimensions[index].special + ABSENT,
+            dimension::IP_OPTIONS | dimension::EXTENSION_HEADERS
+                if (index == dimension::IP_OPTIONS) == packet.is_v6() =>
+            {
+                self.dimensions[index].special + ABSENT
+            }
+            dimension::IP_OPTIONS => self.direct[dimension::DIRECT_IP_OPTIONS as usize + parts],
+            dimension::EXTENSION_HEADERS => self.direct[dimension::DIRECT_EXTENSION_HEADERS as usize + parts],
+            dimension::HOP_LIMIT => {
+                self.direct[dimension::DIRECT_HOP_LIMIT as usize + usize::from(hop_limit)]
+            }
+            dimension::TRAFFIC_CLASS => {
+                self.direct[dimension::DIRECT_TRAFFIC_CLASS as usize + usize::from(class)]
+            }
+            _ => self.search(index, length.into()),
         }
     }
 
@@ -172,6 +214,9 @@ fn bounds(dimension: usize, bytes: &[u8]) -> Vec<(u128, u32)> {
     if is_v6(dimension) {
         let bounds: Vec<Bound128> = elements(bytes);
         bounds.iter().map(|bound| (u128::from(bound.high) << 64 | u128::from(bound.low), bound.row)).collect()
+    } else if is_mac(dimension) {
+        let bounds: Vec<Bound64> = elements(bytes);
+        bounds.iter().map(|bound| (bound.start.into(), bound.row)).collect()
     } else {
         let bounds: Vec<Bound32> = elements(bytes);
         bounds.iter().map(|bound| (bound.start.into(), bound.row)).collect()
@@ -281,8 +326,16 @@ fn is_v6(dimension: usize) -> bool {
     dimension == dimension::SOURCE_V6 || dimension == dimension::DESTINATION_V6
 }
 
+fn is_mac(dimension: usize) -> bool {
+    dimension == dimension::SOURCE_MAC || dimension == dimension::DESTINATION_MAC
+}
+
 fn stride(dimension: usize) -> usize {
-    if is_v6(dimension) { size_of::<Bound128>() } else { size_of::<Bound32>() }
+    match dimension {
+        _ if is_v6(dimension) => size_of::<Bound128>(),
+        _ if is_mac(dimension) => size_of::<Bound64>(),
+        _ => size_of::<Bound32>(),
+    }
 }
 
 /// Offset of the start's lowest byte.
@@ -291,5 +344,9 @@ fn low(dimension: usize) -> usize {
 }
 
 fn row_at(dimension: usize) -> usize {
-    if is_v6(dimension) { 16 } else { 4 }
+    match dimension {
+        _ if is_v6(dimension) => 16,
+        _ if is_mac(dimension) => 8,
+        _ => 4,
+    }
 }

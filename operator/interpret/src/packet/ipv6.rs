@@ -16,11 +16,6 @@ pub(super) fn read(bytes: &[u8], packet: &mut Packet) {
         packet.malformed = true;
         return;
     };
-    packet.ip = Some(Ip {
-        source: Ipv6Addr::from(<[u8; 16]>::try_from(&header[8..24]).expect("sixteen bytes")).into(),
-        destination: Ipv6Addr::from(<[u8; 16]>::try_from(&header[24..40]).expect("sixteen bytes")).into(),
-        hop_limit: header[7],
-    });
     let next_header = header[6];
     let payload_length = usize::from(u16::from_be_bytes([header[4], header[5]]));
     let behind = &bytes[HEADER..];
@@ -30,6 +25,15 @@ pub(super) fn read(bytes: &[u8], packet: &mut Packet) {
     // A jumbogram (RFC 2675) has its length in the hop-by-hop header; a frame that holds it ends where it ends.
     let is_jumbogram = payload_length == 0 && Extension::of(next_header) == Some(Extension::HopByHop);
     let end = if is_jumbogram { behind.len() } else { payload_length.min(behind.len()) };
+    let length = HEADER + if is_jumbogram { behind.len() } else { payload_length };
+    packet.ip = Some(Ip {
+        source: Ipv6Addr::from(<[u8; 16]>::try_from(&header[8..24]).expect("sixteen bytes")).into(),
+        destination: Ipv6Addr::from(<[u8; 16]>::try_from(&header[24..40]).expect("sixteen bytes")).into(),
+        hop_limit: header[7],
+        traffic_class: (u16::from_be_bytes([header[0], header[1]]) >> 4) as u8,
+        length: u16::try_from(length).unwrap_or(u16::MAX),
+    });
+    packet.extensions = Some(Vec::new());
     match walk(next_header, &behind[..end], packet) {
         Ok(Upper::Readable(protocol, payload)) => {
             packet.protocol = Some(protocol);
@@ -89,6 +93,7 @@ fn walk<'p>(mut number: u8, mut rest: &'p [u8], packet: &mut Packet) -> Result<U
         let length = extension.length(length_field);
         packet.headers += length - NEXT_AND_LENGTH;
         let (header, behind) = rest.split_at_checked(length).ok_or(BrokenChain)?;
+        packet.extensions.get_or_insert_default().push(number);
         (number, rest) = (next, behind);
         if extension == Extension::Fragment {
             let field = u16_at(header, 2).ok_or(BrokenChain)?;

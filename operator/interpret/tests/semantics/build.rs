@@ -24,20 +24,28 @@ pub struct V4 {
     pub source: &'static str,
     pub destination: &'static str,
     pub ttl: u8,
+    pub class: u8,
     pub fragment: u16,
     pub options: Vec<u8>,
 }
 
 impl Default for V4 {
     fn default() -> Self {
-        V4 { source: "192.0.2.1", destination: "198.51.100.1", ttl: 64, fragment: 0, options: Vec::new() }
+        V4 {
+            source: "192.0.2.1",
+            destination: "198.51.100.1",
+            ttl: 64,
+            class: 0,
+            fragment: 0,
+            options: Vec::new(),
+        }
     }
 }
 
 impl V4 {
     pub fn frame(&self, protocol: u8, payload: &[u8]) -> Vec<u8> {
         let header = 20 + self.options.len();
-        let mut packet = vec![0x40 | (header / 4) as u8, 0];
+        let mut packet = vec![0x40 | (header / 4) as u8, self.class];
         packet.extend(((header + payload.len()) as u16).to_be_bytes());
         packet.extend([0, 7]);
         packet.extend(self.fragment.to_be_bytes());
@@ -54,13 +62,20 @@ pub struct V6 {
     pub source: &'static str,
     pub destination: &'static str,
     pub hop_limit: u8,
+    pub class: u8,
     /// Number and bytes of each extension header; the first byte is filled in.
     pub extensions: Vec<(u8, Vec<u8>)>,
 }
 
 impl Default for V6 {
     fn default() -> Self {
-        V6 { source: "2001:db8::1", destination: "2001:db8::2", hop_limit: 64, extensions: Vec::new() }
+        V6 {
+            source: "2001:db8::1",
+            destination: "2001:db8::2",
+            hop_limit: 64,
+            class: 0,
+            extensions: Vec::new(),
+        }
     }
 }
 
@@ -74,7 +89,7 @@ impl V6 {
             behind.extend(&bytes[1..]);
         }
         behind.extend(payload);
-        let mut packet = vec![0x60, 0, 0, 0];
+        let mut packet = vec![0x60 | self.class >> 4, self.class << 4, 0, 0];
         packet.extend((behind.len() as u16).to_be_bytes());
         packet.extend([first, self.hop_limit]);
         packet.extend(self.source.parse::<Ipv6Addr>().unwrap().octets());

@@ -11,4 +11,5 @@ mod layer2;
 mod layer3;
 mod layer4;
 mod malformed;
+mod network;
 mod services;

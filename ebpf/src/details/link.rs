@@ -1,0 +1,97 @@
+//! Ethernet addresses, VLAN ids and the EtherType.
+
+use aya_ebpf::btf_maps::Array;
+use sluice_abi::{ABSENT, Bound32, dimension::*};
+
+use super::Details;
+use crate::classify::{search32, search64, special, used};
+use crate::frame::Frame;
+use crate::maps::{
+    DESTINATION_MAC as DESTINATION_BOUNDS, ETHER_TYPE as ETHER_TYPE_BOUNDS, INNER_VLAN as INNER_BOUNDS,
+    OUTER_VLAN as OUTER_BOUNDS, SOURCE_MAC as SOURCE_BOUNDS,
+};
+use crate::packet::{FIELD_ABSENT, Packet, SPECIAL, ether_type};
+use crate::parse::is_tag;
+
+/// Where the first type is, behind the two addresses.
+const TYPE: usize = 12;
+const SOURCE: usize = 6;
+const DESTINATION: usize = 0;
+const VLAN_ID: u32 = 0x0fff;
+
+/// A tag between the types in front of it and behind it.
+#[derive(Clone, Copy)]
+#[repr(C, packed)]
+struct Tag {
+    control: u16,
+    ether_type: u16,
+}
+
+#[inline(always)]
+pub fn fill(row: &Details, frame: Frame, packet: &Packet) -> Option<()> {
+    if used::<SOURCE_MAC>() {
+        row.and(match address(frame, SOURCE) {
+            Some(address) => search64::<SOURCE_MAC>(&SOURCE_BOUNDS, address)?,
+            None => special::<SOURCE_MAC>(ABSENT),
+        })?;
+    }
+    if used::<DESTINATION_MAC>() {
+        row.and(match address(frame, DESTINATION) {
+            Some(address) => search64::<DESTINATION_MAC>(&DESTINATION_BOUNDS, address)?,
+            None => special::<DESTINATION_MAC>(ABSENT),
+        })?;
+    }
+    if used::<OUTER_VLAN>() || used::<INNER_VLAN>() {
+        let (outer, inner) = vlans(frame);
+        if used::<OUTER_VLAN>() {
+            row.and(searched::<OUTER_VLAN>(&OUTER_BOUNDS, outer)?)?;
+        }
+        if used::<INNER_VLAN>() {
+            row.and(searched::<INNER_VLAN>(&INNER_BOUNDS, inner)?)?;
+        }
+    }
+    if used::<ETHER_TYPE>() {
+        let number = if packet.ether_type < ether_type::FIRST { FIELD_ABSENT } else { packet.ether_type };
+        row.and(searched::<ETHER_TYPE>(&ETHER_TYPE_BOUNDS, number)?)?;
+    }
+    Some(())
+}
+
+#[inline(always)]
+fn searched<const DIMENSION: usize>(table: &Array<Bound32, 1>, field: u32) -> Option<u32> {
+    if field & SPECIAL != 0 {
+        Some(special::<DIMENSION>(ABSENT))
+    } else {
+        search32::<DIMENSION>(table, field)
+    }
+}
+
+/// Six bytes as a number; behind each address of a whole header there are two more.
+#[inline(always)]
+fn address(frame: Frame, at: usize) -> Option<u64> {
+    frame.read::<u64>(at).map(|bytes| u64::from_be(bytes) >> 16)
+}
+
+/// Ids of the outer and the inner tag. A tag that is cut off has none, nor is there none.
+#[inline(always)]
+fn vlans(frame: Frame) -> (u32, u32) {
+    let Some(first) = frame.read::<u16>(TYPE) else { return (FIELD_ABSENT, FIELD_ABSENT) };
+    if !is_tag(u16::from_be(first)) {
+        return (NO_VLAN, NO_VLAN);
+    }
+    let Some(outer) = frame.read::<Tag>(TYPE + 2) else { return (FIELD_ABSENT, FIELD_ABSENT) };
+    let inner = if !is_tag(u16::from_be(outer.ether_type)) {
+        NO_VLAN
+    } else {
+        match frame.read::<Tag>(TYPE + 2 + size_of::<Tag>()) {
+            Some(inner) => id(inner),
+            None => FIELD_ABSENT,
+        }
+    };
+    (id(outer), inner)
+}
+
+#[inline(always)]
+fn id(tag: Tag) -> u32 {
+    u16::from_be(tag.control) as u32 & VLAN_ID
+}
