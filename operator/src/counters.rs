@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sluice_index::{ObjectKey, Policy};
+use sluice_index::ObjectKey;
 use sluice_policy::{Action, Balancer, Filter, Mode};
 use sluice_status::{NodeState, Total};
 
@@ -28,14 +28,7 @@ pub struct Counter<'v> {
 
 /// The verdict is what a rule says; a packet can meet another one, as a later fragment does under
 /// `laterFragments: Drop`, and is then counted apart.
-pub fn entries(policy: &Policy) -> Vec<Entry> {
-    match policy {
-        Policy::Filter(filter) => of_filter(filter),
-        Policy::Balancer(balancer) => of_balancer(balancer),
-    }
-}
-
-fn of_filter(filter: &Filter) -> Vec<Entry> {
+pub fn of_filter(filter: &Filter) -> Vec<Entry> {
     let verdict = |mode: Mode, action: Action| match (filter.mode, mode, action) {
         (Mode::Audit, ..) | (_, Mode::Audit, _) => "audited",
         (_, _, Action::Pass) => "pass",
@@ -53,7 +46,7 @@ fn of_filter(filter: &Filter) -> Vec<Entry> {
     entries
 }
 
-fn of_balancer(balancer: &Balancer) -> Vec<Entry> {
+pub fn of_balancer(balancer: &Balancer) -> Vec<Entry> {
     let pairs = sluice_balance::vips(balancer).flat_map(|vip| {
         let backends = balancer.backends.iter().map(|backend| backend.address);
         let served = backends.filter(move |backend| backend.is_ipv4() == vip.address.is_ipv4());

@@ -36,7 +36,7 @@ impl Lints {
             .collect();
         filters.sort_by_key(|filter| (Reverse(filter.priority), &filter.object.name));
         let failsafe = &snapshot.fleet.failsafe;
-        let node_addresses: Vec<IpAddr> = snapshot.node_addresses.keys().copied().collect();
+        let node_addresses: Vec<IpAddr> = snapshot.node_addresses.iter().copied().collect();
         let mut known = std::mem::take(&mut self.known);
         for (position, filter) in filters.iter().enumerate() {
             let takes_notice = filter.default_action == Action::Drop;

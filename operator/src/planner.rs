@@ -6,7 +6,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use sluice_admit::{ClaimRefused, Taken, refused_claims};
+use sluice_admit::ClaimRefused;
 use sluice_balance::{Rings, repair_all};
 use sluice_compile::{BalancerInput, ClassInput, compile};
 use sluice_index::{Class, Snapshot};
@@ -21,7 +21,7 @@ pub type AllRings = BTreeMap<String, Rings>;
 /// What is to be agreed on, and what is left out of it.
 #[derive(Debug, Default)]
 pub struct Planned {
-    /// What the plans are made of: balancers that may not have their addresses are not in its classes.
+    /// What the plans are made of.
     pub snapshot: Snapshot,
     pub classes: BTreeMap<ClassKey, Bytes>,
     pub hashes: BTreeMap<ClassKey, Hash>,
@@ -36,18 +36,23 @@ pub struct Planned {
 impl Planned {
     /// Nothing is planned anew: what is agreed on is in force.
     pub fn agreed(snapshot: Snapshot, agreed: &State) -> Planned {
-        let (snapshot, refusals) = grant(snapshot);
+        let refusals = refusals(&snapshot);
         let hashes = agreed.classes.iter().map(|(key, plan)| (key.clone(), plan.hash)).collect();
         let node_class = (*agreed.node_class).clone();
         Planned { snapshot, refusals, hashes, node_class, ..Planned::default() }
+    }
+
+    /// Balancers whose newest versions these plans bring into force.
+    pub fn in_force(&self) -> impl Iterator<Item = &Balancer> {
+        let refused = |balancer: &&Balancer| self.refusals.contains_key(&balancer.object.uid);
+        self.snapshot.balancers.iter().map(AsRef::as_ref).filter(move |balancer| !refused(balancer))
     }
 }
 
 pub fn plan(snapshot: Snapshot, agreed: &State, unhealthy: &BTreeMap<String, BTreeSet<IpAddr>>) -> Planned {
     let previous: AllRings = sluice_plan::decode(&agreed.rings).unwrap_or_default();
-    let (snapshot, refusals) = grant(snapshot);
     let rings = rings(&snapshot, &previous, unhealthy);
-    let mut planned = Planned { rings, refusals, ..Planned::default() };
+    let mut planned = Planned { rings, refusals: refusals(&snapshot), ..Planned::default() };
     planned.node_class =
         snapshot.node_class.iter().map(|(node, class)| (node.clone(), ClassKey(class.clone()))).collect();
     for (key, class) in &snapshot.classes {
@@ -74,25 +79,10 @@ pub fn plan(snapshot: Snapshot, agreed: &State, unhealthy: &BTreeMap<String, BTr
     Planned { snapshot, ..planned }
 }
 
-/// Takes out the balancers whose claims are refused, whole: half of a service answers its clients worse than none.
-fn grant(mut snapshot: Snapshot) -> (Snapshot, BTreeMap<String, (String, String)>) {
-    let refused = refused_claims(
-        snapshot.balancers.iter().map(AsRef::as_ref),
-        &snapshot.fleet.address_pools,
-        &taken(&snapshot),
-    );
-    snapshot.leave_out(&refused.keys().map(String::as_str).collect());
-    let words = |why: ClaimRefused| (why.reason().to_owned(), why.to_string());
-    (snapshot, refused.into_iter().map(|(uid, why)| (uid, words(why))).collect())
-}
-
-fn taken(snapshot: &Snapshot) -> Taken {
-    let nodes = snapshot.node_addresses.iter().map(|(address, node)| (*address, format!("node {node}")));
-    let endpoints = &snapshot.fleet.failsafe.control_endpoints;
-    let control =
-        endpoints.iter().map(|endpoint| (endpoint.address, format!("control endpoint {}", endpoint.port)));
-    let owned = snapshot.owned.iter().map(|(address, owner)| (*address, owner.clone()));
-    owned.chain(control).chain(nodes).collect()
+/// Claims that are refused, by uid.
+fn refusals(snapshot: &Snapshot) -> BTreeMap<String, (String, String)> {
+    let words = |why: &ClaimRefused| (why.reason().to_owned(), why.to_string());
+    snapshot.refused.iter().map(|(uid, why)| (uid.clone(), words(why))).collect()
 }
 
 fn rings(

@@ -212,6 +212,7 @@ impl Reconciler {
         let snapshot = self.index.snapshot();
         let unhealthy = Votes::count(&snapshot, &self.book).unhealthy();
         self.planned = planner::plan(snapshot, &agreed, &unhealthy);
+        self.index.set_in_force(self.planned.in_force());
         let saved = serde_json::to_vec(&SavedIndex::from(self.index.state()))
             .expect("index state has string keys only");
         let command = Command::PutPlans {

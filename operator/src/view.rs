@@ -44,9 +44,16 @@ pub fn view(
     now: i64,
 ) -> View {
     let (expected, votes) = (expected(planned), Votes::count(&planned.snapshot, book));
+    let balancers: BTreeMap<&str, &Balancer> =
+        planned.snapshot.balancers.iter().map(|one| (one.object.uid.as_str(), one.as_ref())).collect();
     let (mut objects, mut entries) = (BTreeMap::new(), BTreeMap::new());
     for (key, held) in &index.state().held {
-        let mut placed = place(key, held, planned, &votes);
+        let (mut placed, counted) = place(key, held, balancers.get(held.uid.as_str()).copied(), &votes);
+        placed.refusal = refusal(held, planned, placed.in_force);
+        // They speak of the generation that is in force, and of no other.
+        if placed.refusal.is_none() {
+            placed.warnings = planned.warnings.get(&held.uid).cloned().unwrap_or_default();
+        }
         placed.nodes = expected.get(held.uid.as_str()).cloned().unwrap_or_default();
         if let Some(gone) = index.state().mass_deletion {
             let message =
@@ -54,7 +61,7 @@ pub fn view(
             placed.refusal.get_or_insert(("MassDeletion".to_owned(), message));
         }
         let state = policy_state(&placed, book, now);
-        entries.insert(key.clone(), held.good.as_ref().map(counters::entries).unwrap_or_default());
+        entries.insert(key.clone(), counted);
         objects.insert(key.clone(), (placed, state));
     }
     View {
@@ -77,35 +84,44 @@ fn lost((node, epoch): (&String, &Epoch)) -> Problem {
     Problem { place: format!("node {node}"), message }
 }
 
-fn place(key: &ObjectKey, held: &Held, planned: &Planned, votes: &Votes) -> Placed {
+/// `balancer` is the version of it that the plans are made of, if any.
+fn place(key: &ObjectKey, held: &Held, balancer: Option<&Balancer>, votes: &Votes) -> (Placed, Vec<Entry>) {
     let mut placed = Placed {
         key: Some(key.clone()),
         uid: held.uid.clone(),
         generation: held.generation,
         ..Placed::default()
     };
-    match &held.good {
+    let older = |generation: i64| (generation != held.generation).then_some(generation);
+    let entries = match &held.good {
         Some(Policy::Filter(filter)) => {
             placed.rules = u32::try_from(filter.rules.len()).unwrap_or(u32::MAX);
             placed.mode = if filter.mode == Mode::Audit { "Audit" } else { "Enforce" }.to_owned();
             placed.hash = Some(filter_hash(filter));
+            placed.in_force = older(filter.object.generation);
+            counters::of_filter(filter)
         }
-        Some(Policy::Balancer(balancer)) => {
+        Some(Policy::Balancer(newest)) => {
+            placed.in_force = balancer.and_then(|balancer| older(balancer.object.generation));
+            let balancer = balancer.unwrap_or(newest);
             placed.hash = Some(balancer_hash(balancer));
             place_backends(&mut placed, balancer, votes);
+            counters::of_balancer(balancer)
         }
-        None => {}
+        None => Vec::new(),
+    };
+    (placed, entries)
+}
+
+fn refusal(held: &Held, planned: &Planned, in_force: Option<i64>) -> Option<(String, String)> {
+    let unplanned = planned.refusals.get(&held.uid).cloned();
+    let invalid = (!held.refusals.is_empty()).then(|| ("Invalid".to_owned(), held.refusals.join("; ")));
+    if in_force.is_some() {
+        invalid.or(unplanned)
+    } else {
+        // Without its addresses nothing of it is in force, whatever else is wrong with its newest generation.
+        unplanned.or(invalid)
     }
-    placed.refusal = planned.refusals.get(&held.uid).cloned();
-    // Without its addresses nothing of it is in force, whatever else is wrong with its newest generation.
-    if placed.refusal.is_none() && !held.refusals.is_empty() {
-        placed.refusal = Some(("Invalid".to_owned(), held.refusals.join("; ")));
-    }
-    // They speak of the generation that is in force, and of no other.
-    if placed.refusal.is_none() {
-        placed.warnings = planned.warnings.get(&held.uid).cloned().unwrap_or_default();
-    }
-    placed
 }
 
 /// By policy uid, the nodes that it selects and the plan that each must hold.

@@ -64,6 +64,13 @@ fn an_address_is_given_once_from_a_pool_and_never_from_a_node() {
     std::fs::remove_file(fleet.policies().join("first.yaml")).unwrap();
     fleet.wait_ready("also", 1, "", PATIENCE).unwrap();
 
+    // An edit that may not be leaves in force what is.
+    fleet.write_policy("conflict.yaml", &balancer("shop", "also", "10.80.1.2")).unwrap();
+    let said = wait(&fleet, "shop-also", "AddressInUse");
+    assert!(said.ends_with("; generation 1 stays in force"), "{said}");
+    fleet.write_policy("conflict.yaml", &balancer("shop", "also", "203.0.113.10")).unwrap();
+    fleet.wait_ready("also", 1, "", PATIENCE).unwrap();
+
     // A pool that cannot be is named, and the last good one stays in force.
     fleet.write_policy("fleet.yaml", &pools.replace("203.0.113.0/24", "203.0.113.7/24")).unwrap();
     let problems = fleet.data().join("status/problems.txt");

@@ -17,7 +17,7 @@ use crate::refusal::{Checks, Refusal};
 use crate::selection;
 
 /// # Errors
-/// Everything that is wrong with the object; whether it may have its addresses is [`crate::refused_claims`]'s to say.
+/// Everything that is wrong with the object; whether it may have its addresses is [`crate::grant_claims`]'s to say.
 pub fn admit_balancer(found: &XdpLoadBalancer) -> Result<Balancer, Vec<Refusal>> {
     let metadata = &found.metadata;
     let object = ObjectRef {

@@ -32,30 +32,52 @@ impl ClaimRefused {
     }
 }
 
-/// The balancers (by uid) that may not have what they claim. Of two claims on one address the older wins, then the one
-/// whose namespace and name come first.
-pub fn refused_claims<'a>(
-    claims: impl IntoIterator<Item = &'a Balancer>,
-    pools: &[AddressPool],
-    taken: &Taken,
-) -> BTreeMap<String, ClaimRefused> {
-    let mut order: Vec<&Balancer> = claims.into_iter().collect();
-    order.sort_by_key(|balancer| (balancer.created, &balancer.object.namespace, &balancer.object.name));
-    let (mut owners, mut refused) = (BTreeMap::new(), BTreeMap::new());
-    for balancer in order {
-        match claim(balancer, pools, taken, &owners) {
-            Err(why) => drop(refused.insert(balancer.object.uid.clone(), why)),
-            Ok(()) => {
-                let object = &balancer.object;
-                let name = format!("{}/{}/{}", object.kind, object.namespace, object.name);
-                owners.extend(balancer.addresses.iter().map(|address| (*address, name.clone())));
-            }
-        }
-    }
-    refused
+/// What a balancer asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a> {
+    pub newest: &'a Balancer,
+    /// The version that nodes balance by.
+    pub in_force: Option<&'a Balancer>,
 }
 
-fn claim(
+/// By uid.
+#[derive(Debug, Default)]
+pub struct Grants<'a> {
+    /// Versions that may have what they claim, at most one of each balancer.
+    pub granted: BTreeMap<&'a str, &'a Balancer>,
+    /// Why the newest version may not.
+    pub refused: BTreeMap<&'a str, ClaimRefused>,
+}
+
+/// Of two claims on one address the older wins, then the one whose namespace and name come first. Where the newest version
+/// of a balancer is refused, the one in force keeps its addresses, if it may have them still.
+pub fn grant_claims<'a>(
+    claims: impl IntoIterator<Item = Claim<'a>>,
+    pools: &[AddressPool],
+    taken: &Taken,
+) -> Grants<'a> {
+    let mut order: Vec<Claim> = claims.into_iter().collect();
+    let age = |balancer: &'a Balancer| (balancer.created, &balancer.object.namespace, &balancer.object.name);
+    order.sort_by_key(|claim| age(claim.newest));
+    let (mut owners, mut grants) = (BTreeMap::new(), Grants::default());
+    for Claim { newest, in_force } in order {
+        let uid = newest.object.uid.as_str();
+        let mut granted = Some(newest);
+        if let Err(why) = check(newest, pools, taken, &owners) {
+            grants.refused.insert(uid, why);
+            granted = in_force.filter(|earlier| check(earlier, pools, taken, &owners).is_ok());
+        }
+        if let Some(balancer) = granted {
+            let object = &balancer.object;
+            let name = format!("{}/{}/{}", object.kind, object.namespace, object.name);
+            owners.extend(balancer.addresses.iter().map(|address| (*address, name.clone())));
+            grants.granted.insert(uid, balancer);
+        }
+    }
+    grants
+}
+
+fn check(
     balancer: &Balancer,
     pools: &[AddressPool],
     taken: &Taken,

@@ -16,7 +16,7 @@ mod refusal;
 mod selection;
 
 pub use balancer::admit_balancer;
-pub use claims::{ClaimRefused, Taken, refused_claims};
+pub use claims::{Claim, ClaimRefused, Grants, Taken, grant_claims};
 pub use filter::admit_filter;
 pub use fleet::admit_fleet;
 pub use refusal::Refusal;

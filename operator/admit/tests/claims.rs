@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sluice_admit::{Taken, admit_balancer, refused_claims};
+use sluice_admit::{Claim, Taken, admit_balancer, grant_claims};
 use sluice_crds::XdpLoadBalancer;
 use sluice_plan::AddressPool;
 use sluice_policy::Balancer;
@@ -29,8 +29,9 @@ fn refused(
     pools: &[AddressPool],
     taken: &Taken,
 ) -> BTreeMap<String, (&'static str, String)> {
-    let refused = refused_claims(claims, pools, taken);
-    refused.into_iter().map(|(uid, why)| (uid, (why.reason(), why.to_string()))).collect()
+    let claims = claims.iter().map(|newest| Claim { newest, in_force: None });
+    let refused = grant_claims(claims, pools, taken).refused;
+    refused.into_iter().map(|(uid, why)| (uid.to_owned(), (why.reason(), why.to_string()))).collect()
 }
 
 #[test]
@@ -78,4 +79,35 @@ fn what_belongs_to_a_node_is_not_given_away() {
     let (reason, message) = &refused["shop"];
     assert_eq!(*reason, "AddressInUse");
     assert!(message.contains("203.0.113.10: belongs to node edge-1"), "{message}");
+}
+
+/// Address that the balancer has in the end, and whether its newest version was refused.
+fn outcome(claims: &[Claim], uid: &str, taken: &Taken) -> (Option<String>, bool) {
+    let grants = grant_claims(claims.iter().copied(), &[pool("203.0.113.0/24", &[])], taken);
+    let granted = grants.granted.get(uid).map(|balancer| balancer.addresses[0].to_string());
+    (granted, grants.refused.contains_key(uid))
+}
+
+#[test]
+fn the_version_in_force_keeps_its_address_while_the_newest_may_not_have_its_own() {
+    let [good, bad] = ["203.0.113.10", "198.51.100.1"].map(|address| balancer("web", "shop", 10, address));
+    let younger = balancer("web", "also", 20, "203.0.113.10");
+    let claims = [Claim { newest: &bad, in_force: Some(&good) }, Claim { newest: &younger, in_force: None }];
+    let nobody = Taken::new();
+    assert_eq!(outcome(&claims, "shop", &nobody), (Some("203.0.113.10".to_owned()), true));
+    assert_eq!(outcome(&claims, "also", &nobody), (None, true), "the address is not free");
+    let never = [Claim { newest: &bad, in_force: None }];
+    assert_eq!(outcome(&never, "shop", &nobody), (None, true));
+}
+
+#[test]
+fn the_version_in_force_goes_with_its_own_address() {
+    let [good, bad] = ["203.0.113.10", "198.51.100.1"].map(|address| balancer("web", "shop", 10, address));
+    let claim = Claim { newest: &bad, in_force: Some(&good) };
+    let taken = Taken::from([("203.0.113.10".parse().expect("an address"), "node edge-1".to_owned())]);
+    assert_eq!(outcome(&[claim], "shop", &taken), (None, true));
+    let older = balancer("web", "older", 5, "203.0.113.10");
+    let claims = [claim, Claim { newest: &older, in_force: None }];
+    assert_eq!(outcome(&claims, "shop", &Taken::new()), (None, true));
+    assert_eq!(outcome(&claims, "older", &Taken::new()), (Some("203.0.113.10".to_owned()), false));
 }

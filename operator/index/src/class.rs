@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use sluice_admit::ClaimRefused;
 use sluice_plan::{Fleet, Hash};
 use sluice_policy::{Balancer, Filter, NodeSelector};
 
-use crate::held::Policy;
 use crate::node::Node;
 
 /// Stable while the same policies (by uid) select the same kind of node, whatever their contents.
@@ -18,24 +18,15 @@ pub struct Snapshot {
     pub fleet: Fleet,
     pub classes: BTreeMap<ClassKey, Class>,
     pub node_class: BTreeMap<String, ClassKey>,
-    /// Every balancer, whether it selects a node or not: each claims its addresses.
+    /// Balancers that may have their addresses, each in the version that may, whether they select a node or not.
     pub balancers: Vec<Arc<Balancer>>,
+    /// By uid, why the newest version of a balancer may not have its addresses. An earlier one may be among `balancers`;
+    /// otherwise it is left out whole: half of a service answers its clients worse than none.
+    pub refused: BTreeMap<String, ClaimRefused>,
     /// Addresses of the nodes that each balancer (by uid) selects.
     pub balancer_nodes: BTreeMap<String, BTreeSet<IpAddr>>,
-    /// Addresses of every node, which no VIP may take, and the node's name.
-    pub node_addresses: BTreeMap<IpAddr, String>,
-    /// Addresses of Services and pods in address pools, which no VIP may take either, and whose they are.
-    pub owned: BTreeMap<IpAddr, String>,
-}
-
-impl Snapshot {
-    /// As if these balancers (by uid) selected no node and had no backend anywhere.
-    pub fn leave_out(&mut self, balancers: &BTreeSet<&str>) {
-        for class in self.classes.values_mut() {
-            class.balancers.retain(|chosen| !balancers.contains(chosen.balancer.object.uid.as_str()));
-        }
-        self.balancer_nodes.retain(|uid, _| !balancers.contains(uid.as_str()));
-    }
+    /// Addresses of every node.
+    pub node_addresses: BTreeSet<IpAddr>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,37 +43,40 @@ pub struct ClassBalancer {
     pub balances: bool,
 }
 
-pub(crate) fn snapshot<'a>(
-    policies: impl Iterator<Item = &'a Policy>,
-    nodes: impl Iterator<Item = (&'a String, &'a Node, &'a BTreeMap<String, String>)>,
-    fleet: &Fleet,
+/// A node with the labels that selectors go by.
+pub(crate) struct KnownNode<'a> {
+    pub name: &'a str,
+    pub node: &'a Node,
+    pub labels: &'a BTreeMap<String, String>,
+}
+
+impl<'a> KnownNode<'a> {
+    /// Its addresses, and whose they are.
+    pub fn claims(&self) -> impl Iterator<Item = (IpAddr, String)> + use<'a> {
+        let owner = format!("node {}", self.name);
+        self.node.addresses.iter().map(move |address| (*address, owner.clone()))
+    }
+}
+
+pub(crate) fn snapshot(
+    filters: Vec<Arc<Filter>>,
+    balancers: Vec<Arc<Balancer>>,
+    nodes: Vec<KnownNode>,
 ) -> Snapshot {
-    let (filters, balancers) = split(policies);
-    let mut snapshot = Snapshot { fleet: fleet.clone(), ..Snapshot::default() };
-    for (name, node, labels) in nodes {
-        snapshot.node_addresses.extend(node.addresses.iter().map(|address| (*address, name.clone())));
+    let mut snapshot = Snapshot::default();
+    for KnownNode { name, node, labels } in nodes {
+        snapshot.node_addresses.extend(&node.addresses);
         let class = select(&filters, &balancers, node, labels);
         for chosen in class.balancers.iter().filter(|chosen| chosen.balances) {
             let addresses = snapshot.balancer_nodes.entry(chosen.balancer.object.uid.clone()).or_default();
             addresses.extend(&node.addresses);
         }
         let key = class_key(&class, &node.capabilities);
-        snapshot.classes.entry(key.clone()).or_insert(class).nodes.insert(name.clone());
-        snapshot.node_class.insert(name.clone(), key);
+        snapshot.classes.entry(key.clone()).or_insert(class).nodes.insert(name.to_owned());
+        snapshot.node_class.insert(name.to_owned(), key);
     }
     snapshot.balancers = balancers;
     snapshot
-}
-
-fn split<'a>(policies: impl Iterator<Item = &'a Policy>) -> (Vec<Arc<Filter>>, Vec<Arc<Balancer>>) {
-    let (mut filters, mut balancers) = (Vec::new(), Vec::new());
-    for policy in policies {
-        match policy {
-            Policy::Filter(filter) => filters.push(Arc::new(filter.clone())),
-            Policy::Balancer(balancer) => balancers.push(Arc::new(balancer.clone())),
-        }
-    }
-    (filters, balancers)
 }
 
 fn select(

@@ -1,6 +1,7 @@
 //! One object as the index holds it: the last good policy and what is wrong with the newest version, if anything.
 
 use serde::{Deserialize, Serialize};
+use sluice_admit::Claim;
 use sluice_plan::Hash;
 use sluice_policy::{Balancer, Filter, ObjectRef};
 
@@ -32,8 +33,11 @@ pub struct Held {
     pub since: i64,
     /// Of the newest spec; tells a changed spec where the source has no generations of its own.
     pub spec: Hash,
-    /// What is in force.
+    /// The newest version that is sound: what is in force, unless it is a balancer that may not have its addresses.
     pub good: Option<Policy>,
+    /// Of a balancer, the version that was last planned for.
+    #[serde(default)]
+    pub in_force: Option<Balancer>,
     /// Why the newest generation is not in force; empty if it is.
     pub refusals: Vec<String>,
 }
@@ -46,10 +50,19 @@ impl Held {
         // An object that was deleted and made anew under the same name has nothing to fall back on.
         let previous = previous.filter(|held| held.uid == uid);
         let since = previous.as_ref().map_or(0, |held| held.since);
-        let good = previous.and_then(|held| held.good);
-        match admitted(object, &uid, generation) {
-            Ok(policy) => Held { uid, generation, since, spec, good: Some(policy), refusals: Vec::new() },
-            Err(refusals) => Held { uid, generation, since, spec, good, refusals },
+        let (good, in_force) = previous.map(|held| (held.good, held.in_force)).unwrap_or_default();
+        let (good, refusals) = match admitted(object, &uid, generation) {
+            Ok(policy) => (Some(policy), Vec::new()),
+            Err(refusals) => (good, refusals),
+        };
+        Held { uid, generation, since, spec, good, in_force, refusals }
+    }
+
+    /// What it asks for, if it is a balancer.
+    pub(crate) fn claim(&self) -> Option<Claim<'_>> {
+        match &self.good {
+            Some(Policy::Balancer(newest)) => Some(Claim { newest, in_force: self.in_force.as_ref() }),
+            Some(Policy::Filter(_)) | None => None,
         }
     }
 

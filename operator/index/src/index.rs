@@ -5,11 +5,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use sluice_admit::{Taken, grant_claims};
 use sluice_plan::Fleet;
+use sluice_policy::Balancer;
 
-use crate::class::{self, Snapshot};
+use crate::class::{self, KnownNode, Snapshot};
 use crate::desired::{Desired, ObjectKey, Problem};
-use crate::held::Held;
+use crate::held::{Held, Policy};
 use crate::node::Node;
 
 #[derive(Debug, Default)]
@@ -99,21 +101,57 @@ impl Index {
         self.state.nodes.remove(name).is_some()
     }
 
+    /// Remembers which versions of balancers were planned for: those stay while newer ones may not have their addresses.
+    pub fn set_in_force<'a>(&mut self, balancers: impl IntoIterator<Item = &'a Balancer>) {
+        let balancers: BTreeMap<&str, &Balancer> =
+            balancers.into_iter().map(|balancer| (balancer.object.uid.as_str(), balancer)).collect();
+        for held in self.state.held.values_mut() {
+            if let Some(balancer) = balancers.get(held.uid.as_str()) {
+                held.in_force = Some((*balancer).clone());
+            }
+        }
+    }
+
     pub fn snapshot(&self) -> Snapshot {
-        let policies = self.state.held.values().filter_map(|held| held.good.as_ref());
-        let nodes = self.state.nodes.iter().filter_map(|(name, node)| {
+        let nodes: Vec<_> = self.nodes().collect();
+        let held = self.state.held.values();
+        let pools = &self.state.fleet.address_pools;
+        let grants = grant_claims(held.clone().filter_map(Held::claim), pools, &self.taken(&nodes));
+        let filter = |held: &'_ Held| match &held.good {
+            Some(Policy::Filter(filter)) => Some(Arc::new(filter.clone())),
+            Some(Policy::Balancer(_)) | None => None,
+        };
+        let balancer =
+            |held: &Held| grants.granted.get(held.uid.as_str()).map(|one| Arc::new((*one).clone()));
+        Snapshot {
+            fleet: self.state.fleet.clone(),
+            refused: grants.refused.iter().map(|(uid, why)| ((*uid).to_owned(), why.clone())).collect(),
+            ..class::snapshot(
+                held.clone().filter_map(filter).collect(),
+                held.filter_map(balancer).collect(),
+                nodes,
+            )
+        }
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = KnownNode<'_>> {
+        self.state.nodes.iter().filter_map(|(name, node)| {
             let labels = match &self.desired.nodes {
                 // Before the cluster's nodes are known the agents' own words are all there is.
                 None => &node.labels,
                 Some(nodes) => &nodes.get(name)?.labels,
             };
-            Some((name, node, labels))
-        });
-        let (services, pods) = (&self.state.services, &self.state.pods);
-        Snapshot {
-            owned: pods.iter().chain(services).map(|(address, owner)| (*address, owner.clone())).collect(),
-            ..class::snapshot(policies, nodes, &self.state.fleet)
-        }
+            Some(KnownNode { name, node, labels })
+        })
+    }
+
+    fn taken(&self, nodes: &[KnownNode]) -> Taken {
+        let IndexState { fleet, services, pods, .. } = &self.state;
+        let owned = pods.iter().chain(services).map(|(address, owner)| (*address, owner.clone()));
+        let endpoints = fleet.failsafe.control_endpoints.iter();
+        let control =
+            endpoints.map(|endpoint| (endpoint.address, format!("control endpoint {}", endpoint.port)));
+        owned.chain(control).chain(nodes.iter().flat_map(KnownNode::claims)).collect()
     }
 
     /// An empty or half-read source must not open every node: more than half gone at once (of at least four) is held,

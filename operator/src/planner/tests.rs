@@ -165,6 +165,64 @@ fn age_outlives_a_restart() {
     assert_eq!(in_plan(&planned(&restarted)), ["z-old"]);
 }
 
+/// What the reconciler does with a plan.
+fn agree(index: &mut Index) -> Planned {
+    let planned = planned(index);
+    index.set_in_force(planned.in_force());
+    planned
+}
+
+/// Addresses that the one node balances for.
+fn vips(planned: &Planned) -> Vec<String> {
+    let all = planned.snapshot.classes.values().flat_map(|class| &class.balancers);
+    all.flat_map(|chosen| &chosen.balancer.addresses).map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_refused_claim_leaves_the_last_good_version_in_force() {
+    let mut index = index();
+    save(&mut index, &[balancer("web", "shop", "203.0.113.10")]);
+    let first = agree(&mut index);
+    for (bad, why) in [("203.0.113.200", "AddressInUse"), ("198.51.100.1", "AddressNotGranted")] {
+        save(&mut index, &[balancer("web", "shop", bad)]);
+        let second = agree(&mut index);
+        assert_eq!((vips(&second), reasons(&second)), (vec!["203.0.113.10".to_owned()], vec![why]));
+        assert_eq!(second.classes, first.classes, "no byte of the plan changes");
+    }
+    let restarted = Index::restore(index.state().clone());
+    let agreed = Planned::agreed(restarted.snapshot(), &State::default());
+    assert_eq!(
+        (vips(&agreed), reasons(&agreed)),
+        (vec!["203.0.113.10".to_owned()], vec!["AddressNotGranted"])
+    );
+    // It is in nobody's way any more once a good version follows.
+    save(&mut index, &[balancer("web", "shop", "203.0.113.11"), balancer("web", "a-new", "203.0.113.10")]);
+    let third = agree(&mut index);
+    assert_eq!((vips(&third).len(), reasons(&third).len()), (2, 0));
+}
+
+#[test]
+fn the_last_good_version_goes_with_its_own_address() {
+    let mut index = index();
+    save(&mut index, &[balancer("web", "shop", "203.0.113.10")]);
+    agree(&mut index);
+    save(&mut index, &[balancer("web", "shop", "203.0.113.200")]);
+    let services = Some([(ip("203.0.113.10"), "Service web/shop".to_owned())].into());
+    index.update(Arc::new(Desired { synced: true, partial: true, services, ..Desired::default() }));
+    assert!(vips(&agree(&mut index)).is_empty());
+}
+
+#[test]
+fn a_version_that_never_was_in_force_does_not_come_back() {
+    let mut index = index();
+    save(&mut index, &[balancer("web", "shop", "203.0.113.200")]);
+    assert!(vips(&agree(&mut index)).is_empty());
+    // Good, but the next is there before it was planned for.
+    save(&mut index, &[balancer("web", "shop", "203.0.113.10")]);
+    save(&mut index, &[balancer("web", "shop", "198.51.100.1")]);
+    assert!(vips(&agree(&mut index)).is_empty());
+}
+
 #[test]
 fn before_the_first_plan_after_a_restart_the_refused_are_known() {
     let mut index = index();

@@ -43,14 +43,18 @@ impl<'a> Conditions<'a> {
     /// Accepted, Programmed, Ready, and while abnormal Reconciling and Stalled, as kstatus reads them.
     pub fn of_policy(mut self, placed: &Placed, state: &PolicyState) -> Vec<Condition> {
         if let Some((why, message)) = &placed.refusal {
-            self.set(condition_type::ACCEPTED, false, why, message.clone());
-            let held = if claim_refused(why) {
-                "no node balances for it: it may not have its addresses".to_owned()
-            } else {
-                "the newest generation is not in force; the last good one is".to_owned()
+            let held = match placed.in_force {
+                Some(generation) => format!("generation {generation} stays in force"),
+                None if claim_refused(why) => {
+                    "no node balances for it: it may not have its addresses".to_owned()
+                }
+                None => "the newest generation is not in force; nodes keep what they have".to_owned(),
             };
+            let message =
+                if placed.in_force.is_some() { format!("{message}; {held}") } else { message.clone() };
+            self.set(condition_type::ACCEPTED, false, why, message.clone());
             self.set(condition_type::PROGRAMMED, false, why, held.clone());
-            self.set(condition_type::READY, false, why, message.clone());
+            self.set(condition_type::READY, false, why, message);
             self.set(condition_type::STALLED, true, why, held);
             return self.finish();
         }
@@ -166,6 +170,22 @@ mod tests {
         let accepted = &conditions.of_policy(&placed, &PolicyState::default())[0];
         assert_eq!((&*accepted.status, &*accepted.reason), ("True", "ShadowedByFailsafe"));
         assert!(accepted.message.contains("before ssh: see"), "{}", accepted.message);
+    }
+
+    #[test]
+    fn a_refused_generation_is_told_from_the_one_that_stays_in_force() {
+        let said = |in_force| {
+            let refusal = Some((reason::ADDRESS_IN_USE.to_owned(), "203.0.113.7: belongs to…".to_owned()));
+            let placed = Placed { generation: 4, refusal, in_force, ..Placed::default() };
+            let made = Conditions::new(&[], 4, jiff::Timestamp::UNIX_EPOCH);
+            let conditions = made.of_policy(&placed, &PolicyState::default());
+            assert_eq!((&*conditions[0].status, &*conditions[0].reason), ("False", "AddressInUse"));
+            assert_eq!(conditions[0].observed_generation, Some(4));
+            [0, 1].map(|index: usize| conditions[index].message.clone())
+        };
+        let stays = "generation 3 stays in force";
+        assert_eq!(said(Some(3)), [format!("203.0.113.7: belongs to…; {stays}"), stays.to_owned()]);
+        assert!(said(None)[1].contains("no node balances"));
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Placed {
     pub refusal: Option<(String, String)>,
     /// What is hardly meant in a filter that is in force.
     pub warnings: Vec<Warning>,
+    /// The older generation that is in force while the newest is refused.
+    pub in_force: Option<i64>,
     /// In the order of their names.
     pub nodes: Vec<Expected>,
     /// Ports (name, healthy, total) and backends of a balancer.
