@@ -75,14 +75,11 @@ fn choice(context: *mut xdp_md, packet: &Packet, vip: &Vip) -> u64 {
     let hash = hash::flow(packet);
     let target = RING.get(vip.ring + ((hash >> 32) as u32 & vip.mask)).map_or(NO_TARGET, |target| *target);
     if target == NO_TARGET {
-        count_stat(packet, Stat::NoBackend);
-        if let Some(slot) = VIP_SLOTS.get(vip.slot) {
-            count(packet, *slot, Counted::Drop);
-        }
-        return chosen(XDP_DROP, NO_TARGET);
+        count_at_vip(packet, vip, Counted::Drop);
+        return chosen(refuse(packet, Stat::NoBackend), NO_TARGET);
     }
     let verdict = match NEXT_HOPS.get(target) {
-        Some(hop) => forward(context, packet, target, hop, hash),
+        Some(hop) => forward(context, packet, vip, target, hop, hash),
         None => refuse(packet, Stat::NoNextHop),
     };
     if let Some(slot) = TARGET_SLOTS.get(target) {
@@ -97,7 +94,7 @@ fn chosen(verdict: u32, target: u32) -> u64 {
 }
 
 #[inline(always)]
-fn forward(context: *mut xdp_md, packet: &Packet, target: u32, hop: &NextHop, hash: u64) -> u32 {
+fn forward(context: *mut xdp_md, packet: &Packet, vip: &Vip, target: u32, hop: &NextHop, hash: u64) -> u32 {
     if hop.state == HopState::Local as u8 {
         return XDP_PASS;
     }
@@ -108,6 +105,7 @@ fn forward(context: *mut xdp_md, packet: &Packet, target: u32, hop: &NextHop, ha
         return refuse(packet, Stat::HopLimitExceeded);
     }
     if packet.end - packet.network + encapsulate::overhead(packet.family) > hop.mtu as u32 {
+        count_at_vip(packet, vip, Counted::Oversize);
         return refuse(packet, Stat::Oversize);
     }
     match encapsulate::into_tunnel(context, packet, target, hop, hash) {
@@ -116,6 +114,13 @@ fn forward(context: *mut xdp_md, packet: &Packet, target: u32, hop: &NextHop, ha
             verdict
         }
         None => refuse(packet, Stat::NoNextHop),
+    }
+}
+
+#[inline(always)]
+fn count_at_vip(packet: &Packet, vip: &Vip, counted: Counted) {
+    if let Some(slot) = VIP_SLOTS.get(vip.slot) {
+        count(packet, *slot, counted);
     }
 }
 

@@ -10,8 +10,9 @@ use sluice_proto::v1::{BackendHealth, CounterSample};
 /// One sample for each verdict that a rule's packets met.
 pub fn counters(counts: &BTreeMap<SlotKey, Counts>) -> Vec<CounterSample> {
     let samples = counts.iter().flat_map(|(key, counts)| {
-        let Counts { pass, drop, next, audited } = *counts;
-        let by_verdict = [("pass", pass), ("drop", drop), ("next", next), ("audited", audited)];
+        let Counts { pass, drop, next, audited, oversize } = *counts;
+        let by_verdict =
+            [("pass", pass), ("drop", drop), ("next", next), ("audited", audited), ("oversize", oversize)];
         by_verdict
             .into_iter()
             .filter(|(_, counter)| counter.packets > 0)

@@ -54,4 +54,5 @@ pub fn what_is_too_large_for_the_tunnel_is_dropped_and_counted(shop: &Shop) {
     let name = |number| format!("{VIP4}:53/UDP>10.80.{number}.2");
     let dropped = WEIGHTS.iter().map(|(number, _)| shop.counted("edge-1", &name(*number), "drop"));
     assert_eq!(dropped.sum::<u64>(), 50, "the backend that they were for counts them");
+    assert_eq!(shop.counted("edge-1", &format!("{VIP4}:53/UDP"), "oversize"), 50, "and so does the VIP");
 }

@@ -25,7 +25,7 @@ pub struct Vip {
     pub mask: u32,
     /// Position of the balancer in the plan.
     pub balancer: u32,
-    /// Counter-slot index of this VIP (packets without a backend) in the balancer's slot table.
+    /// Counter-slot index of this VIP (packets without a backend, or too long for it) in the balancer's slot table.
     pub slot: u32,
 }
 

@@ -1,11 +1,11 @@
 //! Counters: a per-CPU array of [`Counter`], pinned for the node's life and shared by every program.
 
 /// Slots for rules, defaults and balancer targets on one node. The agent keeps which (policy uid, name) owns which. As
-/// many as two plans of [`MAX_ENTRIES`](crate::MAX_ENTRIES) need, because while one replaces the other both count; 64
-/// bytes each on every CPU, which is 1.5 MiB, 96 MiB on 64 CPUs.
+/// many as two plans of [`MAX_ENTRIES`](crate::MAX_ENTRIES) need, because while one replaces the other both count; 80
+/// bytes each on every CPU, which is 1.9 MiB, 120 MiB on 64 CPUs.
 pub const MAX_SLOTS: u32 = 24_576;
 /// Counters of one slot, one per [`Counted`].
-pub const VERDICTS: u32 = 4;
+pub const VERDICTS: u32 = 5;
 /// Test runs (ingress interface 1, the loopback) count from here on, so that they never touch live counters: in the
 /// node's map this is its end, and nothing is counted.
 pub const STAGED_OFFSET: u32 = MAX_SLOTS * VERDICTS;
@@ -28,6 +28,8 @@ pub enum Counted {
     Next = 2,
     /// Matched in Audit: it would have done its action.
     Audited = 3,
+    /// At a VIP: too long after encapsulation. The backend that it was for counts it as dropped, too.
+    Oversize = 4,
 }
 
 /// Elements of the per-CPU array of node statistics.
@@ -43,7 +45,7 @@ pub enum Stat {
     Transmitted = 4,
     /// No healthy backend behind the VIP.
     NoBackend = 5,
-    /// Too long after encapsulation for the next hop's MTU.
+    /// Too long after encapsulation for the next hop's MTU; see [`Counted::Oversize`].
     Oversize = 6,
     Decapsulated = 7,
     /// No next hop known for the backend.

@@ -18,6 +18,8 @@ pub struct Counts {
     pub next: Counter,
     /// Would have been acted on if the rule or its filter were not in Audit.
     pub audited: Counter,
+    /// Too long for the way to a backend once encapsulated; only a VIP counts these.
+    pub oversize: Counter,
 }
 
 /// Node-wide statistics, by [`Stat`].
@@ -46,6 +48,7 @@ pub fn read_counters(map: BorrowedFd<'_>, slots: &SlotTable) -> Result<BTreeMap<
             drop: sum(slot, Counted::Drop),
             next: sum(slot, Counted::Next),
             audited: sum(slot, Counted::Audited),
+            oversize: sum(slot, Counted::Oversize),
         };
         (key.clone(), counts)
     });

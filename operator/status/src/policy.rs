@@ -139,14 +139,20 @@ fn on_node(placed: &Placed, expected: &Expected, node: &NodeState, now: i64) -> 
 
 fn count_drops(state: &mut PolicyState, placed: &Placed, node: &NodeState, now: i64) {
     for ((uid, _, verdict), total) in &node.counters {
-        if *uid == placed.uid && verdict == "drop" {
-            state.dropped_packets += total.packets;
-            if now - node.last_report <= RATE_MS {
-                state.dropped_per_second += total.packets_per_second;
+        if *uid != placed.uid {
+            continue;
+        }
+        match verdict.as_str() {
+            "drop" => {
+                state.dropped_packets += total.packets;
+                if now - node.last_report <= RATE_MS {
+                    state.dropped_per_second += total.packets_per_second;
+                }
             }
+            "oversize" => state.oversize += total.packets,
+            _ => {}
         }
     }
-    state.oversize += node.stats.get("oversize").copied().unwrap_or_default();
 }
 
 #[cfg(test)]
@@ -241,6 +247,26 @@ mod tests {
         book.report("a", &report(&["bad-nets"]), 3_000);
         assert_eq!(rate(&book, 3_000), 500.0, "one of the two has ended");
         assert_eq!(rate(&book, 60_000), 0.0, "an agent without news sends no report");
+    }
+
+    #[test]
+    fn only_packets_that_were_too_long_for_its_own_backends_are_a_balancers() {
+        let sample = |uid: &str, verdict: &str, packets| CounterSample {
+            policy_uid: uid.to_owned(),
+            name: "203.0.113.10:80/TCP".to_owned(),
+            verdict: verdict.to_owned(),
+            packets,
+            ..Default::default()
+        };
+        let counters =
+            vec![sample("u", "oversize", 3), sample("another", "oversize", 40), sample("u", "drop", 5)];
+        let mut book = book(&["a", "b"]);
+        for node in ["a", "b"] {
+            let report = Report { counters: counters.clone(), ..Default::default() };
+            book.report(node, &report, 1_000);
+        }
+        let state = policy_state(&placed(&["a", "b"]), &book, 1_000);
+        assert_eq!((state.oversize, state.dropped_packets), (6, 10));
     }
 
     #[test]

@@ -201,7 +201,10 @@ fn a_packet_that_no_backend_can_have_is_dropped_and_counted() {
     let slot = FIRST_TARGET_SLOT + target;
     assert_eq!(unresolved.staged_counter(slot, Counted::Drop).expect("a counter").packets, 1);
 
-    expect(&with_hops(&NextHop { mtu: 59, ..hop() }), &frame, Stat::Oversize);
+    let narrow = with_hops(&NextHop { mtu: 59, ..hop() });
+    expect(&narrow, &frame, Stat::Oversize);
+    let at_vip = |vip| narrow.staged_counter(vip, Counted::Oversize).expect("a counter").packets;
+    assert_eq!([at_vip(0), at_vip(1), at_vip(2)], [1, 0, 0], "the VIP that it was for, and no other");
     assert_eq!(run(&with_hops(&NextHop { mtu: 60, ..hop() }), &frame).verdict, XdpAction::Tx);
     let last_hop = V4 { ttl: 1, ..to_vip() }.frame(&tcp(1, 80, SYN));
     expect(&with_hops(&hop()), &last_hop, Stat::HopLimitExceeded);
