@@ -57,3 +57,57 @@ impl Lints {
         self.known.iter().map(|(uid, (_, warnings))| (uid.clone(), warnings.clone())).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+    use sluice_crds::Kind;
+    use sluice_index::{Desired, Object, ObjectKey};
+    use sluice_lint::Reason;
+
+    use super::*;
+
+    fn filter(name: &str, beside: Value, rules: Value) -> Value {
+        let mut object = json!({
+            "apiVersion": "sluice.dev/v1alpha1", "kind": "XdpFilter", "metadata": {"name": name},
+            "spec": {"interfaces": {"names": ["eth0"]}, "rules": rules},
+        });
+        let spec = object["spec"].as_object_mut().expect("an object");
+        spec.extend(beside.as_object().expect("an object").clone());
+        object
+    }
+
+    fn save(index: &mut Index, filters: &[Value]) {
+        let object = |value: &Value| {
+            let found: sluice_crds::XdpFilter = serde_json::from_value(value.clone()).expect("a filter");
+            let name = found.metadata.name.clone().expect("a name");
+            (ObjectKey::new(Kind::XdpFilter, "", &name), Arc::new(Object::Filter(found)))
+        };
+        let objects = filters.iter().map(object).collect();
+        index.update(Arc::new(Desired { synced: true, objects, ..Desired::default() }));
+    }
+
+    #[test]
+    fn an_edit_changes_the_warnings_of_those_that_it_concerns() {
+        let (mut index, mut lints) = (Index::default(), Lints::default());
+        let closed = filter("closed", json!({"defaultAction": "Drop"}), json!([]));
+        let open = json!([{"name": "all", "action": "Pass"}]);
+        let narrow = json!([{"name": "all", "action": "Pass", "match": {"protocols": ["GRE"]}}]);
+        for (rules, warned) in [(&narrow, true), (&open, false), (&narrow, true)] {
+            save(&mut index, &[filter("before", json!({"priority": 7}), rules.clone()), closed.clone()]);
+            let warnings = lints.of(&index, &index.snapshot());
+            assert_eq!(
+                warnings,
+                Lints::default().of(&index, &index.snapshot()),
+                "what is kept is what is made anew"
+            );
+            let said: Vec<Reason> = warnings.values().flatten().map(|warning| warning.reason).collect();
+            assert_eq!(said == [Reason::AllowListIncomplete], warned, "{warnings:?}");
+        }
+        save(&mut index, &[]);
+        index.confirm_mass_deletion();
+        assert!(lints.of(&index, &index.snapshot()).is_empty(), "nothing is kept of what is gone");
+    }
+}

@@ -101,6 +101,7 @@ fn a_network_engineer_sees_what_the_fleet_does() {
     counters_agree_with_what_was_sent(&fleet);
     metrics_agree_with_counters(&fleet);
     status_and_nodes(&fleet);
+    what_is_hardly_meant_is_in_the_status(&fleet);
     a_deletion_waits_for_its_confirmation(&fleet);
     a_broken_file_is_named(&fleet);
     certificates_and_addresses(&fleet, directory.path());
@@ -173,6 +174,45 @@ fn metrics_agree_with_counters(fleet: &Fleet) {
         );
     }
     assert_eq!(series(&operator, "sluice_agents_connected").into_values().collect::<Vec<_>>(), [2.0]);
+}
+
+fn what_is_hardly_meant_is_in_the_status(fleet: &Fleet) {
+    let cli = Cli(fleet);
+    let odd = format!(
+        "{EDGE}  - {{name: late, action: Pass, match: {{protocols: [UDP], destinationPorts: [\"5353\"]}}, \
+         laterFragments: NoMatch}}
+  - {{name: ssh, action: Drop, match: {{protocols: [TCP], destinationPorts: [\"22\"]}}}}\n"
+    );
+    let written = || -> Option<Value> {
+        let file = fleet.data().join("status/xdpfilter-edge.yaml");
+        let object: Value = serde_saphyr::from_str(&std::fs::read_to_string(file).ok()?).ok()?;
+        Some(object["status"].clone())
+    };
+    let accepted = |status: &Value| {
+        let accepted = status["conditions"].as_array()?.iter().find(|one| one["type"] == "Accepted")?;
+        Some((accepted["status"].as_str()?.to_owned(), accepted["reason"].as_str()?.to_owned()))
+    };
+    let wait = |warnings: usize, reason: &str| {
+        let found = eventually(PATIENCE, || {
+            let status = written().unwrap_or_default();
+            let count = status["warnings"].as_array().map_or(0, Vec::len);
+            let is_there = count == warnings && accepted(&status) == Some(("True".into(), reason.into()));
+            Ok(is_there.then_some(status))
+        });
+        found.unwrap_or_else(|error| {
+            panic!("{error}: {:#}{}", written().unwrap_or_default(), fleet.last_words())
+        })
+    };
+    wait(0, "Accepted");
+    fleet.write_policy("edge.yaml", &odd).unwrap();
+    let status = wait(2, "ShadowedByFailsafe");
+    let said: Vec<_> =
+        (0..2).map(|at| (&status["warnings"][at]["rule"], &status["warnings"][at]["reason"])).collect();
+    assert_eq!(said, [(&"late".into(), &"Shadowed".into()), (&"ssh".into(), &"ShadowedByFailsafe".into())]);
+    let table = cli.run("status").well();
+    assert!(table.contains("edge: warning: Shadowed: late never matches"), "{table}");
+    fleet.write_policy("edge.yaml", EDGE).unwrap();
+    wait(0, "Accepted");
 }
 
 fn status_and_nodes(fleet: &Fleet) {
