@@ -11,7 +11,7 @@ use sluice_interpret::{Verdict, World, evaluate};
 use sluice_lint::{Reason, Surroundings, Warning, lint};
 use sluice_policy::{Action, Filter, Interfaces, Match, Mode, PortRange, PrefixSet, Rule};
 
-const ROUNDS: u64 = 60;
+const ROUNDS: u64 = 25;
 const RANDOM_FRAMES: usize = 1_500;
 const INTERFACE: &str = "eth0";
 
