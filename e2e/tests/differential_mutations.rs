@@ -1,13 +1,18 @@
 //! The differential test notices a single wrong entry, row, bound or parser branch: what it agrees on, it has looked
 //! at. Needs root.
 
+use std::collections::BTreeSet;
+
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use sluice_abi::{Bound32, Bound64, Bound128, Dimension, Entry, EntryAction, Row, dimension};
+use sluice_abi::{
+    Bound32, Bound64, Bound128, Dimension, Entry, EntryAction, Node as TreeNode, RecordV4, Row, dimension,
+    leaf, record_flags,
+};
 use sluice_datapath::load::Patch;
-use sluice_e2e::oracle::{Mismatch, Node, compare_patched, one_of_each};
+use sluice_e2e::oracle::{Mismatch, Node, compare_patched, one_of_each, one_of_each_among_many};
 use sluice_e2e::packets::{Generator, Named, corpus};
-use sluice_plan::NodePlan;
+use sluice_plan::{LargeTables, NodePlan};
 
 /// Opcodes of eBPF (RFC 9669), 64 bits wide, with a constant.
 const AND: u8 = 0x57;
@@ -160,6 +165,61 @@ fn rows_of_packets_without_the_field_are_noticed() {
         assert!(plan != setting.node.plan, "dimension {index} has such rows");
         setting.assert_noticed(&plan, &[], &format!("the special rows of dimension {index}"));
     }
+}
+
+/// Among a thousand rules: what a record asks for, which entry it is, where a node cuts, and which child is taken.
+#[test]
+fn every_part_of_the_trees_is_noticed() {
+    if skipped() {
+        return;
+    }
+    let setting = Setting { node: one_of_each_among_many().expect("the policies compile"), ..setting() };
+    let large = &setting.node.plan.filters.tables.large;
+    // Those of the rules that packets are made for come first in each leaf, and they have low numbers.
+    let known = |entry: u16| usize::from(entry) < setting.node.world.filters[0].rules.len();
+    let changed = |change: &dyn Fn(&mut LargeTables)| {
+        let mut plan = setting.node.plan.clone();
+        change(&mut plan.filters.tables.large);
+        plan
+    };
+    let records = count::<RecordV4>(&large.records_v4);
+    let of_rule = |index: &usize| known(element::<RecordV4>(&large.records_v4, *index).record.entry);
+    let mut entries = BTreeSet::new();
+    for index in (0..records).filter(of_rule) {
+        let record = element::<RecordV4>(&large.records_v4, index).record;
+        if !entries.insert(record.entry) {
+            continue;
+        }
+        let entry = record.entry;
+        // Everywhere the rule stands, so that it does not matter which leaf a packet comes to.
+        let everywhere = |by: &dyn Fn(&mut RecordV4)| {
+            changed(&|large: &mut LargeTables| {
+                for index in 0..records {
+                    change::<RecordV4>(&mut large.records_v4, index, |record| {
+                        if record.record.entry == entry {
+                            by(record);
+                        }
+                    });
+                }
+            })
+        };
+        let plan = everywhere(&|record| record.record.flags ^= record_flags::DROPS);
+        setting.assert_noticed(&plan, &[], &format!("the action of entry {entry}"));
+        let plan = everywhere(&|record| (record.first_source, record.last_source) = (1, 0));
+        setting.assert_noticed(&plan, &[], &format!("the sources of entry {entry}"));
+        // The last bit of the wide word belongs to nobody, and no interface has it in its mask.
+        let plan = everywhere(&|record| record.record.column = 63);
+        setting.assert_noticed(&plan, &[], &format!("the column of entry {entry}"));
+    }
+    assert!(entries.len() >= 5, "only {entries:?} are narrow");
+    let plan = changed(&|large| large.roots = leaf::EMPTY.to_ne_bytes().repeat(large.roots.len() / 4));
+    setting.assert_noticed(&plan, &[], "trees that are not there");
+    let plan = changed(&|large| {
+        for index in 0..count::<TreeNode>(&large.nodes) {
+            change::<TreeNode>(&mut large.nodes, index, |node| node.low += 1 << node.shift);
+        }
+    });
+    setting.assert_noticed(&plan, &[], "where nodes cut");
 }
 
 struct Setting {

@@ -114,9 +114,9 @@ pub fn failsafe_rate() -> (u32, u32) {
     }
 }
 
-/// First counter of test runs.
+/// Slots of the counters.
 #[inline(always)]
-pub fn staged_counters() -> u32 {
+pub fn slots() -> u32 {
     // SAFETY: `CONFIG` holds a `Config`.
-    unsafe { read_volatile(&raw const (*config()).staged_counters) }
+    unsafe { read_volatile(&raw const (*config()).slots) }
 }

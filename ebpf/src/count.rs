@@ -2,14 +2,14 @@
 
 use sluice_abi::{Counted, STATS, Stat, VERDICTS};
 
-use crate::constants::staged_counters;
+use crate::constants::slots;
 use crate::maps::{COUNTERS, STATISTICS};
 use crate::packet::Packet;
 
 #[inline(always)]
 pub fn count(packet: &Packet, slot: u32, counted: Counted) {
-    let base = if packet.staged != 0 { staged_counters() } else { 0 };
-    if let Some(counter) = COUNTERS.get_ptr_mut(base + slot * VERDICTS + counted as u32) {
+    let base = if packet.staged != 0 { slots() * VERDICTS } else { 0 };
+    if let Some(counter) = COUNTERS.get_ptr_mut(base + slots() * counted as u32 + slot) {
         // SAFETY: the element is this CPU's own while the program runs.
         unsafe {
             (*counter).packets += 1;

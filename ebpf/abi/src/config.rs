@@ -2,7 +2,7 @@
 
 use crate::balance::BALANCER_WORDS;
 use crate::classify::WORDS;
-use crate::count::STAGED_OFFSET;
+use crate::count::MAX_SLOTS;
 use crate::failsafe::{FailsafePort, MAX_FAILSAFE_PORTS};
 use crate::large::{TREES, family, leaf};
 use crate::straight::{MAX_STRAIGHT, Straight};
@@ -102,8 +102,8 @@ pub struct Config {
     pub features: u64,
     /// Words of a row in use, 1..=WORDS.
     pub words: u32,
-    /// First element of the counters of test runs: `STAGED_OFFSET`, or less where the counters belong to one test.
-    pub staged_counters: u32,
+    /// Slots of the counters: `MAX_SLOTS`, or less where they belong to one test.
+    pub slots: u32,
     pub dimensions: [Dimension; crate::dimension::COUNT],
     /// Entries that apply on this interface: the agent sets the bits of the filters that select it.
     pub mask: [u64; WORDS],
@@ -131,7 +131,7 @@ impl Config {
     pub const EMPTY: Config = Config {
         features: 0,
         words: 1,
-        staged_counters: STAGED_OFFSET,
+        slots: MAX_SLOTS,
         dimensions: [Dimension { intervals: 0, special: 0 }; crate::dimension::COUNT],
         mask: [0; WORDS],
         balancers: [0; BALANCER_WORDS],

@@ -19,7 +19,8 @@ pub struct Counter {
     pub bytes: u64,
 }
 
-/// What happened to a packet at an entry: element `slot * VERDICTS + counted` of the counter array.
+/// What happened to a packet at an entry: element `counted * slots + slot` of the counter array. What usually happens to
+/// neighbouring rules is the same, so that their counters share cache lines.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counted {

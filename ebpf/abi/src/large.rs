@@ -104,7 +104,8 @@ pub mod leaf {
     }
 }
 
-/// What a record asks for beside its addresses. Ends are included.
+/// What a record asks for beside its addresses, and what to do: where no entry continues, a packet that matches it
+/// needs no other table. Ends are included.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
@@ -112,18 +113,18 @@ pub struct Record {
     pub entry: u16,
     /// Bit of its column in the rows.
     pub column: u16,
-    pub first_protocol: u8,
-    pub last_protocol: u8,
+    /// The entry's counter slot; the loader sets it.
+    pub slot: u16,
+    pub protocol: u8,
     /// Bits of [`record_flags`].
     pub flags: u8,
-    pub reserved: u8,
     pub first_source_port: u16,
     pub last_source_port: u16,
     pub first_destination_port: u16,
     pub last_destination_port: u16,
 }
 
-/// Flags that excuse a field which is not in its interval.
+/// Flags that excuse a field which is not in its interval, and what the entry does.
 pub mod record_flags {
     /// Any protocol will do, an unknown one too.
     pub const ANY_PROTOCOL: u8 = 1;
@@ -132,7 +133,13 @@ pub mod record_flags {
     pub const ANY_DESTINATION_PORT: u8 = 4;
     /// A later fragment, whose ports are in the first one, will do.
     pub const LATER: u8 = 8;
+    /// The action is Drop; otherwise Pass, or one that continues.
+    pub const DROPS: u8 = 16;
+    /// For a later fragment the action is Drop.
+    pub const DROPS_LATER: u8 = 32;
 }
+
+const _: () = assert!(crate::MAX_SLOTS <= u16::MAX as u32);
 
 /// Host byte order; ends are included.
 #[repr(C)]

@@ -5,7 +5,7 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::bpf_loop;
 use sluice_abi::{Counted, Entry, EntryAction, WORDS, entry_flags};
 
-use super::large::Found;
+use super::large::{Found, first};
 use super::rows::Rows;
 use super::{DROP, NOBODY, PASS, count_entry, decision, effective, lowest, opaque};
 use crate::constants::{mask, words};
@@ -88,7 +88,7 @@ unsafe extern "C" fn step(_number: u64, walk: *mut Walk<'_>) -> i64 {
 unsafe extern "C" fn step_among_many(_number: u64, search: *mut Search<'_>) -> i64 {
     // SAFETY: `decide_among_many` passes its search.
     let search = unsafe { &mut *search };
-    let index = search.found.first(search.fate.packet, search.from as u32);
+    let index = first::entry(search.found.first(search.fate.packet, search.from as u32));
     let Some(entry) = ENTRIES.get(index) else { return STOP };
     search.from = match search.fate.look_at(index, entry) {
         Then::NextEntry => index as u64 + 1,

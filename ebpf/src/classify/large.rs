@@ -9,18 +9,53 @@ mod records;
 
 use core::mem::MaybeUninit;
 
-use sluice_abi::{TREES, WORDS, features, kind, leaf};
+use sluice_abi::{Counted, TREES, WORDS, features, kind, leaf};
 
 use super::rows::Rows;
-use super::{continuing, decide, lowest, nothing};
+use super::{DROP, NOBODY, PASS, continuing, decide, decision, lowest, nothing};
 use crate::constants::{enabled, mask, root, wide_words, words};
+use crate::count::count;
 use crate::maps::{BITS, FOUND, RANKS};
 use crate::packet::Packet;
 use descend::descend;
 use records::{first_v4, first_v6};
 
-/// No entry: behind all of them.
-pub const NONE: u32 = u16::MAX as u32;
+/// An entry that matches first, and its record if it has one.
+pub mod first {
+    use sluice_abi::{Record, record_flags};
+
+    use crate::packet::Packet;
+
+    /// No entry: behind all of them.
+    pub const NONE: u64 = u16::MAX as u64;
+    const RECORD: u64 = 1 << 40;
+
+    #[inline(always)]
+    pub fn by(record: &Record) -> u64 {
+        record.entry as u64 | (record.slot as u64) << 16 | (record.flags as u64) << 32 | RECORD
+    }
+
+    #[inline(always)]
+    pub fn entry(first: u64) -> u32 {
+        (first & 0xffff) as u32
+    }
+
+    #[inline(always)]
+    pub fn has_record(first: u64) -> bool {
+        first & RECORD != 0
+    }
+
+    #[inline(always)]
+    pub fn slot(first: u64) -> u32 {
+        (first >> 16 & 0xffff) as u32
+    }
+
+    #[inline(always)]
+    pub fn drops(first: u64, packet: &Packet) -> bool {
+        let later = if packet.is_later() { record_flags::DROPS_LATER } else { 0 };
+        first >> 32 & (record_flags::DROPS | later) as u64 != 0
+    }
+}
 
 /// Bits of the rows that match, columns included.
 pub type Matched = [u64; WORDS];
@@ -54,10 +89,20 @@ pub extern "C" fn classify_among_many(packet: *mut Packet) -> u64 {
     if enabled(features::CONTINUING) {
         return continuing::decide_among_many(packet, found);
     }
-    match found.first(packet, 0) {
-        NONE => nothing(),
-        index => decide(packet, index),
+    let first = found.first(packet, 0);
+    decide_first(packet, first)
+}
+
+/// As [`decide`]; a record says what to do itself.
+#[inline(always)]
+fn decide_first(packet: &Packet, first: u64) -> u64 {
+    if !first::has_record(first) {
+        return if first == first::NONE { nothing() } else { decide(packet, first::entry(first)) };
     }
+    let (verdict, counted) =
+        if first::drops(first, packet) { (DROP, Counted::Drop) } else { (PASS, Counted::Pass) };
+    count(packet, first::slot(first), counted);
+    decision(verdict, first::entry(first), NOBODY)
 }
 
 /// Sets the words in use; 0 if a table points nowhere.
@@ -98,9 +143,9 @@ impl Found {
         }
     }
 
-    /// The first entry from `from` on that matches, or [`NONE`].
+    /// The [`first`] entry from `from` on that matches.
     #[inline(always)]
-    pub fn first(&mut self, packet: *mut Packet, from: u32) -> u32 {
+    pub fn first(&mut self, packet: *mut Packet, from: u32) -> u64 {
         let mut best = self.wide(from);
         let mut tree = 0;
         while tree < TREES {
@@ -119,12 +164,12 @@ impl Found {
     }
 
     #[inline(always)]
-    fn wide(&self, from: u32) -> u32 {
+    fn wide(&self, from: u32) -> u64 {
         let rank = match from {
             0 => 0,
             from => match RANKS.get(from) {
                 Some(rank) => *rank,
-                None => return NONE,
+                None => return first::NONE,
             },
         };
         let mut word = 0;
@@ -132,12 +177,12 @@ impl Found {
             // SAFETY: within the array.
             let bits = unsafe { *self.matched.as_ptr().add(word as usize) } & from_rank(rank, word);
             if bits != 0 {
-                let Some(bit) = BITS.get(word * 64 + lowest(bits)) else { return NONE };
-                return bit.entry as u32;
+                let Some(bit) = BITS.get(word * 64 + lowest(bits)) else { return first::NONE };
+                return bit.entry as u64;
             }
             word += 1;
         }
-        NONE
+        first::NONE
     }
 }
 

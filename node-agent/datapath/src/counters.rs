@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use sluice_abi::{Counted, Counter, STATS, Stat, VERDICTS};
+use sluice_abi::{Counted, Counter, MAX_SLOTS, STATS, Stat, VERDICTS};
 
 use crate::bpf;
 use crate::error::{Context, Result};
@@ -32,12 +32,14 @@ impl Stats {
     }
 }
 
-/// One batched read up to the highest slot in use.
+/// One batched read for each verdict, up to the highest slot in use.
 pub fn read_counters(map: BorrowedFd<'_>, slots: &SlotTable) -> Result<BTreeMap<SlotKey, Counts>> {
-    let end = slots.iter().map(|(_, slot)| (slot + 1) * VERDICTS).max().unwrap_or(0);
-    let elements = bpf::per_cpu_elements(map, 0, end, cpus()?).context(|| "reading the counters".into())?;
+    let (end, cpus) = (slots.iter().map(|(_, slot)| slot + 1).max().unwrap_or(0), cpus()?);
+    let read = |counted: u32| bpf::per_cpu_elements(map, counted * MAX_SLOTS, end, cpus);
+    let elements: Vec<Vec<Vec<u8>>> =
+        (0..VERDICTS).map(read).collect::<io::Result<_>>().context(|| "reading the counters".into())?;
     let sum = |slot: u32, counted: Counted| {
-        let cpus = elements.get((slot * VERDICTS + counted as u32) as usize).map_or(&[][..], Vec::as_slice);
+        let cpus = elements[counted as usize].get(slot as usize).map_or(&[][..], Vec::as_slice);
         cpus.chunks_exact(size_of::<Counter>())
             .map(bytemuck::pod_read_unaligned)
             .fold(Counter::default(), add)
@@ -67,7 +69,8 @@ pub fn read_stats(map: BorrowedFd<'_>) -> Result<Stats> {
 
 /// Sets the slots' counters to zero for their next owners.
 pub fn zero(map: BorrowedFd<'_>, slots: &[u32]) -> Result<()> {
-    let elements: Vec<u32> = slots.iter().flat_map(|slot| slot * VERDICTS..(slot + 1) * VERDICTS).collect();
+    let of_verdict = |counted: u32| slots.iter().map(move |slot| counted * MAX_SLOTS + slot);
+    let elements: Vec<u32> = (0..VERDICTS).flat_map(of_verdict).collect();
     bpf::zero_per_cpu(map, &elements, cpus()?).context(|| format!("clearing {} counter slots", slots.len()))
 }
 

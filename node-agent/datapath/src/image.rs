@@ -6,11 +6,11 @@ use std::io;
 use std::sync::OnceLock;
 
 use object::{Object, ObjectSymbol};
-use sluice_abi::{Config, Straight, features};
+use sluice_abi::{Config, RecordV4, RecordV6, Straight, features};
 use sluice_plan::{BalancerTables, FailsafeEntry, FilterTables, LargeTables, NodePlan};
 
 use crate::bpf;
-use crate::load::LoadSpec;
+use crate::load::{LoadSpec, with_slots};
 use crate::object::OBJECT;
 use crate::program::{Program, RODATA, TABLES};
 use crate::readback::Mismatch;
@@ -54,8 +54,8 @@ impl Image {
         put("RANKS", &filters.large.ranks);
         put("NODES", &filters.large.nodes);
         put("CHILDREN", &filters.large.children);
-        put("RECORDS4", &filters.large.records_v4);
-        put("RECORDS6", &filters.large.records_v6);
+        put("RECORDS4", &with_slots(&filters.large.records_v4, size_of::<RecordV4>(), &spec.entry_slots));
+        put("RECORDS6", &with_slots(&filters.large.records_v6, size_of::<RecordV6>(), &spec.entry_slots));
         put("SLOTS", bytemuck::cast_slice(&spec.entry_slots));
         put("VIPS", &balancers.vips);
         put("RING", &balancers.ring);
@@ -140,8 +140,8 @@ impl Image {
             roots: if is_large { bytemuck::cast_slice(&self.config.roots).to_vec() } else { Vec::new() },
             nodes: self.bytes("NODES", &old.nodes),
             children: self.bytes("CHILDREN", &old.children),
-            records_v4: self.bytes("RECORDS4", &old.records_v4),
-            records_v6: self.bytes("RECORDS6", &old.records_v6),
+            records_v4: with_slots(&self.bytes("RECORDS4", &old.records_v4), size_of::<RecordV4>(), &[]),
+            records_v6: with_slots(&self.bytes("RECORDS6", &old.records_v6), size_of::<RecordV6>(), &[]),
         }
     }
 
@@ -234,7 +234,7 @@ fn config_difference(found: &Config, expected: &Config) -> Option<Mismatch> {
         straight,
         failsafe_rate,
         failsafe_burst,
-        staged_counters,
+        slots,
         wide_words,
         roots,
         reserved: _,
@@ -250,7 +250,7 @@ fn config_difference(found: &Config, expected: &Config) -> Option<Mismatch> {
         ("straight", found.straight == *straight),
         ("failsafe_rate", found.failsafe_rate == *failsafe_rate),
         ("failsafe_burst", found.failsafe_burst == *failsafe_burst),
-        ("staged_counters", found.staged_counters == *staged_counters),
+        ("slots", found.slots == *slots),
         ("wide_words", found.wide_words == *wide_words),
         ("roots", found.roots == *roots),
     ];

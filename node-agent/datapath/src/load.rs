@@ -34,6 +34,7 @@ pub use pins::SHARED;
 pub(crate) use prepared::btf as prepared_btf;
 pub use raw::ProgramFacts;
 pub(crate) use raw::{ProgramRequest, TestRun, load_xdp, test_run};
+pub(crate) use tables::with_slots;
 
 /// What the plan leaves to the node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -168,7 +169,7 @@ impl Loaded {
 
     /// What test runs have counted in a slot, over all CPUs.
     pub fn staged_counter(&self, slot: u32, counted: Counted) -> Result<Counter, LoadError> {
-        let index = self.config.staged_counters + slot * VERDICTS + counted as u32;
+        let index = (VERDICTS + counted as u32) * self.config.slots + slot;
         let per_cpu: Vec<Counter> = self.per_cpu("COUNTERS", index)?;
         Ok(per_cpu.iter().fold(Counter::default(), |sum, one| Counter {
             packets: sum.packets + one.packets,

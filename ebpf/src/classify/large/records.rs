@@ -3,7 +3,7 @@
 
 use sluice_abi::{MAX_LEAF, Record, RecordV4, RecordV6, WORDS, features, leaf, record_flags};
 
-use super::Matched;
+use super::{Matched, first};
 use crate::classify::search::{borrow, opaque};
 use crate::constants::enabled;
 use crate::maps::{RECORDS4, RECORDS6};
@@ -12,7 +12,7 @@ use crate::packet::{FIELD_LATER, Packet};
 /// The first entry from `from` on, before `best`, with a record in the leaf that matches; or `best`.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn first_v4(packet: *mut Packet, matched: *mut Matched, of: u32, from: u32, best: u32) -> u32 {
+pub extern "C" fn first_v4(packet: *mut Packet, matched: *mut Matched, of: u32, from: u32, best: u64) -> u64 {
     // SAFETY: the caller's, or null in the verifier's eyes.
     let (Some(packet), Some(matched)) = (unsafe { (packet.as_ref(), matched.as_ref()) }) else { return best };
     if !enabled(features::LARGE) {
@@ -24,14 +24,14 @@ pub extern "C" fn first_v4(packet: *mut Packet, matched: *mut Matched, of: u32, 
         let Some(found) = RECORDS4.get(start + at) else { return best };
         let RecordV4 { record, first_source, last_source, first_destination, last_destination } = found;
         let entry = record.entry as u32;
-        if entry >= best {
+        if entry >= first::entry(best) {
             return best;
         }
         let misses = outside(packet.source[1] as u32, *first_source, *last_source)
             | outside(packet.destination[1] as u32, *first_destination, *last_destination)
             | others(packet, record);
         if misses == 0 && entry >= from && has_column(matched, record.column as u32) {
-            return entry;
+            return first::by(record);
         }
         at += 1;
     }
@@ -41,7 +41,7 @@ pub extern "C" fn first_v4(packet: *mut Packet, matched: *mut Matched, of: u32, 
 /// As [`first_v4`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn first_v6(packet: *mut Packet, matched: *mut Matched, of: u32, from: u32, best: u32) -> u32 {
+pub extern "C" fn first_v6(packet: *mut Packet, matched: *mut Matched, of: u32, from: u32, best: u64) -> u64 {
     // SAFETY: the caller's, or null in the verifier's eyes.
     let (Some(packet), Some(matched)) = (unsafe { (packet.as_ref(), matched.as_ref()) }) else { return best };
     if !enabled(features::LARGE) {
@@ -53,14 +53,14 @@ pub extern "C" fn first_v6(packet: *mut Packet, matched: *mut Matched, of: u32, 
         let Some(found) = RECORDS6.get(start + at) else { return best };
         let RecordV6 { record, first_source, last_source, first_destination, last_destination } = found;
         let entry = record.entry as u32;
-        if entry >= best {
+        if entry >= first::entry(best) {
             return best;
         }
         let misses = outside_halves(packet.source, first_source, last_source)
             | outside_halves(packet.destination, first_destination, last_destination)
             | others(packet, record);
         if misses == 0 && entry >= from && has_column(matched, record.column as u32) {
-            return entry;
+            return first::by(record);
         }
         at += 1;
     }
@@ -82,8 +82,7 @@ fn others(packet: &Packet, record: &Record) -> u64 {
     const { assert!(record_flags::ANY_DESTINATION_PORT == 4 && record_flags::LATER == 8) };
     let flags = record.flags as u64;
     let later = (packet.source_port == FIELD_LATER) as u64 & (flags >> 3);
-    let protocol =
-        outside(packet.protocol, record.first_protocol as u32, record.last_protocol as u32) & !flags;
+    let protocol = outside(packet.protocol, record.protocol as u32, record.protocol as u32) & !flags;
     let from = outside(packet.source_port, record.first_source_port as u32, record.last_source_port as u32);
     let to = outside(
         packet.destination_port,

@@ -2,8 +2,7 @@
 
 use sluice_abi::{
     BALANCER_WORDS, Bit, Config, Dimension, Entry, FailsafePort, MAX_BITS, MAX_FAILSAFE_PORTS, MAX_SLOTS,
-    MAX_STRAIGHT, PROTOCOL_PORTS, STAGED_OFFSET, Straight, TREES, Target, VERDICTS, WORDS, dimension,
-    failsafe_bit, family, features,
+    MAX_STRAIGHT, PROTOCOL_PORTS, Straight, TREES, Target, WORDS, dimension, failsafe_bit, family, features,
 };
 use sluice_plan::NodePlan;
 
@@ -45,7 +44,7 @@ pub fn config(plan: &NodePlan, spec: &LoadSpec) -> Result<Config, LoadError> {
         balancers: spec.balancers,
         failsafe_rate: plan.failsafe.packets_per_second,
         failsafe_burst: plan.failsafe.burst,
-        staged_counters: staged_counters(spec),
+        slots: slots(spec),
         ..Config::EMPTY
     };
     if !tables.dimensions.is_empty() {
@@ -88,11 +87,11 @@ fn features_of(plan: &NodePlan, spec: &LoadSpec, bits: usize) -> u64 {
     found
 }
 
-/// Where the counters of test runs begin. Private counters are only as many as there are slots.
-fn staged_counters(spec: &LoadSpec) -> u32 {
+/// Private counters are only as many as there are slots in use.
+fn slots(spec: &LoadSpec) -> u32 {
     let slots = [&spec.entry_slots, &spec.vip_slots, &spec.target_slots];
     let used = slots.into_iter().flatten().max().map_or(1, |last| last + 1);
-    if spec.pins.is_some() { STAGED_OFFSET } else { used.min(MAX_SLOTS) * VERDICTS }
+    if spec.pins.is_some() { MAX_SLOTS } else { used.min(MAX_SLOTS) }
 }
 
 fn words(plan: &NodePlan, count: &Counts) -> Result<u32, LoadError> {

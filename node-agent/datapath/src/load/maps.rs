@@ -7,7 +7,7 @@ use std::path::Path;
 
 use aya::maps::{MapData, MapError};
 use aya_obj::{EbpfSectionKind, Object};
-use sluice_abi::Config;
+use sluice_abi::{Config, VERDICTS};
 
 use super::tables::Table;
 use super::{LoadError, SHARED};
@@ -33,7 +33,7 @@ pub fn create(
             None => {
                 if name == "COUNTERS" {
                     // A test needs few of the node's slots, and each costs an allocation on every CPU.
-                    definition.set_max_entries(2 * config.staged_counters);
+                    definition.set_max_entries(2 * config.slots * VERDICTS);
                 }
                 new(name, definition, btf)?
             }

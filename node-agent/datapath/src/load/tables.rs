@@ -1,10 +1,12 @@
 //! The contents of the table maps, as the plan has them.
 
+use std::mem::offset_of;
 use std::os::fd::BorrowedFd;
 
 use bytemuck::Pod;
 use sluice_abi::{
-    Bit, DecapPeer, Entry, HopState, MAX_ENTRIES, NextHop, Node, RecordV4, RecordV6, Row, Target, Vip, VipKey,
+    Bit, DecapPeer, Entry, HopState, MAX_ENTRIES, NextHop, Node, Record, RecordV4, RecordV6, Row, Target,
+    Vip, VipKey,
 };
 use sluice_plan::NodePlan;
 
@@ -51,6 +53,8 @@ impl Table {
 pub fn tables(plan: &NodePlan, spec: &LoadSpec) -> Result<Vec<Table>, LoadError> {
     let filters = &plan.filters.tables;
     let balancers = &plan.balancers.tables;
+    let records_v4 = with_slots(&filters.large.records_v4, size_of::<RecordV4>(), &spec.entry_slots);
+    let records_v6 = with_slots(&filters.large.records_v6, size_of::<RecordV6>(), &spec.entry_slots);
     let mut tables = vec![
         Table::array(ENTRY, &filters.entries, size_of::<Entry>())?,
         Table::array("ROWS", &filters.rows, size_of::<Row>())?,
@@ -59,8 +63,8 @@ pub fn tables(plan: &NodePlan, spec: &LoadSpec) -> Result<Vec<Table>, LoadError>
         Table::array("RANKS", &filters.large.ranks, size_of::<u32>())?,
         Table::array("NODES", &filters.large.nodes, size_of::<Node>())?,
         Table::array("CHILDREN", &filters.large.children, size_of::<u32>())?,
-        Table::array("RECORDS4", &filters.large.records_v4, size_of::<RecordV4>())?,
-        Table::array("RECORDS6", &filters.large.records_v6, size_of::<RecordV6>())?,
+        Table::array("RECORDS4", &records_v4, size_of::<RecordV4>())?,
+        Table::array("RECORDS6", &records_v6, size_of::<RecordV6>())?,
         Table::array("SLOTS", bytemuck::cast_slice(&spec.entry_slots), size_of::<u32>())?,
         Table::array("RING", &balancers.ring, size_of::<u32>())?,
         Table::array(TARGETS, &balancers.targets, size_of::<Target>())?,
@@ -79,6 +83,19 @@ pub fn tables(plan: &NodePlan, spec: &LoadSpec) -> Result<Vec<Table>, LoadError>
         return Err(LoadError::Plan { table: ENTRY, problem });
     }
     Ok(tables)
+}
+
+/// The records with the counter slots of their entries, which are this node's; zero where there are none.
+pub fn with_slots(records: &[u8], size: usize, slots: &[u32]) -> Vec<u8> {
+    const { assert!(offset_of!(RecordV4, record) == 0 && offset_of!(RecordV6, record) == 0) };
+    let mut records = records.to_vec();
+    for one in records.chunks_exact_mut(size) {
+        let mut record: Record = bytemuck::pod_read_unaligned(&one[..size_of::<Record>()]);
+        let slot = slots.get(usize::from(record.entry)).copied().unwrap_or(0);
+        record.slot = slot as u16;
+        one[..size_of::<Record>()].copy_from_slice(bytemuck::bytes_of(&record));
+    }
+    records
 }
 
 /// The bytes as elements, wherever they lie in memory.

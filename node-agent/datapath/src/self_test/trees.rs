@@ -142,27 +142,25 @@ impl Trees {
         let field = |word: usize, first: u64, last: u64, any: u8| {
             record.flags & any != 0 || within(word, first, last)
         };
-        let Record { first_protocol, last_protocol, first_source_port, last_source_port, .. } = *record;
+        let Record { protocol, first_source_port, last_source_port, .. } = *record;
         let Record { first_destination_port, last_destination_port, .. } = *record;
         let (source_any, destination_any) =
             (record_flags::ANY_SOURCE_PORT, record_flags::ANY_DESTINATION_PORT);
-        let others =
-            field(word::PROTOCOL, first_protocol.into(), last_protocol.into(), record_flags::ANY_PROTOCOL)
-                && field(word::SOURCE_PORT, first_source_port.into(), last_source_port.into(), source_any)
-                && field(
-                    word::DESTINATION_PORT,
-                    first_destination_port.into(),
-                    last_destination_port.into(),
-                    destination_any,
-                );
+        let others = field(word::PROTOCOL, protocol.into(), protocol.into(), record_flags::ANY_PROTOCOL)
+            && field(word::SOURCE_PORT, first_source_port.into(), last_source_port.into(), source_any)
+            && field(
+                word::DESTINATION_PORT,
+                first_destination_port.into(),
+                last_destination_port.into(),
+                destination_any,
+            );
         (addresses && others).then_some(record)
     }
 }
 
 impl Wanted {
     pub fn takes_protocol(&self, protocol: u8) -> bool {
-        self.record.flags & record_flags::ANY_PROTOCOL != 0
-            || (self.record.first_protocol..=self.record.last_protocol).contains(&protocol)
+        self.record.flags & record_flags::ANY_PROTOCOL != 0 || self.record.protocol == protocol
     }
 
     /// Source and destination port; `None` where any will do, none too.

@@ -1,6 +1,6 @@
 //! The bytes of the tables.
 
-use sluice_abi::{Record, RecordV4, RecordV6, family, record_flags, word};
+use sluice_abi::{Entry, EntryAction, Record, RecordV4, RecordV6, entry_flags, family, record_flags, word};
 use sluice_plan::LargeTables;
 
 use super::forest::Forest;
@@ -18,8 +18,10 @@ pub fn large(
 ) -> LargeTables {
     let in_leaves =
         |of: usize| forest.store.leaves[of].iter().map(move |region| &regions[of][*region as usize]);
-    let records_v4: Vec<RecordV4> = in_leaves(family::V4).map(record_v4).collect();
-    let records_v6: Vec<RecordV6> = in_leaves(family::V6).map(record_v6).collect();
+    let records_v4: Vec<RecordV4> =
+        in_leaves(family::V4).map(|region| record_v4(region, &flat.entries)).collect();
+    let records_v6: Vec<RecordV6> =
+        in_leaves(family::V6).map(|region| record_v6(region, &flat.entries)).collect();
     LargeTables {
         wide_words: split.wide_words as u32,
         bits: bytes(&split.bits),
@@ -39,25 +41,44 @@ fn ranks(flat: &Flat, split: &Split) -> Vec<u32> {
     (0..flat.entries.len()).map(|entry| (before, before += u32::from(is_wide(&entry))).0).collect()
 }
 
-fn record_v4(region: &Region) -> RecordV4 {
+fn record_v4(region: &Region, entries: &[Entry]) -> RecordV4 {
     let address = |word: usize| (region.words[word].first as u32, region.words[word].last as u32);
     let (first_source, last_source) = address(word::SOURCE_LOW);
     let (first_destination, last_destination) = address(word::DESTINATION_LOW);
-    RecordV4 { record: record(region), first_source, last_source, first_destination, last_destination }
+    RecordV4 {
+        record: record(region, entries),
+        first_source,
+        last_source,
+        first_destination,
+        last_destination,
+    }
 }
 
-fn record_v6(region: &Region) -> RecordV6 {
+fn record_v6(region: &Region, entries: &[Entry]) -> RecordV6 {
     let address = |high: usize| {
         let [high, low] = [region.words[high], region.words[high + 1]];
         ([high.first, low.first], [high.last, low.last])
     };
     let (first_source, last_source) = address(word::SOURCE_HIGH);
     let (first_destination, last_destination) = address(word::DESTINATION_HIGH);
-    RecordV6 { record: record(region), first_source, last_source, first_destination, last_destination }
+    RecordV6 {
+        record: record(region, entries),
+        first_source,
+        last_source,
+        first_destination,
+        last_destination,
+    }
 }
 
-fn record(region: &Region) -> Record {
+fn record(region: &Region, entries: &[Entry]) -> Record {
+    let entry = &entries[usize::from(region.entry)];
     let mut flags = if region.later { record_flags::LATER } else { 0 };
+    if entry.action == EntryAction::Drop as u8 {
+        flags |= record_flags::DROPS;
+    }
+    if entry.flags & entry_flags::DROP_LATER != 0 {
+        flags |= record_flags::DROPS_LATER;
+    }
     let mut span = |word: usize, any: Span<u64>, flag: u8| {
         let found = region.words[word];
         if found == any {
@@ -72,10 +93,9 @@ fn record(region: &Region) -> Record {
     Record {
         entry: region.entry,
         column: region.column,
-        first_protocol: protocol.0 as u8,
-        last_protocol: protocol.1 as u8,
+        slot: 0,
+        protocol: protocol.0 as u8,
         flags,
-        reserved: 0,
         first_source_port: source_port.0,
         last_source_port: source_port.1,
         first_destination_port: destination_port.0,

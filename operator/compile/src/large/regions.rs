@@ -39,7 +39,9 @@ impl Lists {
         let matches = &rule.matches;
         let mut protocols: Vec<Span<u64>> =
             matches.protocols.iter().map(|protocol| span(*protocol, *protocol)).collect();
-        protocols = if protocols.is_empty() { vec![ANY_PROTOCOL] } else { union(protocols) };
+        protocols = if protocols.is_empty() { vec![ANY_PROTOCOL] } else { protocols };
+        protocols.sort_unstable();
+        protocols.dedup();
         Lists {
             sources: addresses(matches.sources.as_ref()),
             destinations: addresses(matches.destinations.as_ref()),

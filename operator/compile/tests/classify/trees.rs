@@ -108,8 +108,7 @@ fn others(record: &Record, packet: &Packet, words: &[u64; word::COUNT]) -> bool 
             || flag(any)
             || (is_later && flag(record_flags::LATER))
     };
-    let protocol =
-        packet.protocol.is_some_and(|found| (record.first_protocol..=record.last_protocol).contains(&found));
+    let protocol = packet.protocol == Some(record.protocol);
     (flag(record_flags::ANY_PROTOCOL) || protocol)
         && port(
             word::SOURCE_PORT,
