@@ -119,7 +119,9 @@ fn ten_thousand() -> anyhow::Result<(String, Node, Vec<Packet>)> {
     };
     let frame = udp([198, 19, 0, 7], 53);
     let hits = Flows::Some(numbers().map(flow).collect());
+    let one = udp(network(7000).octets(), first(7000));
     let packets = vec![
+        Packet { name: "one rule hits", frame: one, flows: Flows::One, expected: XdpAction::Drop },
         Packet { name: "random rule hits", frame: frame.clone(), flows: hits, expected: XdpAction::Drop },
         Packet { name: "random source, no match", frame, flows: Flows::Many, expected: XdpAction::Pass },
     ];

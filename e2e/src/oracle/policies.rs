@@ -19,7 +19,7 @@ pub fn hand_made() -> anyhow::Result<Vec<(&'static str, Node)>> {
         .map(|(name, filters)| Ok((name, Node::new(filters, Vec::new())?)))
         .collect::<anyhow::Result<_>>()?;
     nodes.extend(services::nodes()?);
-    nodes.push(("ports alone", Node::new(many::ports_alone(), Vec::new())?));
+    nodes.push(("ports alone", ports_alone()?));
     Ok(nodes)
 }
 
@@ -27,6 +27,11 @@ pub fn hand_made() -> anyhow::Result<Vec<(&'static str, Node)>> {
 pub fn hand_made_among_many() -> anyhow::Result<Vec<(&'static str, Node)>> {
     let filters = matching::sets().into_iter().chain(actions::sets());
     filters.map(|(name, filters)| Ok((name, Node::new(many::before_others(filters), Vec::new())?))).collect()
+}
+
+/// More rules than bits, of which ports say which it is.
+pub fn ports_alone() -> anyhow::Result<Node> {
+    Node::new(many::ports_alone(), Vec::new())
 }
 
 /// [`one_of_each`] before a thousand other rules.

@@ -3,16 +3,19 @@
 use std::time::{Duration, Instant};
 
 use sluice_abi::{
-    DecapPeer, EntryAction, MAX_BITS, MAX_STRAIGHT, Straight, dimension::*, features, kind, tests,
+    Bit, DecapPeer, EntryAction, MAX_BITS, MAX_STRAIGHT, Node, Straight, TREES, WORDS, dimension::*, family,
+    features, kind, leaf, tests,
 };
 use sluice_datapath::load::{LoadSpec, load};
-use sluice_plan::NodePlan;
+use sluice_plan::{LargeTables, NodePlan};
 
 use super::balancer;
 use super::tables::Tables;
 
 /// Verified instructions that no plan may exceed: the time of a load is theirs.
 const MOST_VERIFIED: u32 = 25_000;
+/// Beside trees each of the records of a leaf is one more turn.
+const MOST_VERIFIED_WITH_TREES: u32 = 100_000;
 
 /// All stages on; `entries` entries of which the first continues or not, and `intervals` in each searched dimension.
 fn plan(entries: usize, continues: bool, intervals: u32, used: impl Fn(usize) -> bool) -> NodePlan {
@@ -107,6 +110,30 @@ fn entries_as_constants_are_verified() {
         let most = verified(&plan);
         println!("{most} instructions verified");
         assert!(most <= MOST_VERIFIED, "{most}");
+    }
+}
+
+#[test]
+fn plans_with_every_tree_are_verified() {
+    for continues in [false, true] {
+        for wide_words in [0, 1, WORDS as u32] {
+            let mut plan = plan(MAX_BITS, continues, 1000, |_| true);
+            let tables = &mut plan.filters.tables;
+            tables.features |= features::LARGE;
+            tables.large = LargeTables {
+                wide_words,
+                bits: vec![0; MAX_BITS * size_of::<Bit>()],
+                ranks: vec![0; MAX_BITS * size_of::<u32>()],
+                // Node 0 in every tree of both families.
+                roots: vec![0; family::COUNT * TREES * size_of::<u32>()],
+                nodes: vec![0; size_of::<Node>()],
+                children: leaf::EMPTY.to_ne_bytes().to_vec(),
+                ..LargeTables::default()
+            };
+            let found = verified(&plan);
+            println!("{found} instructions verified with trees, {wide_words} words wide");
+            assert!(found <= MOST_VERIFIED_WITH_TREES, "{found}");
+        }
     }
 }
 
