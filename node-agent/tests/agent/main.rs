@@ -152,7 +152,7 @@ fn a_bad_plan_is_rejected_and_the_former_one_stays() {
         let verdict = operator.verdict(2).await;
         assert_eq!((verdict.stage(), verdict.reason.as_str()), (VerdictStage::Rejected, "InvalidPlan"));
         let mut damaged = drops_ping(3, "eth0");
-        damaged.filters.tables.rows.truncate(8);
+        damaged.filters.tables.entries.truncate(4);
         let hash = operator.plan(3, &damaged);
         let verdict = operator.verdict(3).await;
         assert_eq!((verdict.stage(), verdict.reason.as_str()), (VerdictStage::Rejected, "InvalidPlan"));
