@@ -239,7 +239,7 @@ fn balancer_spec() -> Value {
 }
 
 /// Of so many rules one has full lists: the request may hold 3 MB.
-const ONE_FULL_IN: usize = 4;
+const ONE_FULL_IN: usize = 2;
 
 /// As many as a list takes; the long forms take turns, too.
 fn filled<T>(item: impl Fn(usize) -> T) -> Vec<T> {
