@@ -16,7 +16,7 @@ RUST_MIN=1.95 GO_MIN=1.26.6 BPF_LINKER=0.13.0 CARGO_DENY=0.20.2
 # Debian's second Rust brings the sources of core, which rustup's stable cannot be relied on to have.
 KERNEL_RUST=(rustc-web cargo-web rust-web-src llvm-22-dev libpolly-22-dev libzstd-dev zlib1g-dev)
 BUILD_PACKAGES=(gcc libc6-dev iproute2 bpftool ethtool tcpdump procps)
-TEST_PACKAGES=(runc containernetworking-plugins socat openssl python3 iptables xdp-tools)
+TEST_PACKAGES=(runc containernetworking-plugins socat openssl python3 iptables nftables xdp-tools)
 
 step() { printf '==> [%3d s] %s\n' "$SECONDS" "$*"; }
 fail() { printf 'setup.sh: %s\n' "$*" >&2; exit 1; }
@@ -41,7 +41,7 @@ Install by hand:
   build    Rust >= $RUST_MIN with its sources (rustup component add rust-src), a C compiler,
            cargo install bpf-linker@$BPF_LINKER (its LLVM must not be older than that of rustc),
            ip, bpftool, ethtool, tcpdump
-  test     Go >= $GO_MIN, runc, the CNI plugins in /usr/lib/cni, socat, openssl, python3, iptables, xdp-loader
+  test     Go >= $GO_MIN, runc, the CNI plugins in /usr/lib/cni, socat, openssl, python3, iptables, nft, xdp-loader
   verify   cargo install --locked cargo-deny@$CARGO_DENY
 TEXT
   exit 1

@@ -2,6 +2,8 @@
 
 mod printer;
 
+use std::time::Duration;
+
 use anyhow::Context;
 use sluice_interpret::packet::Packet;
 
@@ -30,15 +32,32 @@ fn run_packets(
     printer: &mut Printer,
     mut writer: Option<&mut Writer>,
 ) -> anyhow::Result<()> {
+    let mut clock = Clock::default();
     for number in 1u64.. {
         let Some(frame) = frames.next_frame().with_context(|| format!("packet {number}"))? else { break };
-        let decision = judge.decide(&frame)?;
+        let decision = judge.decide(&frame, clock.since_first(frame.time))?;
         printer.print(number, &decision)?;
         if let Some(writer) = &mut writer {
             writer.write(&frame, &decision)?;
         }
     }
     Ok(())
+}
+
+/// The time of packets, by which rates are judged.
+#[derive(Default)]
+struct Clock {
+    first: Option<Duration>,
+    last: Duration,
+}
+
+impl Clock {
+    /// One that is out of order, as a capture of several queues has some, comes with the one before it.
+    fn since_first(&mut self, time: Duration) -> Duration {
+        let first = *self.first.get_or_insert(time);
+        self.last = self.last.max(time.saturating_sub(first));
+        self.last
+    }
 }
 
 struct Judge {
@@ -57,12 +76,14 @@ impl Judge {
         Ok(Judge { interpreter: Interpreter::new(policies, addresses), kernel })
     }
 
-    fn decide(&self, frame: &Frame) -> anyhow::Result<Decision> {
+    fn decide(&self, frame: &Frame, time: Duration) -> anyhow::Result<Decision> {
         let bytes = &frame.bytes;
         let decision = match &self.kernel {
             // The kernel takes no test frame without a whole Ethernet header.
-            Some(kernel) if bytes.len() >= sluice_datapath::test_run::MIN_FRAME => kernel.decide(bytes)?,
-            _ => self.interpreter.decide(bytes),
+            Some(kernel) if bytes.len() >= sluice_datapath::test_run::MIN_FRAME => {
+                kernel.decide_at(bytes, time)?
+            }
+            _ => self.interpreter.decide_at(bytes, time),
         };
         Ok(Decision { guess: frame.is_cut(&Packet::parse(bytes)), ..decision })
     }

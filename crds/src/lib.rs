@@ -26,6 +26,7 @@ mod kind;
 mod link;
 mod load_balancer;
 mod mac;
+mod mark;
 mod matching;
 mod network;
 mod node;
@@ -33,6 +34,7 @@ mod node_summary;
 mod numbers;
 mod ports;
 mod protocol;
+mod rate_limit;
 mod rule;
 mod selector;
 mod text;
@@ -57,6 +59,7 @@ pub use load_balancer::{
     XdpLoadBalancer, XdpLoadBalancerSpec,
 };
 pub use mac::MacAddress;
+pub use mark::Mark;
 pub use matching::{
     AddressMatch, ExtensionHeader, FragmentKind, IcmpFamily, IcmpMatch, IpOption, MAX_ENTRIES, Match,
     TcpFlag, TcpFlagsMatch,
@@ -69,6 +72,10 @@ pub use node_summary::{FailingNode, MAX_FAILING_NODES, NodeSummary};
 pub use numbers::{NumberText, Numbers};
 pub use ports::PortRange;
 pub use protocol::{Protocol, protocol_name, protocol_names, protocol_number};
+pub use rate_limit::{
+    LimitKey, MAX_BURST_SECONDS, MAX_BYTES_PER_SECOND, MAX_PACKETS_PER_SECOND, MIN_BYTES_BURST,
+    PrefixLengths, RateLimit,
+};
 pub use rule::{FilterRule, LaterFragments, RuleAction};
 pub use selector::LabelSelector;
 pub use unknown::{UnknownField, nearest, unknown_fields, unknown_fields_of};

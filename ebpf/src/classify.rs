@@ -2,6 +2,7 @@
 
 mod continuing;
 mod large;
+pub mod limit;
 mod rows;
 mod search;
 pub mod straight;
@@ -110,6 +111,12 @@ fn effective(packet: &Packet, entry: &Entry) -> EntryAction {
         EntryAction::Drop
     } else if entry.action == EntryAction::Pass as u8 {
         EntryAction::Pass
+    } else if entry.action == EntryAction::Count as u8 {
+        EntryAction::Count
+    } else if entry.action == EntryAction::RateLimit as u8 {
+        EntryAction::RateLimit
+    } else if entry.action == EntryAction::Mark as u8 {
+        EntryAction::Mark
     } else {
         EntryAction::Next
     }

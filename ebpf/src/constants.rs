@@ -114,6 +114,12 @@ pub fn failsafe_rate() -> (u32, u32) {
     }
 }
 
+#[inline(always)]
+pub fn limit_seed() -> u64 {
+    // SAFETY: `CONFIG` holds a `Config`.
+    unsafe { read_volatile(&raw const (*config()).limit_seed) }
+}
+
 /// Slots of the counters.
 #[inline(always)]
 pub fn slots() -> u32 {

@@ -9,7 +9,11 @@
 //! not use is removed by constants (`CONFIG`). Needs Linux 6.1.
 //!
 //! For the host this is an empty program, so that `cargo build --workspace` needs no special case.
-#![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
+#![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch, core_intrinsics))]
+#![cfg_attr(
+    target_arch = "bpf",
+    allow(internal_features, reason = "compare-and-swap, which the target has and its atomics do not")
+)]
 
 #[cfg(target_arch = "bpf")]
 mod balance;
@@ -29,6 +33,8 @@ mod failsafe;
 mod frame;
 #[cfg(target_arch = "bpf")]
 mod maps;
+#[cfg(target_arch = "bpf")]
+mod mark;
 #[cfg(target_arch = "bpf")]
 mod packet;
 #[cfg(target_arch = "bpf")]

@@ -5,8 +5,8 @@ use aya_ebpf::btf_maps::{Array, HashMap, PerCpuArray};
 use aya_ebpf::macros::btf_map;
 use sluice_abi::{
     Bit, Bound32, Bound64, Bound128, Bucket, Config, ControlPeer, Counter, DecapPeer, Entry,
-    FAILSAFE_BUCKETS, MAX_NODE_SET, NextHop, Node, NodeAddress, RecordV4, RecordV6, Row, STAGED_OFFSET,
-    STATS, Target, Trace, Vip, VipKey,
+    FAILSAFE_BUCKETS, FullAt, LIMIT_BUCKETS, LIMIT_REGIONS, Limit, MAX_NODE_SET, Mark, NextHop, Node,
+    NodeAddress, RecordV4, RecordV6, Row, STAGED_OFFSET, STATS, Target, Trace, Vip, VipKey,
 };
 
 use crate::classify::Found;
@@ -14,6 +14,7 @@ use crate::classify::Found;
 const SHARED_COUNTERS: usize = STAGED_OFFSET as usize;
 const SHARED_STATS: usize = 2 * STATS as usize;
 const SHARED_BUCKETS: usize = 2 * FAILSAFE_BUCKETS as usize;
+const SHARED_TOKENS: usize = (LIMIT_REGIONS * LIMIT_BUCKETS) as usize;
 const NODE_SET: usize = MAX_NODE_SET as usize;
 /// Fill in what is unused: a lookup costs the same, and the kernel allocates elements on insertion.
 const BPF_F_NO_PREALLOC: usize = 1;
@@ -73,6 +74,17 @@ pub static RECORDS6: Array<RecordV6, 1> = Array::new();
 
 #[btf_map]
 pub static FOUND: PerCpuArray<Found, 1> = PerCpuArray::new();
+
+#[btf_map]
+pub static LIMITS: Array<Limit, 1> = Array::new();
+/// Region of each limit: regions belong to this node, the tables to the plan.
+#[btf_map]
+pub static REGIONS: Array<u32, 1> = Array::new();
+#[btf_map]
+pub static TOKENS: Array<FullAt, SHARED_TOKENS> = Array::new();
+
+#[btf_map]
+pub static MARKS: Array<Mark, 1> = Array::new();
 
 /// Counter slot of each entry: slots belong to this node, the tables to the plan.
 #[btf_map]

@@ -77,6 +77,11 @@ pub struct Packet {
     /// It came out of a tunnel.
     pub decapsulated: u32,
     pub reserved: u32,
+    /// Read where a rate is limited, else 0.
+    pub source_mac: u64,
+    /// What rules made of the packet's mark, and which bits of it.
+    pub mark: u32,
+    pub mark_mask: u32,
 }
 
 impl Packet {
@@ -115,7 +120,7 @@ impl Packet {
         set!(source[0], source[1], destination[0], destination[1]);
         set!(length, ether_type, family, fragment, malformed, hop_limit, protocol);
         set!(source_port, destination_port, tcp_flags, icmp, network, transport, end, ingress, staged);
-        set!(decapsulated, reserved);
+        set!(decapsulated, reserved, source_mac, mark, mark_mask);
     }
 
     #[inline(always)]

@@ -9,12 +9,13 @@ use aya_ebpf::programs::XdpContext;
 use sluice_abi::{Stage, Stat, features};
 
 use crate::balance::{self, balance};
-use crate::classify::{self, classify, classify_among_many, straight};
+use crate::classify::{self, classify, classify_among_many, limit, straight};
 use crate::constants::enabled;
 use crate::count::count_stat;
 use crate::decap::decapsulate;
 use crate::details::look_up;
 use crate::failsafe::{failsafe, may_be_kept};
+use crate::mark;
 use crate::packet::Packet;
 use crate::parse::{parse, plain};
 use crate::trace::Outcome;
@@ -25,6 +26,9 @@ pub fn sluice_xdp(context: XdpContext) -> u32 {
     let mut place = MaybeUninit::uninit();
     let packet = read(context, &mut place);
     let outcome = judge(context, packet);
+    if enabled(features::MARKS) && outcome.verdict == XDP_PASS {
+        mark::leave(context, packet);
+    }
     if packet.staged != 0 {
         outcome.trace(packet);
     }
@@ -62,6 +66,9 @@ fn judge(context: *mut xdp_md, packet: &mut Packet) -> Outcome {
     if enabled(features::ENTRIES) {
         if enabled(features::DETAILS) {
             look_up(context, packet);
+        }
+        if enabled(features::LIMITS) {
+            limit::read_key(context, packet);
         }
         let decision = if enabled(features::STRAIGHT) {
             straight::decide(packet)

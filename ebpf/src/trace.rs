@@ -1,6 +1,6 @@
 //! What came of a packet, and its trace for test runs.
 
-use sluice_abi::{NO_TARGET, Stage, Trace};
+use sluice_abi::{Mark, NO_TARGET, Stage, Trace};
 
 use crate::maps::TRACE;
 use crate::packet::Packet;
@@ -43,8 +43,10 @@ impl Outcome {
                 malformed: packet.malformed as u8,
                 entry: self.entry,
                 audited: self.audited,
-                reserved: 0,
+                reserved: [0; 3],
                 target: self.target,
+                now: 0,
+                mark: Mark { value: packet.mark, mask: packet.mark_mask },
             }
         };
     }

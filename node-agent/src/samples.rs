@@ -10,9 +10,15 @@ use sluice_proto::v1::{BackendHealth, CounterSample};
 /// One sample for each verdict that a rule's packets met.
 pub fn counters(counts: &BTreeMap<SlotKey, Counts>) -> Vec<CounterSample> {
     let samples = counts.iter().flat_map(|(key, counts)| {
-        let Counts { pass, drop, next, audited, oversize } = *counts;
-        let by_verdict =
-            [("pass", pass), ("drop", drop), ("next", next), ("audited", audited), ("oversize", oversize)];
+        let Counts { pass, drop, next, audited, oversize, continued } = *counts;
+        let by_verdict = [
+            ("pass", pass),
+            ("drop", drop),
+            ("next", next),
+            ("audited", audited),
+            ("oversize", oversize),
+            ("continue", continued),
+        ];
         by_verdict
             .into_iter()
             .filter(|(_, counter)| counter.packets > 0)
@@ -21,7 +27,7 @@ pub fn counters(counts: &BTreeMap<SlotKey, Counts>) -> Vec<CounterSample> {
     samples.collect()
 }
 
-const STATS: [(&str, Stat); 11] = [
+const STATS: [(&str, Stat); 12] = [
     ("packets", Stat::Packets),
     ("malformed", Stat::Malformed),
     ("failsafe_passed", Stat::FailsafePassed),
@@ -33,6 +39,7 @@ const STATS: [(&str, Stat); 11] = [
     ("no_next_hop", Stat::NoNextHop),
     ("decap_refused", Stat::DecapRefused),
     ("hop_limit_exceeded", Stat::HopLimitExceeded),
+    ("unmarked", Stat::Unmarked),
 ];
 
 pub fn stats(stats: &Stats) -> BTreeMap<String, u64> {

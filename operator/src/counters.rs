@@ -34,6 +34,7 @@ pub fn of_filter(filter: &Filter) -> Vec<Entry> {
         (_, _, Action::Pass) => "pass",
         (_, _, Action::Drop) => "drop",
         (_, _, Action::Next) => "next",
+        (_, _, Action::Count | Action::RateLimit(_) | Action::Mark(_)) => "continue",
     };
     let rules = filter.rules.iter();
     let mut entries: Vec<Entry> = rules

@@ -132,8 +132,13 @@ pub fn result(considered: &Considered, packet: &Packet) -> String {
     let rule = considered.rule;
     let drops_later = rule.later_fragments == LaterFragments::Drop && rule.matches.has_layer4_fields();
     let action = if drops_later && packet.is_later_fragment() { "Drop" } else { action(rule) };
-    let audit = if mode(considered) == "Audit" { " (Audit: only counted)" } else { "" };
-    format!("matches: {action}{audit}")
+    let note = match rule.action {
+        _ if mode(considered) == "Audit" => " (Audit: only counted)",
+        Action::RateLimit(_) if action != "Drop" => " (within the rate: goes on)",
+        Action::Count | Action::Mark(_) if action != "Drop" => " (goes on)",
+        _ => "",
+    };
+    format!("matches: {action}{note}")
 }
 
 pub fn action(rule: &Rule) -> &'static str {
@@ -141,6 +146,9 @@ pub fn action(rule: &Rule) -> &'static str {
         Action::Pass => "Pass",
         Action::Drop => "Drop",
         Action::Next => "Next",
+        Action::Count => "Count",
+        Action::RateLimit(_) => "RateLimit",
+        Action::Mark(_) => "Mark",
     }
 }
 

@@ -1,12 +1,14 @@
 //! Decisions by the interpreter.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use sluice_balance::{Flow, Rings, Vip};
 use sluice_interpret::packet::Packet;
 use sluice_interpret::{
-    Considered, ControlPeer, DEFAULT_NAME, Failsafe, FailsafePort, Kept, MALFORMED_NAME, Outcome, Service,
-    Stage, Verdict, World, evaluate, explain,
+    Considered, ControlPeer, DEFAULT_NAME, Failsafe, FailsafePort, Kept, Limits, MALFORMED_NAME, Outcome,
+    Service, Stage, Verdict, World, evaluate, evaluate_at, explain,
 };
 
 use super::INTERFACE;
@@ -17,6 +19,7 @@ use crate::policies::Policies;
 pub struct Interpreter {
     world: World,
     rings: Rings,
+    limits: RefCell<Limits>,
 }
 
 /// A decision and what led to it.
@@ -47,11 +50,19 @@ impl Interpreter {
             node_addresses: node_addresses.to_vec(),
             default_route: Vec::new(),
         };
-        Interpreter { world, rings: compile::rings(policies).into_iter().flatten().collect() }
+        let limits = RefCell::default();
+        Interpreter { world, limits, rings: compile::rings(policies).into_iter().flatten().collect() }
     }
 
+    /// Within every rate.
     pub fn decide(&self, frame: &[u8]) -> Decision {
         self.decision(evaluate(&self.world, INTERFACE, frame), frame)
+    }
+
+    /// After the frames before it.
+    pub fn decide_at(&self, frame: &[u8], time: Duration) -> Decision {
+        let outcome = evaluate_at(&self.world, INTERFACE, frame, time, &mut self.limits.borrow_mut());
+        self.decision(outcome, frame)
     }
 
     pub fn explain(&self, frame: &[u8]) -> Explanation<'_> {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use sluice_abi::{DEFAULT_ENTRY, Entry, MALFORMED_ENTRY, NO_TARGET, Stage};
@@ -34,8 +35,8 @@ impl Kernel {
         Ok(Kernel { plan, loaded })
     }
 
-    pub fn decide(&self, frame: &[u8]) -> anyhow::Result<Decision> {
-        let outcome = self.loaded.run(frame)?;
+    pub fn decide_at(&self, frame: &[u8], time: Duration) -> anyhow::Result<Decision> {
+        let outcome = self.loaded.run_at(frame, time)?;
         let verdict = match outcome.verdict {
             XdpAction::Aborted => "Aborted",
             XdpAction::Drop => "Drop",

@@ -8,7 +8,7 @@ use sluice_abi::{HopState, NextHop};
 use sluice_datapath::load::{LoadSpec, Loaded, load};
 use sluice_datapath::measure::{Flow, Flows, Repeatable};
 use sluice_datapath::test_run::XdpAction;
-use sluice_policy::{Action, Filter, Match, Rule};
+use sluice_policy::{Action, Filter, LimitKey, Match, Rate, RateLimit, Rule};
 
 use crate::oracle::build::{destination_ports, filter, from, rule};
 use crate::oracle::{Node, balancer_alone};
@@ -77,6 +77,7 @@ fn subjects() -> anyhow::Result<Vec<(String, Node, Vec<Packet>)>> {
         subjects.push((name, Node::new(vec![filter("edge", Action::Pass, rules)], vec![])?, packets));
     }
     subjects.push(ten_thousand()?);
+    subjects.push(("rate limit per source".to_owned(), limited()?, vec![many_sources()]));
     subjects.push(("balancer".to_owned(), balancer_alone()?, balanced()));
     Ok(subjects)
 }
@@ -126,6 +127,22 @@ fn ten_thousand() -> anyhow::Result<(String, Node, Vec<Packet>)> {
         Packet { name: "random source, no match", frame, flows: Flows::Many, expected: XdpAction::Pass },
     ];
     Ok(("10,000 rules".to_owned(), Node::new(filters.collect(), vec![])?, packets))
+}
+
+/// Of so much that nothing is dropped: taking from a bucket costs more than finding it empty.
+fn limited() -> anyhow::Result<Node> {
+    let rate = Rate::PacketsPerSecond(100_000_000);
+    let limit = RateLimit { rate, burst: 100_000_000, per: LimitKey::Source };
+    let rule = rule("limit", Action::RateLimit(limit), with_protocol(Match::default()));
+    Node::new(vec![filter("edge", Action::Pass, vec![rule])], vec![])
+}
+
+fn many_sources() -> Packet {
+    let source = |number: u32| (0xc612_0000 + number).to_be_bytes();
+    let [source_port, destination_port] = [40_000u16, port(0)].map(u16::to_be_bytes);
+    let flow = |number| Flow { source: source(number), source_port, destination_port };
+    let (frame, flows) = (udp([198, 18, 0, 7], port(0)), Flows::Some((0..10_000).map(flow).collect()));
+    Packet { name: "10,000 sources", frame, flows, expected: XdpAction::Pass }
 }
 
 fn with_protocol(matches: Match) -> Match {

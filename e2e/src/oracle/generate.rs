@@ -5,11 +5,12 @@ mod network;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 use rand::Rng;
-use sluice_compile::MAX_AUDIT_RULES;
+use sluice_compile::MAX_CONTINUING_RULES;
 use sluice_interpret::Service;
 use sluice_policy::{
-    Action, Backend, Balancer, Filter, FragmentKind, IcmpFamily, IcmpMatch, LaterFragments, Malformed, Match,
-    Mode, NodeSelector, PortRange, PrefixSet, Rule, TcpFlags, VipPort,
+    Action, Backend, Balancer, Filter, FragmentKind, IcmpFamily, IcmpMatch, LaterFragments, LimitKey,
+    Malformed, Mark, Match, Mode, NodeSelector, PortRange, PrefixSet, Rate, RateLimit, Rule, TcpFlags,
+    VipPort,
 };
 
 use crate::packets::{addresses, place, ports};
@@ -36,12 +37,12 @@ fn filters(rng: &mut impl Rng) -> Vec<Filter> {
     // Few rules show which one was wrong; many show what happens between words of a row.
     let per_filter = [3, 8, 8, 20, 60, 200][rng.random_range(0..6)];
     let count = rng.random_range(0..6);
-    let (mut rules_left, mut audits_left) = (MOST_RULES, MAX_AUDIT_RULES);
+    let (mut rules_left, mut continuing_left) = (MOST_RULES, MAX_CONTINUING_RULES);
     (0..count)
         .map(|number| {
             let rules = rng.random_range(0..=per_filter).min(rules_left);
             rules_left -= rules;
-            let rules = (0..rules).map(|index| random_rule(rng, index, &mut audits_left)).collect();
+            let rules = (0..rules).map(|index| random_rule(rng, index, &mut continuing_left)).collect();
             Filter {
                 mode: if rng.random_bool(0.25) { Mode::Audit } else { Mode::Enforce },
                 priority: [-5, 0, 0, 10, i32::MAX, i32::MIN][rng.random_range(0..6)],
@@ -61,7 +62,7 @@ fn default_action(rng: &mut impl Rng) -> Action {
     }
 }
 
-fn random_rule(rng: &mut impl Rng, index: usize, audits_left: &mut usize) -> Rule {
+fn random_rule(rng: &mut impl Rng, index: usize, continuing_left: &mut usize) -> Rule {
     let action =
         [Action::Drop, Action::Drop, Action::Pass, Action::Pass, Action::Next][rng.random_range(0..5)];
     let mut rule = rule(&format!("r{index}"), action, random_match(rng));
@@ -69,11 +70,43 @@ fn random_rule(rng: &mut impl Rng, index: usize, audits_left: &mut usize) -> Rul
         let settings = [LaterFragments::MatchL3, LaterFragments::NoMatch, LaterFragments::Drop];
         rule.later_fragments = settings[rng.random_range(0..3)];
     }
-    if *audits_left > 0 && rng.random_bool(0.15) {
-        *audits_left -= 1;
-        rule.mode = Mode::Audit;
+    if *continuing_left > 0 && rng.random_bool(0.25) {
+        *continuing_left -= 1;
+        match rng.random_range(0..6) {
+            0 | 1 => rule.action = Action::Count,
+            2 => rule.action = Action::RateLimit(rate_limit(rng)),
+            3 => rule.action = Action::Mark(mark(rng)),
+            _ => {}
+        }
+        if !rule.continues() || rng.random_bool(0.2) {
+            rule.mode = Mode::Audit;
+        }
     }
     rule
+}
+
+fn mark(rng: &mut impl Rng) -> Mark {
+    let mask = [u32::MAX, 0xff, 0xf0, 1 << 31][rng.random_range(0..4)];
+    Mark { value: rng.random::<u32>() & mask, mask }
+}
+
+/// Rates that the kernel's unit of time divides, so that it rounds nothing, with keys so few that no two share a bucket;
+/// or with many keys, and never reached.
+fn rate_limit(rng: &mut impl Rng) -> RateLimit {
+    let short = [0, 1][rng.random_range(0..2)];
+    let few = [LimitKey::Rule, LimitKey::SourcePrefix { v4: short, v6: 1 - short }];
+    let many = [LimitKey::Source, LimitKey::Destination, LimitKey::SourceMac];
+    if rng.random_bool(0.3) {
+        let rate = Rate::BytesPerSecond(10_000_000_000);
+        return RateLimit { rate, burst: 1 << 40, per: many[rng.random_range(0..3)] };
+    }
+    let per = few[rng.random_range(0..2)];
+    if rng.random_bool(0.3) {
+        let rate = Rate::BytesPerSecond([1, 1000, 100_000][rng.random_range(0..3)]);
+        return RateLimit { rate, burst: rng.random_range(1518..5000), per };
+    }
+    let rate = Rate::PacketsPerSecond([1, 10, 200, 1000][rng.random_range(0..4)]);
+    RateLimit { rate, burst: rng.random_range(1..20), per }
 }
 
 fn random_match(rng: &mut impl Rng) -> Match {

@@ -1,11 +1,12 @@
 //! Both sides on a list of packets.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use sluice_datapath::load::Patch;
 use sluice_datapath::test_run::{MIN_FRAME, XdpAction};
 use sluice_interpret::packet::{Packet, protocol};
-use sluice_interpret::{Counted, Outcome, Stage, Verdict, evaluate};
+use sluice_interpret::{Counted, Limits, Outcome, Stage, Verdict, evaluate, evaluate_at};
 use sluice_plan::NodePlan;
 
 use crate::packets::Named;
@@ -49,8 +50,11 @@ pub fn compare_patched(
     patches: &[Patch],
     packets: &[Named],
 ) -> anyhow::Result<Tally> {
-    let judge =
-        || anyhow::Ok(Judge { kernel: Kernel::load(node, plan, patches)?, node, counts: Counts::default() });
+    let judge = || {
+        let kernel = Kernel::load(node, plan, patches)?;
+        let (counts, limits) = (Counts::default(), Limits::default());
+        anyhow::Ok(Judge { kernel, node, counts, limits, time: Duration::ZERO })
+    };
     judge_all(judge, packets)
 }
 
@@ -77,14 +81,23 @@ struct Judge<'n> {
     node: &'n Node,
     /// What should have been counted.
     counts: Counts,
+    /// What should have been taken from rates.
+    limits: Limits,
+    /// Of the next packet.
+    time: Duration,
 }
+
+/// From one packet to the next.
+const GAP: Duration = Duration::from_millis(1);
 
 impl<'n> Judge<'n> {
     fn judge(&mut self, packet: &Named) -> anyhow::Result<Outcome<'n>> {
-        let outcome = evaluate(&self.node.world, HERE, &packet.frame);
+        let time = self.time;
+        self.time += GAP;
+        let outcome = evaluate_at(&self.node.world, HERE, &packet.frame, time, &mut self.limits);
         self.counts.add(&outcome, &packet.frame);
         let interpreter = Seen::by_interpreter(&outcome);
-        let Sight { seen, target } = self.kernel.see(&packet.frame)?;
+        let Sight { seen, target } = self.kernel.see(&packet.frame, time)?;
         let chosen = target.as_ref().map(|target| target.backend);
         let difference = if seen != interpreter {
             Difference::Outcome { kernel: seen, interpreter }

@@ -1,6 +1,7 @@
 //! The kernel's side: a node's plan, loaded.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use sluice_abi::{Counted as AbiCounted, NO_TARGET, Stage as AbiStage, Trace};
@@ -44,8 +45,8 @@ impl Kernel {
         Ok(Kernel { loaded, names: Names::of(plan)?, backends })
     }
 
-    pub fn see(&self, frame: &[u8]) -> anyhow::Result<Sight> {
-        let outcome = self.loaded.run(frame)?;
+    pub fn see(&self, frame: &[u8], time: Duration) -> anyhow::Result<Sight> {
+        let outcome = self.loaded.run_at(frame, time)?;
         let trace = outcome.trace;
         let decider = self.entry(trace.entry)?.filter(|_| trace.stage == AbiStage::Filter as u8);
         let target = self.target(&trace, outcome.verdict)?;
@@ -59,6 +60,7 @@ impl Kernel {
             rule: decider.filter(|_| stage == Stage::Filter).map(|key| key.name.clone()),
             audited: self.entry(trace.audited)?.map(|key| (key.policy.clone(), key.name.clone())),
             malformed: trace.malformed != 0,
+            mark: (trace.mark.value, trace.mark.mask),
         };
         Ok(Sight { seen, target })
     }
@@ -70,8 +72,9 @@ impl Kernel {
             (AbiCounted::Drop, Counted::Drop),
             (AbiCounted::Next, Counted::Next),
             (AbiCounted::Audited, Counted::Audited),
+            (AbiCounted::Continue, Counted::Continue),
         ];
-        let Names { entries, vips, targets } = &self.names;
+        let Names { entries, vips, targets, limits: _ } = &self.names;
         let mut counts = Counts::default();
         for (slot, SlotKey { policy, name }) in (0..).zip(entries.iter().chain(vips).chain(targets)) {
             for (kind, counted) in kinds {

@@ -13,6 +13,8 @@ pub struct Seen {
     /// Policy and name of the first audited Drop.
     pub audited: Option<(String, String)>,
     pub malformed: bool,
+    /// Value and mask.
+    pub mark: (u32, u32),
 }
 
 impl Seen {
@@ -29,6 +31,7 @@ impl Seen {
             rule: outcome.rule.map(str::to_owned),
             audited: outcome.audited.map(|Decider { policy, name }| (policy.uid.clone(), name.to_owned())),
             malformed: outcome.malformed,
+            mark: (outcome.mark.value, outcome.mark.mask),
         }
     }
 }

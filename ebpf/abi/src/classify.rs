@@ -90,6 +90,9 @@ pub struct Entry {
     pub filter: u16,
     /// Position of the rule in its filter, or [`DEFAULT_ENTRY`] or [`MALFORMED_ENTRY`].
     pub rule: u16,
+    /// Index of what the action needs to know: of RateLimit into the limits, of Mark into the
+    /// marks; 0 for the others.
+    pub setting: u16,
 }
 
 /// [`Entry::rule`] of a filter's default action.
@@ -104,6 +107,12 @@ pub enum EntryAction {
     Drop = 1,
     /// Leave this filter at once.
     Next = 2,
+    /// Go on with the next entry.
+    Count = 3,
+    /// Above the rate of [`Entry::setting`]: Drop; within it: go on with the next entry.
+    RateLimit = 4,
+    /// Mark as [`Entry::setting`] says, and go on with the next entry.
+    Mark = 5,
 }
 
 pub mod entry_flags {

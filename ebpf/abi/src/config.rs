@@ -83,7 +83,7 @@ pub mod features {
     pub const DETAILS: u64 = dimension(super::dimension::COUNT) - dimension(super::dimension::FIRST_DETAIL);
     /// There is at least one entry.
     pub const ENTRIES: u64 = 1 << 32;
-    /// Some entry may continue (Next, Audit).
+    /// Some entry may continue (Next, Count, RateLimit, Mark, Audit).
     pub const CONTINUING: u64 = 1 << 33;
     pub const FAILSAFE: u64 = 1 << 34;
     pub const BALANCER: u64 = 1 << 35;
@@ -92,6 +92,10 @@ pub mod features {
     pub const STRAIGHT: u64 = 1 << 37;
     /// More entries than bits: trees beside the rows.
     pub const LARGE: u64 = 1 << 38;
+    /// Some entry limits a rate.
+    pub const LIMITS: u64 = 1 << 39;
+    /// Some entry marks.
+    pub const MARKS: u64 = 1 << 40;
 }
 
 /// The program's read-only global `CONFIG`.
@@ -100,6 +104,9 @@ pub mod features {
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 pub struct Config {
     pub features: u64,
+    /// Seeds the hash of rate limits, so that nobody outside knows who shares a bucket. The same for all programs of a
+    /// node, which share the buckets.
+    pub limit_seed: u64,
     /// Words of a row in use, 1..=WORDS.
     pub words: u32,
     /// Slots of the counters: `MAX_SLOTS`, or less where they belong to one test.
@@ -130,6 +137,7 @@ impl Config {
     /// No entries, no failsafe, no balancer: everything passes.
     pub const EMPTY: Config = Config {
         features: 0,
+        limit_seed: 0,
         words: 1,
         slots: MAX_SLOTS,
         dimensions: [Dimension { intervals: 0, special: 0 }; crate::dimension::COUNT],

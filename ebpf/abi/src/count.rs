@@ -1,11 +1,11 @@
 //! Counters: a per-CPU array of [`Counter`], pinned for the node's life and shared by every program.
 
 /// Slots for rules, defaults and balancer targets on one node. The agent keeps which (policy uid, name) owns which. As
-/// many as two plans of [`MAX_ENTRIES`](crate::MAX_ENTRIES) need, because while one replaces the other both count; 80
-/// bytes each on every CPU, which is 1.9 MiB, 120 MiB on 64 CPUs.
+/// many as two plans of [`MAX_ENTRIES`](crate::MAX_ENTRIES) need, because while one replaces the other both count; 96
+/// bytes each on every CPU, which is 2.3 MiB, 144 MiB on 64 CPUs.
 pub const MAX_SLOTS: u32 = 24_576;
 /// Counters of one slot, one per [`Counted`].
-pub const VERDICTS: u32 = 5;
+pub const VERDICTS: u32 = 6;
 /// Test runs (ingress interface 1, the loopback) count from here on, so that they never touch live counters: in the
 /// node's map this is its end, and nothing is counted.
 pub const STAGED_OFFSET: u32 = MAX_SLOTS * VERDICTS;
@@ -31,6 +31,8 @@ pub enum Counted {
     Audited = 3,
     /// At a VIP: too long after encapsulation. The backend that it was for counts it as dropped, too.
     Oversize = 4,
+    /// The packet went on with the next rule: that is the rule's action.
+    Continue = 5,
 }
 
 /// Elements of the per-CPU array of node statistics.
@@ -55,6 +57,8 @@ pub enum Stat {
     DecapRefused = 9,
     /// Packets to a VIP that had no hop left for the way to the backend.
     HopLimitExceeded = 10,
+    /// Packets without the mark of a rule, because the driver has no room for metadata.
+    Unmarked = 11,
 }
 /// Elements of the statistics array; the second half is for test runs.
 pub const STATS: u32 = 16;

@@ -10,6 +10,8 @@ mod count;
 mod failsafe;
 mod headers;
 mod large;
+mod limit;
+mod mark;
 mod straight;
 mod trace;
 
@@ -31,6 +33,8 @@ pub use large::{
     Bit, MAX_CHILDREN, MAX_DEPTH, MAX_LEAF, MAX_RECORDS, MAX_SLICES, NO_ENTRY, NO_FILTER, Node, Record,
     RecordV4, RecordV6, TREES, family, leaf, record_flags, word,
 };
+pub use limit::{COST_DIGITS, FullAt, LIMIT_BUCKETS, LIMIT_REGIONS, Limit, LimitKey, UNITS_PER_NS};
+pub use mark::{MARK_TAG, Mark, MarkMetadata};
 pub use straight::{MAX_STRAIGHT, Straight, tests};
 pub use trace::{Stage, Trace};
 

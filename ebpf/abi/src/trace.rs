@@ -22,7 +22,11 @@ pub struct Trace {
     pub entry: u16,
     /// First audited entry that would have dropped, or `u16::MAX`.
     pub audited: u16,
-    pub reserved: u16,
+    pub reserved: [u16; 3],
     /// Target that the balancer chose, or `NO_TARGET`.
     pub target: u32,
+    /// Set before a run: the time by which rates are judged, in ns. 0: rates let the packet through and take no note of it.
+    pub now: u64,
+    /// What the filters marked, whatever became of the packet.
+    pub mark: crate::Mark,
 }

@@ -1,18 +1,19 @@
-//! Evaluation where a match may not decide: Next leaves the filter, Audit goes on.
+//! Evaluation where a match may not decide: Next leaves the filter, the others and Audit go on.
 
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::bpf_loop;
-use sluice_abi::{Counted, Entry, EntryAction, WORDS, entry_flags};
+use sluice_abi::{Counted, Entry, EntryAction, Mark, WORDS, entry_flags, features};
 
 use super::large::{Found, first};
+use super::limit;
 use super::rows::Rows;
 use super::{DROP, NOBODY, PASS, count_entry, decision, effective, lowest, opaque};
-use crate::constants::{mask, words};
-use crate::maps::ENTRIES;
+use crate::constants::{enabled, mask, words};
+use crate::maps::{ENTRIES, MARKS};
 use crate::packet::Packet;
 
-/// At most 64 filters are left early, 64 rules are in Audit, each of the 16 words ends once, and one entry decides.
+/// At most 64 filters are left early, 64 rules go on, each of the 16 words ends once, and one entry decides.
 const MOST_STEPS: u32 = 64 + 64 + WORDS as u32 + 1;
 
 const GO_ON: i64 = 0;
@@ -134,13 +135,26 @@ impl Fate {
     #[inline(always)]
     fn look_at(&mut self, index: u32, entry: &Entry) -> Then {
         let action = effective(self.packet(), entry);
-        let drops = matches!(action, EntryAction::Drop);
+        let limits = matches!(action, EntryAction::RateLimit);
+        let is_above = limits && limit::is_above(self.packet(), entry.setting);
+        let drops = is_above || matches!(action, EntryAction::Drop);
+        let marks = matches!(action, EntryAction::Mark);
+        let goes_on = marks || matches!(action, EntryAction::Count) || (limits && !is_above);
         if entry.flags & (entry_flags::AUDIT_RULE | entry_flags::AUDIT_FILTER) != 0 {
-            count_entry(self.packet(), index, Counted::Audited);
+            // Within the rate it does in Audit what it does otherwise.
+            let counted = if limits && !is_above { Counted::Continue } else { Counted::Audited };
+            count_entry(self.packet(), index, counted);
             if drops && self.audited == NOBODY {
                 self.audited = index as u64 | self.zero();
             }
-            if entry.flags & entry_flags::AUDIT_RULE != 0 { Then::NextEntry } else { Then::NextFilter }
+            let stays = goes_on || entry.flags & entry_flags::AUDIT_RULE != 0;
+            if stays { Then::NextEntry } else { Then::NextFilter }
+        } else if goes_on {
+            if marks {
+                self.mark(entry.setting);
+            }
+            count_entry(self.packet(), index, Counted::Continue);
+            Then::NextEntry
         } else if matches!(action, EntryAction::Next) {
             count_entry(self.packet(), index, Counted::Next);
             Then::NextFilter
@@ -149,6 +163,20 @@ impl Fate {
             count_entry(self.packet(), index, counted);
             self.decided = decision(verdict, index, 0);
             Then::Nothing
+        }
+    }
+}
+
+impl Fate {
+    #[inline(always)]
+    fn mark(&mut self, setting: u16) {
+        if enabled(features::MARKS)
+            && let Some(Mark { value, mask }) = MARKS.get(setting as u32)
+        {
+            // SAFETY: the caller's packet.
+            let packet = unsafe { &mut *self.packet };
+            packet.mark = (packet.mark & !mask) | value;
+            packet.mark_mask |= mask;
         }
     }
 }

@@ -77,6 +77,9 @@ pub fn read(context: *mut xdp_md, place: &mut MaybeUninit<Packet>) -> bool {
         ingress,
         staged: (ingress == 1) as u32,
         decapsulated: 0,
+        source_mac: 0,
+        mark: 0,
+        mark_mask: 0,
         reserved: 0,
     };
     Packet::set(place, packet);

@@ -20,6 +20,8 @@ pub struct Counts {
     pub audited: Counter,
     /// Too long for the way to a backend once encapsulated; only a VIP counts these.
     pub oversize: Counter,
+    /// Went on with the next rule.
+    pub continued: Counter,
 }
 
 /// Node-wide statistics, by [`Stat`].
@@ -51,6 +53,7 @@ pub fn read_counters(map: BorrowedFd<'_>, slots: &SlotTable) -> Result<BTreeMap<
             next: sum(slot, Counted::Next),
             audited: sum(slot, Counted::Audited),
             oversize: sum(slot, Counted::Oversize),
+            continued: sum(slot, Counted::Continue),
         };
         (key.clone(), counts)
     });

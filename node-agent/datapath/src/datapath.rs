@@ -26,6 +26,7 @@ use crate::host;
 use crate::link::{Link, remove_pin};
 use crate::load::SHARED;
 use crate::local::Local;
+use crate::marks::Marks;
 use crate::outcome::Applied;
 use crate::program::{self, NEXT_HOPS};
 use crate::select::LocalInterface;
@@ -53,6 +54,7 @@ pub struct Datapath {
     shared: Shared,
     /// By interface index.
     links: BTreeMap<u32, Link>,
+    marks: Marks,
     current: Option<Current>,
     /// Every program that a link may run: those of the current plan, and those that outlive it somewhere.
     members: Vec<Arc<Member>>,
@@ -78,13 +80,15 @@ impl Datapath {
         let shared = Shared::open(&root)?;
         let links =
             Link::adopt_all(&root.join("links"))?.into_iter().map(|link| (link.ifindex(), link)).collect();
+        let marks = Marks::open(root.join("marks"))?;
         let (members, next_dir) = adopt::pinned(&root.join("programs"))?;
         Ok(Datapath {
             root,
-            state,
+            state: state.seeded(),
             local: Local::default(),
             shared,
             links,
+            marks,
             current: None,
             members,
             interfaces: Vec::new(),
@@ -156,12 +160,13 @@ impl Datapath {
     }
 
     /// Takes our program off every interface and removes every pin: for uninstalling. Returns the interfaces' indices.
-    pub fn detach_all(self) -> Result<Vec<u32>> {
+    pub fn detach_all(mut self) -> Result<Vec<u32>> {
         let detached = self.links.keys().copied().collect();
         for link in self.links.into_values() {
             link.detach()?;
         }
-        for dir in ["links", "programs"] {
+        self.marks.retain(&BTreeSet::new())?;
+        for dir in ["links", "programs", "marks"] {
             program::remove_dir(&self.root.join(dir))?;
         }
         for (_, pin) in SHARED {

@@ -22,6 +22,8 @@ pub mod reason {
     pub const KERNEL_TOO_OLD: &str = "KernelTooOld";
     pub const KERNEL_ERROR: &str = "KernelError";
     pub const COUNTER_SLOTS_EXHAUSTED: &str = "CounterSlotsExhausted";
+    pub const MARKS_REFUSED: &str = "MarksRefused";
+    pub const LIMIT_REGIONS_EXHAUSTED: &str = "LimitRegionsExhausted";
     pub const INVALID_PLAN: &str = "InvalidPlan";
     /// Not an error: Auto runs the program behind the driver, and the message says why.
     pub const GENERIC_FALLBACK: &str = "GenericFallback";
@@ -78,6 +80,17 @@ pub enum Error {
         sluice_abi::MAX_SLOTS
     )]
     CounterSlotsExhausted { wanted: usize },
+    #[error(
+        "{wanted} rules would limit rates, those of a plan that some interface still runs included, and a node has \
+         room for {}: use fewer of them, or mend that interface",
+        sluice_abi::LIMIT_REGIONS
+    )]
+    LimitRegionsExhausted { wanted: usize },
+    #[error(
+        "interface {interface} takes no program that marks packets ({source}): action Mark needs tcx, which Linux has \
+         from 6.6 on; remove rules with it, or select other nodes"
+    )]
+    MarksRefused { interface: String, source: io::Error },
     #[error("the plan is damaged: {table}: {detail}; it stays unused until the operator sends a new one")]
     InvalidPlan { table: &'static str, detail: String },
     #[error("{what} failed: {source}")]
@@ -100,6 +113,8 @@ impl Error {
             Error::SelfTestFailed { .. } => reason::SELF_TEST_FAILED,
             Error::ReadBackMismatch { .. } => reason::READ_BACK_MISMATCH,
             Error::CounterSlotsExhausted { .. } => reason::COUNTER_SLOTS_EXHAUSTED,
+            Error::LimitRegionsExhausted { .. } => reason::LIMIT_REGIONS_EXHAUSTED,
+            Error::MarksRefused { .. } => reason::MARKS_REFUSED,
             Error::InvalidPlan { .. } => reason::INVALID_PLAN,
             Error::Kernel { .. } => reason::KERNEL_ERROR,
         }

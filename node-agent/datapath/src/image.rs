@@ -56,6 +56,9 @@ impl Image {
         put("CHILDREN", &filters.large.children);
         put("RECORDS4", &with_slots(&filters.large.records_v4, size_of::<RecordV4>(), &spec.entry_slots));
         put("RECORDS6", &with_slots(&filters.large.records_v6, size_of::<RecordV6>(), &spec.entry_slots));
+        put("LIMITS", &filters.limits);
+        put("MARKS", &filters.marks);
+        put("REGIONS", bytemuck::cast_slice(&spec.limit_regions));
         put("SLOTS", bytemuck::cast_slice(&spec.entry_slots));
         put("VIPS", &balancers.vips);
         put("RING", &balancers.ring);
@@ -128,6 +131,8 @@ impl Image {
             direct: self.bytes("DIRECT", &old.direct),
             bounds,
             large: self.large_tables(&old.large),
+            limits: self.bytes("LIMITS", &old.limits),
+            marks: self.bytes("MARKS", &old.marks),
         }
     }
 
@@ -187,6 +192,8 @@ fn element_size(name: &str) -> usize {
     match name {
         "ENTRIES" => size_of::<sluice_abi::Entry>(),
         "ROWS" => size_of::<sluice_abi::Row>(),
+        "LIMITS" => size_of::<sluice_abi::Limit>(),
+        "MARKS" => size_of::<sluice_abi::Mark>(),
         "TARGETS" => size_of::<sluice_abi::Target>(),
         "BITS" => size_of::<sluice_abi::Bit>(),
         "NODES" => size_of::<sluice_abi::Node>(),
@@ -238,6 +245,7 @@ fn config_difference(found: &Config, expected: &Config) -> Option<Mismatch> {
         wide_words,
         roots,
         reserved: _,
+        limit_seed,
     } = expected;
     let same = [
         ("features", found.features == *features),
@@ -253,6 +261,7 @@ fn config_difference(found: &Config, expected: &Config) -> Option<Mismatch> {
         ("slots", found.slots == *slots),
         ("wide_words", found.wide_words == *wide_words),
         ("roots", found.roots == *roots),
+        ("limit_seed", found.limit_seed == *limit_seed),
     ];
     same.into_iter().find(|(_, same)| !same).map(|(field, _)| Mismatch::Constant { field })
 }

@@ -170,14 +170,14 @@ fn mode_of(ifindex: u32) -> Option<LinkMode> {
 }
 
 /// The directory is made anew where somebody removed it.
-fn pin_link(link: BorrowedFd<'_>, pin: &Path) -> Result<()> {
+pub(crate) fn pin_link(link: BorrowedFd<'_>, pin: &Path) -> Result<()> {
     let dir = pin.parent().unwrap_or(pin);
     let pinned = fs::create_dir_all(dir).and_then(|()| bpf::pin(link, pin));
     pinned.context(|| format!("pinning the link at {}", pin.display()))
 }
 
 /// The index keeps names apart across renames; bpffs refuses dots.
-fn pin_name(interface: &str, ifindex: u32) -> String {
+pub(crate) fn pin_name(interface: &str, ifindex: u32) -> String {
     format!("{}-{ifindex}", interface.replace('.', "_"))
 }
 

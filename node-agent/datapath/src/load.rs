@@ -32,8 +32,9 @@ pub(crate) use maps::{array as new_array, program_array as new_program_array};
 pub use patch::Patch;
 pub use pins::SHARED;
 pub(crate) use prepared::btf as prepared_btf;
+pub(crate) use prepared::load_mark_program;
 pub use raw::ProgramFacts;
-pub(crate) use raw::{ProgramRequest, TestRun, load_xdp, test_run};
+pub(crate) use raw::{ProgramKind, ProgramRequest, TestRun, load as load_program, test_run};
 pub(crate) use tables::with_slots;
 
 /// What the plan leaves to the node.
@@ -49,6 +50,10 @@ pub struct LoadSpec {
     pub vip_slots: Vec<u32>,
     /// Counter slot of each target.
     pub target_slots: Vec<u32>,
+    /// Where each limit of the plan keeps its buckets.
+    pub limit_regions: Vec<u32>,
+    /// See [`Config::limit_seed`].
+    pub limit_seed: u64,
     /// Tunnels that this node opens; see [`DecapPeer`] for the rows with an all-zero balancer.
     pub decap: Vec<DecapPeer>,
     /// Directory on bpffs with the pins of [`SHARED`]; they are made if missing. `None`: private maps.
@@ -68,6 +73,8 @@ impl LoadSpec {
             entry_slots: take(count.entries),
             vip_slots: take(count.vips),
             target_slots: take(count.targets),
+            limit_regions: (0..count.limits as u32).collect(),
+            limit_seed: 0,
             decap: Vec::new(),
             pins: None,
         }

@@ -9,7 +9,9 @@ use aya::maps::MapData;
 
 use crate::bpf;
 use crate::load::{LoadError, Loaded};
-use crate::load::{ProgramRequest, load_xdp, new_array, new_program_array, prepared_btf, test_run};
+use crate::load::{
+    ProgramKind, ProgramRequest, load_program, new_array, new_program_array, prepared_btf, test_run,
+};
 use crate::test_run::{RunError, XdpAction};
 
 /// Bytes of a frame that a wrapper restores; a program under test may change no others.
@@ -114,6 +116,7 @@ fn wrap(program: BorrowedFd<'_>, frame: &[u8], flows: &Flows) -> Result<Repeatab
 
 fn load(instructions: &[aya_obj::generated::bpf_insn]) -> Result<OwnedFd, LoadError> {
     let request = ProgramRequest {
+        kind: ProgramKind::Xdp,
         name: "measure",
         instructions,
         license: c"Dual MIT/GPL",
@@ -121,5 +124,5 @@ fn load(instructions: &[aya_obj::generated::bpf_insn]) -> Result<OwnedFd, LoadEr
         functions: &[],
         function_size: 0,
     };
-    load_xdp(&request).map_err(|(source, log)| LoadError::Program { source, log })
+    load_program(&request).map_err(|(source, log)| LoadError::Program { source, log })
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-use sluice_abi::{DEFAULT_ENTRY, Entry, MALFORMED_ENTRY};
+use sluice_abi::{DEFAULT_ENTRY, Entry, EntryAction, MALFORMED_ENTRY};
 use sluice_plan::{BalancerPart, FilterPart, NodePlan, VipRef};
 
 use crate::error::{Error, Result};
@@ -19,12 +19,19 @@ pub struct Names {
     pub vips: Vec<SlotKey>,
     /// By target.
     pub targets: Vec<SlotKey>,
+    /// By limit: rules, which count as entries too.
+    pub limits: Vec<SlotKey>,
 }
 
 impl Names {
     pub fn of(plan: &NodePlan) -> Result<Names> {
         let entries: Vec<Entry> = tables::elements("entries", &plan.filters.tables.entries)?;
         let mut names = Names { entries: entry_names(&plan.filters.parts, &entries)?, ..Names::default() };
+        let limiting = |entry: &Entry| entry.action == EntryAction::RateLimit as u8;
+        let mut limits: Vec<_> =
+            entries.iter().zip(&names.entries).filter(|(entry, _)| limiting(entry)).collect();
+        limits.sort_by_key(|(entry, _)| entry.setting);
+        names.limits = limits.into_iter().map(|(_, name)| name.clone()).collect();
         for part in &plan.balancers.parts {
             names.vips.extend(part.vips.iter().map(|vip| key(&part.policy.uid, vip_name(vip))));
             for target in &part.targets {
@@ -36,6 +43,11 @@ impl Names {
 
     pub fn all(&self) -> BTreeSet<SlotKey> {
         self.entries.iter().chain(&self.vips).chain(&self.targets).cloned().collect()
+    }
+
+    /// Rules that limit a rate.
+    pub fn limiting(&self) -> BTreeSet<SlotKey> {
+        self.limits.iter().cloned().collect()
     }
 }
 

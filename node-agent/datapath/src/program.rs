@@ -12,7 +12,7 @@ use crate::error::{Context, Error, Result};
 use crate::load::Loaded;
 
 /// Tables that belong to one load and never change after it.
-pub const TABLES: [&str; 29] = [
+pub const TABLES: [&str; 32] = [
     "ENTRIES",
     "ROWS",
     "DIRECT",
@@ -35,6 +35,9 @@ pub const TABLES: [&str; 29] = [
     "CHILDREN",
     "RECORDS4",
     "RECORDS6",
+    "LIMITS",
+    "MARKS",
+    "REGIONS",
     "SLOTS",
     "VIPS",
     "RING",

@@ -17,6 +17,7 @@ pub struct Shared {
     pub stats: OwnedFd,
     pub node_addresses: OwnedFd,
     pub peers: Peers,
+    pub tokens: OwnedFd,
 }
 
 impl Shared {
@@ -35,6 +36,7 @@ impl Shared {
             stats: open("STATS")?,
             node_addresses: open("NODE_ADDRS")?,
             peers: Peers { set: open("PEERS")?, ports: open("PEER_PORTS")? },
+            tokens: open("TOKENS")?,
         })
     }
 }

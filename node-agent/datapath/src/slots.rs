@@ -1,11 +1,9 @@
-//! Counter slots: a rule keeps its slot for life, so its counters survive every swap and restart.
+//! Counter slots: a rule keeps its slot for life, so its counters survive every swap and restart. So it is with the
+//! regions of rules that limit a rate.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use sluice_abi::MAX_SLOTS;
-
-use crate::error::{Error, Result};
 
 /// Whose counter it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -16,7 +14,7 @@ pub struct SlotKey {
     pub name: String,
 }
 
-/// Which (policy, name) owns which slot of the counter array. Plain data: the caller persists it after each apply.
+/// Which (policy, name) owns which slot of an array. Plain data: the caller persists it after each apply.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotTable {
     slots: BTreeMap<SlotKey, u32>,
@@ -40,15 +38,15 @@ impl SlotTable {
     }
 
     /// Gives every key a slot, keeping those that have one; returns the slots given out now. Changes nothing if there
-    /// are too few.
-    pub(crate) fn allocate(&mut self, keys: &BTreeSet<SlotKey>) -> Result<Vec<u32>> {
+    /// are too few, and says how many are wanted.
+    pub(crate) fn allocate(&mut self, keys: &BTreeSet<SlotKey>, capacity: u32) -> Result<Vec<u32>, usize> {
         let new: Vec<_> = keys.iter().filter(|key| !self.slots.contains_key(key)).collect();
         let wanted = self.slots.len() + new.len();
-        if wanted > MAX_SLOTS as usize {
-            return Err(Error::CounterSlotsExhausted { wanted });
+        if wanted > capacity as usize {
+            return Err(wanted);
         }
         let used: BTreeSet<u32> = self.slots.values().copied().collect();
-        let given: Vec<u32> = (0..MAX_SLOTS).filter(|slot| !used.contains(slot)).take(new.len()).collect();
+        let given: Vec<u32> = (0..capacity).filter(|slot| !used.contains(slot)).take(new.len()).collect();
         self.slots.extend(new.into_iter().cloned().zip(given.iter().copied()));
         Ok(given)
     }
@@ -77,9 +75,9 @@ mod tests {
     #[test]
     fn a_rule_keeps_its_slot_while_others_come_and_go() {
         let mut table = SlotTable::default();
-        assert_eq!(table.allocate(&keys([1, 2, 3])).expect("room"), [0, 1, 2]);
+        assert_eq!(table.allocate(&keys([1, 2, 3]), 9).expect("room"), [0, 1, 2]);
         assert_eq!(table.retain(&keys([3])), [0, 1]);
-        assert_eq!(table.allocate(&keys([0, 3])).expect("room"), [0]);
+        assert_eq!(table.allocate(&keys([0, 3]), 9).expect("room"), [0]);
         assert_eq!((slot(&table, 0), slot(&table, 3), slot(&table, 1)), (Some(0), Some(2), None));
     }
 
@@ -87,17 +85,16 @@ mod tests {
     fn one_name_in_two_policies_is_two_counters() {
         let mut table = SlotTable::default();
         let both = ["a", "b"].map(|policy| SlotKey { policy: policy.into(), name: "web".into() });
-        table.allocate(&both.clone().into()).expect("room");
+        table.allocate(&both.clone().into(), 9).expect("room");
         assert_ne!(table.get(&both[0]), table.get(&both[1]));
     }
 
     #[test]
     fn a_full_table_refuses_and_stays_as_it_is() {
         let mut table = SlotTable::default();
-        table.allocate(&keys(0..MAX_SLOTS as usize)).expect("room");
+        table.allocate(&keys(0..9), 9).expect("room");
         let before = table.clone();
-        let error = table.allocate(&keys([usize::MAX])).expect_err("no room");
-        assert_eq!(error.reason(), "CounterSlotsExhausted");
+        assert_eq!(table.allocate(&keys([usize::MAX]), 9), Err(10));
         assert_eq!(table, before);
     }
 }

@@ -1,5 +1,7 @@
 //! What must survive a restart of the agent for the kernel's side to be trusted again.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
+
 use serde::{Deserialize, Serialize};
 use sluice_plan::Hash;
 
@@ -10,6 +12,10 @@ use crate::slots::SlotTable;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     pub slots: SlotTable,
+    /// Whose region of buckets is which.
+    pub regions: SlotTable,
+    /// Of the hash by which keys find their bucket; 0 before there is one.
+    pub limit_seed: u64,
     pub program: Option<ProgramIdentity>,
 }
 
@@ -22,6 +28,14 @@ pub struct ProgramIdentity {
 }
 
 impl State {
+    /// With a seed that nobody outside can know.
+    pub(crate) fn seeded(mut self) -> State {
+        if self.limit_seed == 0 {
+            self.limit_seed = RandomState::new().build_hasher().finish();
+        }
+        self
+    }
+
     /// The tag that a pinned program of this very build must have; `None` if none was recorded, or by another build.
     pub(crate) fn trusted_tag(&self) -> Option<[u8; 8]> {
         self.program.filter(|program| program.object == object_hash()).map(|program| program.tag)

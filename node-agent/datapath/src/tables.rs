@@ -4,8 +4,8 @@ mod large;
 
 use bytemuck::Pod;
 use sluice_abi::{
-    BALANCER_WORDS, Bit, Bound32, Bound64, Bound128, Dimension, Entry, MAX_BALANCERS, MAX_BITS, MAX_ENTRIES,
-    NO_TARGET, Row, Target, Vip, VipKey, WORDS, dimension, features,
+    BALANCER_WORDS, Bit, Bound32, Bound64, Bound128, Dimension, Entry, EntryAction, Limit, MAX_BALANCERS,
+    MAX_BITS, MAX_ENTRIES, Mark, NO_TARGET, Row, Target, Vip, VipKey, WORDS, dimension, features,
 };
 use sluice_plan::NodePlan;
 
@@ -60,6 +60,15 @@ pub fn check(plan: &NodePlan) -> Result<()> {
 fn check_entries(plan: &NodePlan) -> Result<usize> {
     let entries: Vec<Entry> = elements("entries", &plan.filters.tables.entries)?;
     ensure(entries.len() <= MAX_ENTRIES, "entries", || format!("{} where {MAX_ENTRIES} fit", entries.len()))?;
+    let limits = elements::<Limit>("limits", &plan.filters.tables.limits)?.len();
+    let marks = elements::<Mark>("marks", &plan.filters.tables.marks)?.len();
+    for (table, length, action) in
+        [("limits", limits, EntryAction::RateLimit), ("marks", marks, EntryAction::Mark)]
+    {
+        let users = entries.iter().filter(|entry| entry.action == action as u8);
+        let settings = users.map(|entry| usize::from(entry.setting));
+        ensure(settings.eq(0..length), table, || format!("{length} where the entries name others"))?;
+    }
     for (at, entry) in entries.iter().enumerate() {
         let next = usize::from(entry.next_filter);
         ensure(next > at && next <= entries.len(), "entries", || {

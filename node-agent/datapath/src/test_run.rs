@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use sluice_abi::{NO_TARGET, Trace};
 
@@ -17,6 +18,9 @@ pub const MIN_FRAME: usize = 14;
 
 /// Interface of test runs: the loopback, which nothing is ever attached to.
 const STAGED: u32 = 1;
+
+/// When time begins for test runs that have one, in ns.
+const EPOCH: u64 = 1_000_000_000;
 
 /// Key of the only element.
 const FIRST: [u8; 4] = [0; 4];
@@ -59,9 +63,20 @@ pub enum RunError {
 }
 
 impl Loaded {
-    /// Runs one frame, staged.
+    /// Runs one frame, staged, within every rate.
     pub fn run(&self, frame: &[u8]) -> Result<Outcome, RunError> {
-        self.clear_trace()?;
+        self.run_timed(frame, 0)
+    }
+
+    /// Runs one frame, staged, as if it came at this time, and takes what it costs from the buckets of rate limits. Only
+    /// for private maps.
+    pub fn run_at(&self, frame: &[u8], time: Duration) -> Result<Outcome, RunError> {
+        // Not 0, which is no time.
+        self.run_timed(frame, time.as_nanos() as u64 + EPOCH)
+    }
+
+    fn run_timed(&self, frame: &[u8], now: u64) -> Result<Outcome, RunError> {
+        self.prepare_trace(now)?;
         let mut frame_out = vec![0; frame.len() + HEADROOM];
         let result = self.test_run(frame, &mut frame_out, 1, STAGED)?;
         frame_out.truncate(result.size);
@@ -90,8 +105,8 @@ impl Loaded {
         test_run(self.program_fd(), frame, frame_out, repeat, ingress).map_err(RunError::Run)
     }
 
-    fn clear_trace(&self) -> Result<(), RunError> {
-        let empty = Trace { entry: u16::MAX, audited: u16::MAX, target: NO_TARGET, ..Trace::default() };
+    fn prepare_trace(&self, now: u64) -> Result<(), RunError> {
+        let empty = Trace { entry: u16::MAX, audited: u16::MAX, target: NO_TARGET, now, ..Trace::default() };
         bpf::update(self.map_fd("TRACE")?, &FIRST, bytemuck::bytes_of(&empty)).map_err(RunError::Trace)
     }
 

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use sluice_crds::{
     AttachMode as ApiAttach, DefaultAction, FilterRule, Kind, LaterFragments as ApiLater, MAX_RULES,
-    MalformedAction, Mode as ApiMode, RuleAction, XdpFilter, XdpFilterSpec,
+    MalformedAction, Mark as ApiMark, Mode as ApiMode, RateLimit, RuleAction, XdpFilter, XdpFilterSpec,
 };
-use sluice_policy::{Action, AttachMode, Filter, LaterFragments, Malformed, Mode, ObjectRef, Rule};
+use sluice_policy::{Action, AttachMode, Filter, LaterFragments, Malformed, Mark, Mode, ObjectRef, Rule};
 
 use crate::refusal::{Checks, Refusal};
-use crate::{matching, selection};
+use crate::{limit, matching, selection};
 
 /// # Errors
 /// Everything that is wrong with the object.
@@ -76,7 +76,7 @@ fn check_unique(rules: &[FilterRule], checks: &mut Checks) {
 
 fn rule(found: &FilterRule, index: usize, checks: &mut Checks) -> Rule {
     let path = format!("spec.rules[{index}]");
-    let FilterRule { name, action, mode, later_fragments, matches } = found;
+    let FilterRule { name, action, rate_limit, mark, mode, later_fragments, matches } = found;
     checks.label(name, &format!("{path}.name"));
     if later_fragments.is_some() && !matches.has_l4_fields() {
         let message = "laterFragments changes nothing in a rule without ports, tcpFlags or icmp: remove it";
@@ -84,11 +84,7 @@ fn rule(found: &FilterRule, index: usize, checks: &mut Checks) -> Rule {
     }
     Rule {
         name: name.clone(),
-        action: match action {
-            RuleAction::Drop => Action::Drop,
-            RuleAction::Pass => Action::Pass,
-            RuleAction::Next => Action::Next,
-        },
+        action: admit_action(*action, (rate_limit.as_ref(), mark.as_ref()), &path, checks),
         mode: policy_mode(mode.unwrap_or_default()),
         later_fragments: match found.later_fragments() {
             ApiLater::MatchL3 => LaterFragments::MatchL3,
@@ -97,6 +93,63 @@ fn rule(found: &FilterRule, index: usize, checks: &mut Checks) -> Rule {
         },
         matches: matching::admit(matches, &format!("{path}.match"), checks),
     }
+}
+
+/// With the settings in the sibling of its name.
+fn admit_action(
+    action: RuleAction,
+    (rate_limit, mark): (Option<&RateLimit>, Option<&ApiMark>),
+    path: &str,
+    checks: &mut Checks,
+) -> Action {
+    if rate_limit.is_some() && action != RuleAction::RateLimit {
+        let message =
+            "rateLimit is of no use to another action: write action: RateLimit, or remove rateLimit";
+        checks.refuse(path, message);
+    }
+    if mark.is_some() && action != RuleAction::Mark {
+        checks.refuse(path, "mark is of no use to another action: write action: Mark, or remove mark");
+    }
+    let mut missing = |message| {
+        checks.refuse(path, message);
+        Action::Drop
+    };
+    match action {
+        RuleAction::Drop => Action::Drop,
+        RuleAction::Pass => Action::Pass,
+        RuleAction::Next => Action::Next,
+        RuleAction::Count => Action::Count,
+        RuleAction::RateLimit => match rate_limit {
+            Some(rate) => Action::RateLimit(limit::admit(rate, &format!("{path}.rateLimit"), checks)),
+            None => missing(
+                "action RateLimit needs to know the rate: add rateLimit with packetsPerSecond or bytesPerSecond, and \
+                 burst",
+            ),
+        },
+        RuleAction::Mark => match mark {
+            Some(mark) => Action::Mark(admit_mark(mark, &format!("{path}.mark"), checks)),
+            None => missing("action Mark needs to know the mark: add mark with value"),
+        },
+    }
+}
+
+fn admit_mark(found: &ApiMark, path: &str, checks: &mut Checks) -> Mark {
+    let ApiMark { value, mask } = *found;
+    let mask = mask.unwrap_or(u32::MAX);
+    checks.require(
+        mask != 0,
+        path,
+        "mask has no bits, so nothing is marked: write the bits to decide, or remove mask",
+    );
+    if value & !mask != 0 {
+        let wanted = value | mask;
+        let message = format!(
+            "value {value} has bits that mask {mask} leaves alone: write mask {wanted}, or value {}",
+            value & mask
+        );
+        checks.refuse(path, message);
+    }
+    Mark { value, mask }
 }
 
 fn policy_mode(mode: ApiMode) -> Mode {

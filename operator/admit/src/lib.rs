@@ -10,6 +10,7 @@ mod claims;
 mod contradictions;
 mod filter;
 mod fleet;
+mod limit;
 mod macs;
 mod matching;
 mod refusal;

@@ -76,19 +76,27 @@ impl Tables {
             direct: bytes(&self.direct),
             bounds: self.bounds,
             large,
+            limits: Vec::new(),
+            marks: Vec::new(),
         }
     }
 }
 
 fn entry_features(entries: &[Entry]) -> u64 {
     let audit = entry_flags::AUDIT_RULE | entry_flags::AUDIT_FILTER;
-    let continues = |entry: &Entry| entry.action == EntryAction::Next as u8 || entry.flags & audit != 0;
+    let decides = [EntryAction::Pass as u8, EntryAction::Drop as u8];
+    let continues = |entry: &Entry| !decides.contains(&entry.action) || entry.flags & audit != 0;
     let mut bits = 0;
     if !entries.is_empty() {
         bits |= features::ENTRIES;
     }
     if entries.iter().any(continues) {
         bits |= features::CONTINUING;
+    }
+    for (action, bit) in [(EntryAction::RateLimit, features::LIMITS), (EntryAction::Mark, features::MARKS)] {
+        if entries.iter().any(|entry| entry.action == action as u8) {
+            bits |= bit;
+        }
     }
     bits
 }

@@ -40,11 +40,11 @@ pub enum CompileError {
     )]
     TooManyFilters { object: Box<ObjectRef>, total: usize, limit: usize },
     #[error(
-        "{kind}/{name}: brings the node to {total} rules in mode Audit, and it holds {limit}: \
-         enforce or remove some, or set the whole filter's mode to Audit",
+        "{kind}/{name}: brings the node to {total} rules that packets go on from (action Count, RateLimit or Mark, or mode Audit), and it \
+         holds {limit}: remove some, enforce those in Audit, or set their whole filter's mode to Audit",
         kind = object.kind, name = object.name
     )]
-    TooManyAuditRules { object: Box<ObjectRef>, total: usize, limit: usize },
+    TooManyContinuingRules { object: Box<ObjectRef>, total: usize, limit: usize },
     #[error(
         "{kind}/{name}: brings the node to {total} ranges of Ethernet addresses, and it holds {limit}: \
          free fewer upper bits in the masks of sourceMacs and destinationMacs",
@@ -81,7 +81,7 @@ impl CompileError {
             | CompileError::TooManyAlike { object, .. }
             | CompileError::TooInvolved { object, .. }
             | CompileError::TooManyFilters { object, .. }
-            | CompileError::TooManyAuditRules { object, .. }
+            | CompileError::TooManyContinuingRules { object, .. }
             | CompileError::TooManyMacRanges { object, .. }
             | CompileError::TooManyBalancers { object, .. }
             | CompileError::TooManyCounters { object, .. }

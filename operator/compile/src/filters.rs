@@ -4,20 +4,23 @@ use sluice_abi::MAX_BITS;
 use sluice_plan::{FilterTables, Filters, LargeTables};
 use sluice_policy::Filter;
 
-use crate::encode::Tables;
+use crate::encode::{Tables, bytes};
 use crate::error::CompileError;
 use crate::flatten::{Flat, flatten};
+use crate::settings::{Settings, settings};
 use crate::straight::straight;
 use crate::{addresses, details, direct, icmp, large, macs, ports};
 
 /// The filters in evaluation order with their tables, and how many entries there are.
 pub fn filters(filters: &[&Filter]) -> Result<(Filters, usize), CompileError> {
-    let flat = flatten(filters)?;
+    let mut flat = flatten(filters)?;
+    let Settings { limits, marks } = settings(&mut flat);
     let tables = match straight(&flat) {
         Some(straight) => Tables::straight(&flat.entries, &straight),
         None if flat.entries.len() <= MAX_BITS => rows(&flat),
         None => large::tables(&flat)?,
     };
+    let tables = FilterTables { limits: bytes(&limits), marks: bytes(&marks), ..tables };
     Ok((Filters { parts: flat.parts, tables }, flat.entries.len()))
 }
 

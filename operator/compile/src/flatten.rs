@@ -10,8 +10,9 @@ use crate::spec_hash::filter_ref;
 
 /// Most filters on one node.
 pub const MAX_FILTERS: usize = 64;
-/// Most rules in mode Audit on one node: each is one more turn of the kernel's bounded loop.
-pub const MAX_AUDIT_RULES: usize = 64;
+/// Most rules on one node behind which packets go on with the next rule, by their action or in mode Audit: each is one
+/// more turn of the kernel's bounded loop.
+pub const MAX_CONTINUING_RULES: usize = 64;
 /// Most ranges of Ethernet addresses on one node (16 bytes and a row each, twice).
 pub const MAX_MAC_RANGES: usize = 1 << 14;
 
@@ -52,27 +53,27 @@ pub fn flatten<'a>(filters: &[&'a Filter]) -> Result<Flat<'a>, CompileError> {
     let mut ordered = filters.to_vec();
     ordered.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.object.name.cmp(&b.object.name)));
     let mut flat = Flat::default();
-    let (mut audit_rules, mut mac_ranges) = (0, 0);
+    let (mut continuing, mut mac_ranges) = (0, 0);
     for filter in ordered {
         let first = flat.entries.len();
         add_filter(&mut flat, filter);
-        audit_rules += filter.rules.iter().filter(|rule| rule.mode == Mode::Audit).count();
+        continuing += filter.rules.iter().filter(|rule| rule.continues()).count();
         mac_ranges += filter.rules.iter().map(macs::ranges).sum::<usize>();
-        check(&flat, &filter.object, audit_rules, mac_ranges)?;
+        check(&flat, &filter.object, continuing, mac_ranges)?;
         flat.parts.push(part(filter, first, flat.entries.len()));
     }
     Ok(flat)
 }
 
-fn check(flat: &Flat, object: &ObjectRef, audit_rules: usize, mac_ranges: usize) -> Result<(), CompileError> {
+fn check(flat: &Flat, object: &ObjectRef, continuing: usize, mac_ranges: usize) -> Result<(), CompileError> {
     let object = || Box::new(object.clone());
     let filters = flat.parts.len() + 1;
     if filters > MAX_FILTERS {
         return Err(CompileError::TooManyFilters { object: object(), total: filters, limit: MAX_FILTERS });
     }
-    if audit_rules > MAX_AUDIT_RULES {
-        let (total, limit) = (audit_rules, MAX_AUDIT_RULES);
-        return Err(CompileError::TooManyAuditRules { object: object(), total, limit });
+    if continuing > MAX_CONTINUING_RULES {
+        let (total, limit) = (continuing, MAX_CONTINUING_RULES);
+        return Err(CompileError::TooManyContinuingRules { object: object(), total, limit });
     }
     if mac_ranges > MAX_MAC_RANGES {
         let (total, limit) = (mac_ranges, MAX_MAC_RANGES);
@@ -90,7 +91,7 @@ fn add_filter<'a>(flat: &mut Flat<'a>, filter: &'a Filter) {
     let filter_flags = if filter.mode == Mode::Audit { entry_flags::AUDIT_FILTER } else { 0 };
     let mut add = |matcher, rule, action, flags| {
         let (action, flags) = (action as u8, flags | filter_flags);
-        flat.entries.push(Entry { action, flags, next_filter: 0, filter: number, rule });
+        flat.entries.push(Entry { action, flags, next_filter: 0, filter: number, rule, setting: 0 });
         flat.matchers.push(matcher);
     };
     for (index, rule) in filter.rules.iter().enumerate() {
@@ -111,7 +112,7 @@ fn malformed_action(filter: &Filter) -> Option<EntryAction> {
     match (filter.malformed, filter.default_action) {
         (Malformed::Drop, _) => Some(EntryAction::Drop),
         (Malformed::Pass, Action::Next) => None,
-        (Malformed::Pass, Action::Pass | Action::Drop) => Some(EntryAction::Pass),
+        (Malformed::Pass, _) => Some(EntryAction::Pass),
     }
 }
 
@@ -126,6 +127,9 @@ fn entry_action(action: Action) -> EntryAction {
         Action::Pass => EntryAction::Pass,
         Action::Drop => EntryAction::Drop,
         Action::Next => EntryAction::Next,
+        Action::Count => EntryAction::Count,
+        Action::RateLimit(_) => EntryAction::RateLimit,
+        Action::Mark(_) => EntryAction::Mark,
     }
 }
 

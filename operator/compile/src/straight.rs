@@ -14,7 +14,8 @@ pub fn straight(flat: &Flat) -> Option<Vec<Straight>> {
 }
 
 fn one(entry: &Entry, matcher: &Matcher) -> Option<Straight> {
-    if entry.flags != 0 || entry.action == EntryAction::Next as u8 {
+    let decides = [EntryAction::Pass as u8, EntryAction::Drop as u8].contains(&entry.action);
+    if entry.flags != 0 || !decides {
         return None;
     }
     let always = Straight { tests: tests::APPLIES, action: entry.action, ..Straight::default() };

@@ -2,10 +2,11 @@
 
 use std::cmp::Reverse;
 
-use sluice_policy::{Action, Filter, LaterFragments, Malformed, Mode, Rule};
+use sluice_policy::{Action, Filter, LaterFragments, Malformed, Mark, Mode, Rule};
 
 use crate::considered::Watch;
 use crate::interfaces::selects;
+use crate::limits::Arrival;
 use crate::outcome::{Counted, DEFAULT_NAME, Decider, MALFORMED_NAME, Matched, Outcome, Stage, Verdict};
 use crate::packet::Packet;
 use crate::world::World;
@@ -14,6 +15,7 @@ pub(crate) fn run<'w>(
     world: &'w World,
     interface: &str,
     packet: &Packet,
+    arrival: &mut Arrival<'_>,
     outcome: &mut Outcome<'w>,
     watch: &mut Watch<'w>,
 ) {
@@ -22,8 +24,8 @@ pub(crate) fn run<'w>(
     filters.sort_by_key(|filter| (Reverse(filter.priority), &filter.object.name));
     for filter in filters {
         let flow = match filter.mode {
-            Mode::Enforce => enforce(filter, packet, outcome, watch),
-            Mode::Audit => audit(filter, packet, outcome, watch),
+            Mode::Enforce => enforce(filter, packet, arrival, outcome, watch),
+            Mode::Audit => audit(filter, packet, arrival, outcome, watch),
         };
         if flow == Flow::Decided {
             return;
@@ -40,20 +42,21 @@ enum Flow {
 fn enforce<'w>(
     filter: &'w Filter,
     packet: &Packet,
+    arrival: &mut Arrival<'_>,
     outcome: &mut Outcome<'w>,
     watch: &mut Watch<'w>,
 ) -> Flow {
-    let Some(hit) = first_match(filter, packet, outcome, watch) else { return Flow::NextFilter };
-    let counted = match hit.action {
-        Action::Pass => Counted::Pass,
-        Action::Drop => Counted::Drop,
-        Action::Next => Counted::Next,
+    let Some(hit) = first_match(filter, packet, arrival, outcome, watch) else { return Flow::NextFilter };
+    let (verdict, counted) = match hit.action {
+        Action::Pass => (Verdict::Pass, Counted::Pass),
+        Action::Drop => (Verdict::Drop, Counted::Drop),
+        Action::Next | Action::Count | Action::RateLimit(_) | Action::Mark(_) => {
+            outcome.count(filter, hit.name, Counted::Next);
+            return Flow::NextFilter;
+        }
     };
     outcome.count(filter, hit.name, counted);
-    if hit.action == Action::Next {
-        return Flow::NextFilter;
-    }
-    outcome.verdict = if hit.action == Action::Drop { Verdict::Drop } else { Verdict::Pass };
+    outcome.verdict = verdict;
     outcome.stage = hit.stage;
     outcome.policy = Some(&filter.object);
     outcome.rule = (hit.stage == Stage::Filter).then_some(hit.name);
@@ -62,8 +65,14 @@ fn enforce<'w>(
 }
 
 /// A filter in Audit is absent but for what it would have done.
-fn audit<'w>(filter: &'w Filter, packet: &Packet, outcome: &mut Outcome<'w>, watch: &mut Watch<'w>) -> Flow {
-    if let Some(hit) = first_match(filter, packet, outcome, watch) {
+fn audit<'w>(
+    filter: &'w Filter,
+    packet: &Packet,
+    arrival: &mut Arrival<'_>,
+    outcome: &mut Outcome<'w>,
+    watch: &mut Watch<'w>,
+) -> Flow {
+    if let Some(hit) = first_match(filter, packet, arrival, outcome, watch) {
         outcome.count(filter, hit.name, Counted::Audited);
         outcome.audit(filter, hit.name, hit.action);
     }
@@ -76,11 +85,12 @@ struct Hit<'w> {
     stage: Stage,
 }
 
-/// The first rule that is not in Audit itself, else the malformed setting, else the default action. Notes what rules in
-/// Audit would have done on the way.
+/// The first rule that packets do not go on from, else the malformed setting, else the default action. Notes what the
+/// others did on the way, or would have done if they or the filter were not in Audit.
 fn first_match<'w>(
     filter: &'w Filter,
     packet: &Packet,
+    arrival: &mut Arrival<'_>,
     outcome: &mut Outcome<'w>,
     watch: &mut Watch<'w>,
 ) -> Option<Hit<'w>> {
@@ -88,12 +98,18 @@ fn first_match<'w>(
         if !watch.matches(filter, rule, packet) {
             continue;
         }
-        let action = effective_action(rule, packet);
-        if rule.mode == Mode::Enforce {
+        let action = effective_action(filter, rule, packet, arrival);
+        if rule.mode == Mode::Enforce && !action.continues() {
             return Some(Hit { name: &rule.name, action, stage: Stage::Filter });
         }
-        outcome.count(filter, &rule.name, Counted::Audited);
+        // Within the rate it does in Audit what it does otherwise.
+        let is_within = matches!(action, Action::RateLimit(_));
+        let audited = !is_within && (rule.mode == Mode::Audit || filter.mode == Mode::Audit);
+        outcome.count(filter, &rule.name, if audited { Counted::Audited } else { Counted::Continue });
         outcome.audit(filter, &rule.name, action);
+        if let (Action::Mark(mark), false) = (action, audited) {
+            outcome.mark(mark);
+        }
     }
     if packet.malformed {
         match (filter.malformed, filter.default_action) {
@@ -108,9 +124,16 @@ fn first_match<'w>(
     }
 }
 
-fn effective_action(rule: &Rule, packet: &Packet) -> Action {
+/// Drop for what is above the rule's rate, too.
+fn effective_action(filter: &Filter, rule: &Rule, packet: &Packet, arrival: &mut Arrival<'_>) -> Action {
     let drops_later = rule.later_fragments == LaterFragments::Drop && rule.matches.has_layer4_fields();
-    if drops_later && packet.is_later_fragment() { Action::Drop } else { rule.action }
+    if drops_later && packet.is_later_fragment() {
+        return Action::Drop;
+    }
+    match rule.action {
+        Action::RateLimit(limit) if arrival.is_above(filter, rule, &limit, packet) => Action::Drop,
+        action => action,
+    }
 }
 
 impl Hit<'_> {
@@ -122,6 +145,11 @@ impl Hit<'_> {
 impl<'w> Outcome<'w> {
     fn count(&mut self, filter: &'w Filter, name: &'w str, counted: Counted) {
         self.matched.push(Matched { entry: Decider { policy: &filter.object, name }, counted });
+    }
+
+    /// The last one decides each bit.
+    fn mark(&mut self, Mark { value, mask }: Mark) {
+        self.mark = Mark { value: (self.mark.value & !mask) | value, mask: self.mark.mask | mask };
     }
 
     /// Only the first Drop is recorded.

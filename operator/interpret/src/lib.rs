@@ -10,13 +10,15 @@ mod evaluate;
 mod failsafe;
 mod filters;
 mod interfaces;
+mod limits;
 mod matching;
 mod outcome;
 pub mod packet;
 mod world;
 
 pub use considered::Considered;
-pub use evaluate::{evaluate, explain};
+pub use evaluate::{evaluate, evaluate_at, explain};
+pub use limits::Limits;
 pub use matching::{Checked, Field};
 pub use outcome::{Counted, DEFAULT_NAME, Decider, Kept, MALFORMED_NAME, Matched, Outcome, Stage, Verdict};
 pub use world::{ControlPeer, Failsafe, FailsafePort, Service, World};

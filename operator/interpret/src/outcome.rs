@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use sluice_policy::{Mode, ObjectRef};
+use sluice_policy::{Mark, Mode, ObjectRef};
 
 /// Counter name of a filter's default action.
 pub const DEFAULT_NAME: &str = "_default";
@@ -22,6 +22,8 @@ pub struct Outcome<'w> {
     /// The first Drop that Audit kept from happening.
     pub audited: Option<Decider<'w>>,
     pub malformed: bool,
+    /// What rules made of the packet's mark, whatever became of it. Bits outside of the mask are 0 and stay as they were.
+    pub mark: Mark,
     /// As what the failsafe let it through.
     pub kept: Option<Kept>,
     /// Every entry that counted the packet, in order.
@@ -89,6 +91,8 @@ pub enum Counted {
     Drop,
     Next,
     Audited,
+    /// Went on with the next rule, as its action says.
+    Continue,
 }
 
 impl Outcome<'_> {
@@ -101,6 +105,7 @@ impl Outcome<'_> {
             mode: None,
             audited: None,
             malformed,
+            mark: Mark { value: 0, mask: 0 },
             kept: None,
             matched: Vec::new(),
             backends: Vec::new(),

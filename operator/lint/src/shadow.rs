@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sluice_policy::{Action, Filter, Mode, Rule};
+use sluice_policy::{Filter, Rule};
 
 use crate::ranges::Ranges;
 use crate::reach::{Product, Reach, everything, field};
@@ -47,10 +47,7 @@ pub(crate) fn warnings(filter: &Filter, reaches: &[Reach]) -> Vec<Warning> {
 
 /// Whether the filter is left with the first packet that matches.
 pub(crate) fn decides(rule: &Rule) -> bool {
-    rule.mode == Mode::Enforce
-        && match rule.action {
-            Action::Pass | Action::Drop | Action::Next => true,
-        }
+    !rule.continues()
 }
 
 /// Names of earlier rules that take all that this one could.

@@ -31,6 +31,13 @@ pub struct Rule {
     pub matches: Match,
 }
 
+impl Rule {
+    /// Whether packets may go on with the next rule of the same filter.
+    pub fn continues(&self) -> bool {
+        self.mode == Mode::Audit || self.action.continues()
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// Ends the filters; the packet still goes to the balancer.
@@ -38,6 +45,61 @@ pub enum Action {
     Drop,
     /// Leave this filter at once, its default action included.
     Next,
+    /// Count and go on with the next rule. Like those below no filter's default.
+    Count,
+    /// Above the rate: Drop; within it: go on with the next rule.
+    RateLimit(RateLimit),
+    /// Mark and go on with the next rule.
+    Mark(Mark),
+}
+
+/// Bits of the mark that a packet has behind XDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// None outside of `mask`.
+    pub value: u32,
+    pub mask: u32,
+}
+
+/// The rate of a node over all its CPUs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateLimit {
+    pub rate: Rate,
+    /// Packets or bytes that may come at once after a pause.
+    pub burst: u64,
+    pub per: LimitKey,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rate {
+    PacketsPerSecond(u64),
+    /// Of the frame, from the Ethernet header on, as counters count.
+    BytesPerSecond(u64),
+}
+
+/// What each has the rate of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LimitKey {
+    Rule,
+    /// Packets without an IP header share one rate; so it is with the next two.
+    Source,
+    /// Prefix lengths.
+    SourcePrefix {
+        v4: u8,
+        v6: u8,
+    },
+    Destination,
+    SourceMac,
+}
+
+impl Action {
+    /// Whether the packet may go on with the next rule of the same filter, whatever the rule's mode.
+    pub fn continues(self) -> bool {
+        match self {
+            Action::Pass | Action::Drop | Action::Next => false,
+            Action::Count | Action::RateLimit(_) | Action::Mark(_) => true,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,8 +10,8 @@ pub mod selection;
 
 pub use balancer::{Backend, Balancer, HealthCheck, VipPort};
 pub use filter::{
-    Action, ExtensionHeader, Filter, FragmentKind, IcmpFamily, IcmpMatch, IpOption, LaterFragments,
-    Malformed, Match, Mode, NO_VLAN, PortRange, PrefixSet, Rule, TcpFlags,
+    Action, ExtensionHeader, Filter, FragmentKind, IcmpFamily, IcmpMatch, IpOption, LaterFragments, LimitKey,
+    Malformed, Mark, Match, Mode, NO_VLAN, PortRange, PrefixSet, Rate, RateLimit, Rule, TcpFlags,
 };
 pub use mac::MacMatch;
 pub use selection::{AttachMode, Interfaces, NodeSelector, ObjectRef, Requirement};

@@ -56,7 +56,7 @@ pub enum AttachMode {
 /// (little endian: the data plane is built for `bpfel`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilterTables {
-    /// `sluice_abi::features`: one bit per used dimension, ENTRIES, CONTINUING.
+    /// `sluice_abi::features`: one bit per used dimension, ENTRIES, CONTINUING, LIMITS, MARKS.
     pub features: u64,
     /// Words of each row in use.
     pub words: u32,
@@ -73,6 +73,10 @@ pub struct FilterTables {
     /// `[Bound32]` or, for the IPv6 dimensions, `[Bound128]`, by dimension index; empty where unused.
     pub bounds: Vec<Vec<u8>>,
     pub large: LargeTables,
+    /// `[Limit]`, by `Entry::setting` of entries that limit a rate.
+    pub limits: Vec<u8>,
+    /// `[Mark]`, by `Entry::setting` of entries that mark.
+    pub marks: Vec<u8>,
 }
 
 /// What is there beside the rows where a node has more entries than a row has bits; otherwise all of it is empty.

@@ -1,6 +1,9 @@
 //! What rules do, and in which order.
 
-use sluice_policy::{Action, Filter, FragmentKind, IcmpFamily, LaterFragments, Malformed, Match, Mode};
+use sluice_policy::{
+    Action, Filter, FragmentKind, IcmpFamily, LaterFragments, LimitKey, Malformed, Mark, Match, Mode, Rate,
+    RateLimit, Rule,
+};
 
 use crate::oracle::build::*;
 
@@ -17,6 +20,10 @@ pub fn sets() -> Vec<(&'static str, Vec<Filter>)> {
         ("audit above enforce", audit_above_enforce()),
         ("audited rules", audited_rules()),
         ("audited rules in an audit filter", audited_twice()),
+        ("counted on the way", counted_on_the_way()),
+        ("marked on the way", marked()),
+        ("limited rates", limited_rates()),
+        ("limited rates in audit", limited_rates_in_audit()),
         ("next and priorities", next_and_priorities()),
         ("another interface", another_interface()),
     ]
@@ -81,6 +88,76 @@ fn audited_twice() -> Vec<Filter> {
     vec![
         Filter { mode: Mode::Audit, priority: 1, ..filter("audit", Action::Drop, rules) },
         filter("enforce", Action::Next, vec![rule("dns", Action::Drop, destination_ports(&[(53, 53)]))]),
+    ]
+}
+
+fn counted_on_the_way() -> Vec<Filter> {
+    let rules = vec![
+        rule("all", Action::Count, all()),
+        audited(rule("udp", Action::Count, protocols(&[17]))),
+        later(LaterFragments::Drop, rule("dns", Action::Count, destination_ports(&[(53, 53)]))),
+        rule("leave", Action::Next, icmp(IcmpFamily::V4, None, None)),
+        rule("web", Action::Pass, destination_ports(&[(80, 80)])),
+        rule("rest", Action::Count, all()),
+    ];
+    let counting = |default_action| filter("counting", default_action, rules.clone());
+    vec![
+        Filter {
+            mode: Mode::Audit,
+            priority: 3,
+            object: object("XdpFilter", "audit"),
+            ..counting(Action::Drop)
+        },
+        Filter { priority: 2, malformed: Malformed::Drop, ..counting(Action::Next) },
+        filter("last", Action::Drop, vec![rule("tcp", Action::Count, protocols(&[6]))]),
+    ]
+}
+
+fn marked() -> Vec<Filter> {
+    let mark = |name: &str, value, mask, matches| rule(name, Action::Mark(Mark { value, mask }), matches);
+    let rules = vec![
+        mark("udp", 0x17, 0xff, protocols(&[17])),
+        mark("tcp", 0x0600, 0xff00, protocols(&[6])),
+        later(LaterFragments::Drop, mark("dns", 0x5300_0000, 0xff00_0000, destination_ports(&[(53, 53)]))),
+        mark("all", 0x0100_0001, 0x0f00_000f, all()),
+        audited(mark("audited", u32::MAX, u32::MAX, all())),
+        rule("web", Action::Drop, destination_ports(&[(80, 80)])),
+    ];
+    vec![
+        Filter { mode: Mode::Audit, priority: 1, ..filter("audit", Action::Drop, rules.clone()) },
+        filter("marks", Action::Next, rules),
+    ]
+}
+
+fn limited(name: &str, burst: u64, per: LimitKey, matches: Match) -> Rule {
+    rule(name, Action::RateLimit(RateLimit { rate: Rate::PacketsPerSecond(5), burst, per }), matches)
+}
+
+fn limited_rates() -> Vec<Filter> {
+    let prefix = LimitKey::SourcePrefix { v4: 24, v6: 56 };
+    let rate = Rate::BytesPerSecond(1000);
+    let bytes = Action::RateLimit(RateLimit { rate, burst: 1518, per: LimitKey::Source });
+    let rules = vec![
+        limited("by-rule", 40, LimitKey::Rule, protocols(&[17])),
+        limited("by-source", 4, LimitKey::Source, protocols(&[6])),
+        later(LaterFragments::Drop, limited("dns", 2, LimitKey::Destination, destination_ports(&[(53, 53)]))),
+        limited("by-prefix", 6, prefix, all()),
+        limited("by-mac", 100, LimitKey::SourceMac, all()),
+        rule("by-bytes", bytes, all()),
+        rule("web", Action::Pass, destination_ports(&[(80, 80)])),
+    ];
+    vec![filter("limits", Action::Next, rules), filter("rest", Action::Drop, vec![])]
+}
+
+fn limited_rates_in_audit() -> Vec<Filter> {
+    let rules = vec![
+        audited(limited("by-rule", 5, LimitKey::Rule, protocols(&[6, 17]))),
+        limited("by-source", 2, LimitKey::Source, all()),
+        rule("tcp", Action::Drop, protocols(&[6])),
+    ];
+    vec![
+        Filter { mode: Mode::Audit, priority: 1, ..filter("audit", Action::Next, rules.clone()) },
+        filter("enforce", Action::Next, rules),
     ]
 }
 

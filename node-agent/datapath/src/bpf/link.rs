@@ -1,4 +1,5 @@
-//! XDP links: created by interface index (a name may change meanwhile) and swapped only from the program we expect.
+//! Links: created by interface index (a name may change meanwhile), and those of XDP swapped only from the program we
+//! expect.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -9,6 +10,7 @@ const LINK_CREATE: libc::c_int = 28;
 const LINK_UPDATE: libc::c_int = 29;
 const LINK_DETACH: libc::c_int = 34;
 const ATTACH_XDP: u32 = 37;
+const ATTACH_TCX_INGRESS: u32 = 46;
 /// The update fails with `EPERM` unless the link runs the named old program.
 const REPLACE: u32 = 4;
 
@@ -52,6 +54,30 @@ pub fn link_create(program: BorrowedFd<'_>, ifindex: u32, mode: LinkMode) -> io:
     }
     let mut attr =
         Create { program: program.as_raw_fd() as u32, ifindex, attach_type: ATTACH_XDP, flags: mode.flags() };
+    call_for_fd(LINK_CREATE, &mut attr)
+}
+
+/// Behind the programs that are there. `EINVAL` before Linux 6.6, which has no tcx.
+pub fn tcx_link_create(program: BorrowedFd<'_>, ifindex: u32) -> io::Result<OwnedFd> {
+    #[repr(C)]
+    struct Create {
+        program: u32,
+        ifindex: u32,
+        attach_type: u32,
+        flags: u32,
+        relative: u32,
+        padding: u32,
+        revision: u64,
+    }
+    let mut attr = Create {
+        program: program.as_raw_fd() as u32,
+        ifindex,
+        attach_type: ATTACH_TCX_INGRESS,
+        flags: 0,
+        relative: 0,
+        padding: 0,
+        revision: 0,
+    };
     call_for_fd(LINK_CREATE, &mut attr)
 }
 

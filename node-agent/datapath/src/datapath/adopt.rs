@@ -13,6 +13,7 @@ use crate::names::Names;
 use crate::outcome::Applied;
 use crate::program::Program;
 use crate::select::{LocalInterface, select};
+use crate::state::State;
 use crate::tables;
 
 impl Datapath {
@@ -29,12 +30,15 @@ impl Datapath {
         tables::check(plan)?;
         let hash = plan.hash();
         let names = Names::of(plan)?;
-        if names.all().iter().any(|key| self.state.slots.get(key).is_none()) {
+        let State { slots, regions, .. } = &self.state;
+        if names.all().iter().any(|key| slots.get(key).is_none())
+            || names.limits.iter().any(|key| regions.get(key).is_none())
+        {
             return Ok(());
         }
         self.local.write_peers(&self.shared.peers, &plan.failsafe.control_endpoints)?;
         for selection in select(plan, interfaces, &self.local.decaps(plan)).into_iter().flatten() {
-            let spec = self.spec(plan, &names, &self.state.slots, &selection.variant);
+            let spec = self.spec(plan, &names, (&self.state.slots, &self.state.regions), &selection.variant);
             let terms = Terms::new(plan, hash, spec, tag)?;
             self.recognise_one(plan, terms, &selection.interface.name);
         }

@@ -10,6 +10,7 @@ use super::{Current, Datapath, Staged};
 use crate::counters;
 use crate::error::{Context, Result};
 use crate::link::Link;
+use crate::marks::marks;
 use crate::outcome::{Applied, InterfaceOutcome, PolicyOutcome, Problem};
 use crate::program;
 use crate::readback::ReadBack;
@@ -72,15 +73,18 @@ impl Datapath {
         let policies = policies(&staged, &outcomes);
         let members: Vec<_> = staged.selections.iter().map(|(_, member)| member.clone()).collect();
         let keep = staged.keep();
+        let marking = staged.marking(&outcomes)?;
         if let Some(read_back) = &read_back {
             self.state.record(read_back.program_tag);
         }
         self.current = Some(Current { plan: staged.plan, hash: staged.hash });
         self.interfaces = staged.interfaces;
         self.state.slots = staged.slots;
+        self.state.regions = staged.regions;
         self.detach_all_but(&keep)?;
+        self.marks.retain(&marking)?;
         self.keep_running(members)?;
-        self.free_slots(&staged.owners)?;
+        self.free_slots(&staged.owners, &staged.limiting)?;
         self.narrow_peers()?;
         self.remove_unused_pins()?;
         Ok(Applied { read_back, interfaces: outcomes, policies, loaded: staged.loaded, took })
@@ -113,13 +117,15 @@ impl Datapath {
         self.members.iter().try_for_each(|member| member.program.ensure_pinned())
     }
 
-    /// A slot is free once no program counts in it any more.
-    fn free_slots(&mut self, owners: &BTreeSet<SlotKey>) -> Result<()> {
+    /// A slot is free once no program counts in it any more, and a region once none takes from it.
+    fn free_slots(&mut self, owners: &BTreeSet<SlotKey>, limiting: &BTreeSet<SlotKey>) -> Result<()> {
         let hash = self.plan_hash();
         if self.members.iter().any(|member| member.plan_hash() != hash) {
             return Ok(());
         }
-        counters::zero(self.shared.counters.as_fd(), &self.state.slots.retain(owners))
+        counters::zero(self.shared.counters.as_fd(), &self.state.slots.retain(owners))?;
+        self.state.regions.retain(limiting);
+        Ok(())
     }
 
     fn narrow_peers(&self) -> Result<()> {
@@ -150,6 +156,20 @@ impl Staged {
     fn keep(&self) -> BTreeSet<u32> {
         let selected = self.selections.iter().map(|(selection, _)| selection.interface.ifindex);
         selected.chain(self.conflicts.iter().map(|conflict| conflict.interface.ifindex)).collect()
+    }
+}
+
+impl Staged {
+    /// Interfaces where rules mark, and those that still run what they ran before, which may.
+    fn marking(&self, outcomes: &[InterfaceOutcome]) -> Result<BTreeSet<u32>> {
+        let mut marking: BTreeSet<u32> =
+            self.conflicts.iter().map(|conflict| conflict.interface.ifindex).collect();
+        for ((selection, _), outcome) in self.selections.iter().zip(outcomes) {
+            if outcome.problem.is_some() || marks(&self.plan, &selection.variant)? {
+                marking.insert(selection.interface.ifindex);
+            }
+        }
+        Ok(marking)
     }
 }
 

@@ -18,6 +18,10 @@ pub enum Drift {
     LinkUnpinned {
         ifindex: u32,
     },
+    /// Packets would go without the mark of a rule.
+    MarksGone {
+        ifindex: u32,
+    },
     /// Without its pins the program could not be adopted after a restart.
     ProgramUnpinned {
         program_id: u32,
@@ -42,6 +46,7 @@ impl Datapath {
                 Some(_) => {}
             }
         }
+        found.extend(self.marks.lost().map(|ifindex| Drift::MarksGone { ifindex }));
         let unpinned = self.members.iter().filter(|member| !member.program.is_pinned());
         found.extend(unpinned.map(|member| Drift::ProgramUnpinned { program_id: member.program.id() }));
         if self.current.is_some() && self.interfaces != interfaces {

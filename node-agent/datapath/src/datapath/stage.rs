@@ -5,12 +5,14 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Instant;
 
+use sluice_abi::{LIMIT_REGIONS, MAX_SLOTS};
 use sluice_plan::{Hash, NodePlan};
 
 use super::member::{Member, Terms};
 use super::{Current, Datapath};
 use crate::counters;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::limits;
 use crate::load::LoadSpec;
 use crate::names::Names;
 use crate::program::{NEXT_HOPS, Program};
@@ -32,6 +34,9 @@ pub struct Staged {
     pub(super) slots: SlotTable,
     /// Owners of slots under this plan.
     pub(super) owners: BTreeSet<SlotKey>,
+    pub(super) regions: SlotTable,
+    /// Owners of regions under this plan.
+    pub(super) limiting: BTreeSet<SlotKey>,
     pub(super) loaded: usize,
     pub(super) begun: Instant,
 }
@@ -57,7 +62,15 @@ impl Datapath {
         let names = Names::of(plan)?;
         let owners = names.all();
         let mut slots = self.state.slots.clone();
-        counters::zero(self.shared.counters.as_fd(), &slots.allocate(&owners)?)?;
+        let given = slots.allocate(&owners, MAX_SLOTS);
+        let given = given.map_err(|wanted| Error::CounterSlotsExhausted { wanted })?;
+        counters::zero(self.shared.counters.as_fd(), &given)?;
+        let limiting = names.limiting();
+        let mut regions = self.state.regions.clone();
+        let given = regions.allocate(&limiting, LIMIT_REGIONS);
+        for region in given.map_err(|wanted| Error::LimitRegionsExhausted { wanted })? {
+            limits::clear(self.shared.tokens.as_fd(), region)?;
+        }
         self.widen_peers(plan)?;
 
         let mut staged = Staged {
@@ -68,13 +81,15 @@ impl Datapath {
             conflicts: Vec::new(),
             slots,
             owners,
+            regions,
+            limiting,
             loaded: 0,
             begun,
         };
         for selected in select(plan, interfaces, &self.local.decaps(plan)) {
             match selected {
                 Ok(selection) => {
-                    let spec = self.spec(plan, &names, &staged.slots, &selection.variant);
+                    let spec = self.spec(plan, &names, (&staged.slots, &staged.regions), &selection.variant);
                     let member = self.member(&mut staged, spec, &selection.interface.name)?;
                     staged.selections.push((selection, member));
                 }
@@ -109,7 +124,7 @@ impl Datapath {
         &self,
         plan: &NodePlan,
         names: &Names,
-        slots: &SlotTable,
+        (slots, regions): (&SlotTable, &SlotTable),
         variant: &Variant,
     ) -> LoadSpec {
         // Every owner has a slot: they were allocated from these names.
@@ -120,6 +135,8 @@ impl Datapath {
             entry_slots: slots(&names.entries),
             vip_slots: slots(&names.vips),
             target_slots: slots(&names.targets),
+            limit_regions: names.limits.iter().filter_map(|key| regions.get(key)).collect(),
+            limit_seed: self.state.limit_seed,
             decap: if variant.decap { self.local.decap_peers(plan) } else { Vec::new() },
             pins: Some(self.root.clone()),
         }

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use sluice_plan::NodePlan;
+
 use super::member::Member;
 use super::{Datapath, Staged};
 use crate::error::{Error, Result};
 use crate::link::Link;
+use crate::marks::marks;
 use crate::outcome::{Attachment, InterfaceOutcome, Problem};
 use crate::owner;
 use crate::readback::Mismatch;
@@ -24,7 +27,7 @@ impl Datapath {
         let mut undo = Vec::new();
         let mut outcomes = Vec::new();
         for (selection, member) in &staged.selections {
-            match self.swap_one(selection, member, &mut undo) {
+            match self.swap_one(&staged.plan, selection, member, &mut undo) {
                 Ok(outcome) => outcomes.push(outcome),
                 Err(error) => {
                     self.roll_back(undo);
@@ -38,6 +41,7 @@ impl Datapath {
     /// An interface that takes no program is an outcome; one whose link does not do as told is an error.
     fn swap_one(
         &mut self,
+        plan: &NodePlan,
         selection: &Selection,
         member: &Arc<Member>,
         undo: &mut Vec<Undo>,
@@ -49,6 +53,12 @@ impl Datapath {
                 reason: refusal.reason.clone(),
                 detail: refusal.detail.clone(),
             };
+            return Ok(self.outcome(selection, Some(Problem::from(&error))));
+        }
+        // Before the first packet is marked.
+        if marks(plan, &selection.variant)?
+            && let Err(error) = self.marks.ensure(&interface.name, interface.ifindex)
+        {
             return Ok(self.outcome(selection, Some(Problem::from(&error))));
         }
         if self.links.get(&interface.ifindex).is_some_and(|link| !link.satisfies(selection.attach)) {

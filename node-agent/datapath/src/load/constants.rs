@@ -1,12 +1,13 @@
 //! The constants that specialise the program for a plan on an interface.
 
 use sluice_abi::{
-    BALANCER_WORDS, Bit, Config, Dimension, Entry, FailsafePort, MAX_BITS, MAX_FAILSAFE_PORTS, MAX_SLOTS,
-    MAX_STRAIGHT, PROTOCOL_PORTS, Straight, TREES, Target, WORDS, dimension, failsafe_bit, family, features,
+    BALANCER_WORDS, Bit, Config, Dimension, Entry, FailsafePort, Limit, MAX_BITS, MAX_FAILSAFE_PORTS,
+    MAX_SLOTS, MAX_STRAIGHT, PROTOCOL_PORTS, Straight, TREES, Target, WORDS, dimension, failsafe_bit, family,
+    features,
 };
 use sluice_plan::NodePlan;
 
-use super::tables::{ENTRY, TARGETS, array};
+use super::tables::{ENTRY, LIMITS, TARGETS, array};
 use super::{LoadError, LoadSpec};
 
 /// How many elements the plan's tables have.
@@ -16,6 +17,7 @@ pub struct Counts {
     pub bits: usize,
     pub vips: usize,
     pub targets: usize,
+    pub limits: usize,
 }
 
 impl Counts {
@@ -28,6 +30,7 @@ impl Counts {
             bits: if is_large { tables.large.bits.len() / size_of::<Bit>() } else { entries },
             vips: plan.balancers.parts.iter().map(|part| part.vips.len()).sum(),
             targets: plan.balancers.tables.targets.len() / size_of::<Target>(),
+            limits: plan.filters.tables.limits.len() / size_of::<Limit>(),
         }
     }
 }
@@ -37,6 +40,7 @@ pub fn config(plan: &NodePlan, spec: &LoadSpec) -> Result<Config, LoadError> {
     let count = Counts::of(plan);
     same_length(ENTRY, count.entries, spec.entry_slots.len())?;
     same_length(TARGETS, count.targets, spec.target_slots.len())?;
+    same_length(LIMITS, count.limits, spec.limit_regions.len())?;
     let mut config = Config {
         features: features_of(plan, spec, count.bits),
         words: words(plan, &count)?,
@@ -45,6 +49,7 @@ pub fn config(plan: &NodePlan, spec: &LoadSpec) -> Result<Config, LoadError> {
         failsafe_rate: plan.failsafe.packets_per_second,
         failsafe_burst: plan.failsafe.burst,
         slots: slots(spec),
+        limit_seed: spec.limit_seed,
         ..Config::EMPTY
     };
     if !tables.dimensions.is_empty() {
@@ -144,8 +149,5 @@ fn same_length(table: &'static str, elements: usize, slots: usize) -> Result<(),
     if elements == slots {
         return Ok(());
     }
-    Err(LoadError::Plan {
-        table,
-        problem: format!("{elements} elements, but {slots} counter slots were given"),
-    })
+    Err(LoadError::Plan { table, problem: format!("{elements} elements, but slots for {slots} were given") })
 }

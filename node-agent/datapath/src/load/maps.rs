@@ -7,7 +7,7 @@ use std::path::Path;
 
 use aya::maps::{MapData, MapError};
 use aya_obj::{EbpfSectionKind, Object};
-use sluice_abi::{Config, VERDICTS};
+use sluice_abi::{Config, LIMIT_BUCKETS, VERDICTS};
 
 use super::tables::Table;
 use super::{LoadError, SHARED};
@@ -34,6 +34,11 @@ pub fn create(
                 if name == "COUNTERS" {
                     // A test needs few of the node's slots, and each costs an allocation on every CPU.
                     definition.set_max_entries(2 * config.slots * VERDICTS);
+                }
+                if name == "TOKENS" {
+                    let regions =
+                        tables.iter().find(|table| table.name == "REGIONS").map_or(1, Table::max_entries);
+                    definition.set_max_entries(regions * LIMIT_BUCKETS);
                 }
                 new(name, definition, btf)?
             }

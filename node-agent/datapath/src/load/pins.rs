@@ -4,19 +4,21 @@ use std::path::Path;
 
 use aya::maps::{MapInfo, MapType};
 use sluice_abi::{
-    Bucket, ControlPeer, Counter, FAILSAFE_BUCKETS, MAX_NODE_SET, NodeAddress, STAGED_OFFSET, STATS,
+    Bucket, ControlPeer, Counter, FAILSAFE_BUCKETS, FullAt, LIMIT_BUCKETS, LIMIT_REGIONS, MAX_NODE_SET,
+    NodeAddress, STAGED_OFFSET, STATS,
 };
 
 use super::LoadError;
 
 /// Maps that outlive a program, and the names of their pins.
-pub const SHARED: [(&str, &str); 6] = [
+pub const SHARED: [(&str, &str); 7] = [
     ("COUNTERS", "counters"),
     ("STATS", "stats"),
     ("NODE_ADDRS", "node_addrs"),
     ("PEERS", "peers"),
     ("PEER_PORTS", "peer_ports"),
     ("BUCKETS", "buckets"),
+    ("TOKENS", "tokens"),
 ];
 
 const BPF_F_NO_PREALLOC: u32 = 1;
@@ -38,6 +40,7 @@ fn shape(name: &str) -> Shape {
         "STATS" => array(PerCpuArray, size_of::<u64>(), 2 * STATS),
         "PEER_PORTS" => array(Array, size_of::<u64>(), 1),
         "BUCKETS" => array(Array, size_of::<Bucket>(), 2 * FAILSAFE_BUCKETS),
+        "TOKENS" => array(Array, size_of::<FullAt>(), LIMIT_REGIONS * LIMIT_BUCKETS),
         "NODE_ADDRS" => set(size_of::<NodeAddress>()),
         _ => set(size_of::<ControlPeer>()),
     }

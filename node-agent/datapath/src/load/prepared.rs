@@ -3,7 +3,7 @@
 //! aya's own loader parses the kernel's BTF on every load, which takes longer than all the rest and which a program
 //! without CO-RE relocations has no use for; so the object is taken apart by aya-obj and loaded here.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{LazyLock, OnceLock};
 
@@ -11,8 +11,9 @@ use aya::maps::MapData;
 use aya_obj::Object;
 use sluice_abi::Config;
 
+use super::raw::ProgramKind;
 use super::{LoadError, raw};
-use crate::object::{OBJECT, PROGRAM};
+use crate::object::{MARK_PROGRAM, OBJECT, PROGRAM};
 
 static PARSED: LazyLock<Result<Object, String>> = LazyLock::new(|| {
     let mut object = Object::parse(OBJECT).map_err(|error| error.to_string())?;
@@ -62,22 +63,41 @@ pub fn load_program(
     let by_name = maps.iter().filter_map(|(name, map)| {
         Some((name.as_str(), map.fd().as_fd().as_raw_fd(), definitions.get(name)?))
     });
+    object.programs.retain(|name, _| name == PROGRAM);
     object.relocate_maps(by_name, &text).map_err(broken)?;
     object.relocate_calls(&text).map_err(broken)?;
-    let program = object.programs.get(PROGRAM).ok_or_else(|| LoadError::Object(format!("no {PROGRAM}")))?;
+    load_one(object, PROGRAM, ProgramKind::Xdp, btf)
+}
+
+/// The program behind XDP, which has no maps.
+pub fn load_mark_program() -> Result<OwnedFd, LoadError> {
+    let mut object = PARSED.clone().map_err(LoadError::Object)?;
+    object.programs.retain(|name, _| name == MARK_PROGRAM);
+    object.relocate_calls(&HashSet::new()).map_err(broken)?;
+    load_one(&object, MARK_PROGRAM, ProgramKind::Tcx, btf()?)
+}
+
+fn load_one(
+    object: &Object,
+    name: &'static str,
+    kind: ProgramKind,
+    btf: BorrowedFd<'_>,
+) -> Result<OwnedFd, LoadError> {
+    let program = object.programs.get(name).ok_or_else(|| LoadError::Object(format!("no {name}")))?;
     let function = object
         .functions
         .get(&program.function_key())
-        .ok_or_else(|| LoadError::Object(format!("no code of {PROGRAM}")))?;
+        .ok_or_else(|| LoadError::Object(format!("no code of {name}")))?;
     let request = raw::ProgramRequest {
-        name: PROGRAM,
+        kind,
+        name,
         instructions: &function.instructions,
         license: &program.license,
         btf,
         functions: &function.func_info.func_info_bytes(),
         function_size: function.func_info_rec_size as u32,
     };
-    raw::load_xdp(&request).map_err(|(source, log)| LoadError::Program { source, log })
+    raw::load(&request).map_err(|(source, log)| LoadError::Program { source, log })
 }
 
 fn broken(error: impl std::fmt::Display) -> LoadError {

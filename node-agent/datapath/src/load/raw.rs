@@ -1,4 +1,4 @@
-//! Loading, asking and test-running an XDP program.
+//! Loading, asking and test-running a program.
 
 use std::ffi::CStr;
 use std::io;
@@ -12,6 +12,7 @@ const PROG_LOAD: libc::c_int = 5;
 const PROG_TEST_RUN: libc::c_int = 10;
 const OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const BTF_LOAD: libc::c_int = 18;
+const PROG_TYPE_SCHED_CLS: u32 = 3;
 const PROG_TYPE_XDP: u32 = 6;
 const ATTACH_TYPE_XDP: u32 = 37;
 /// The program takes frames of several buffers (large MTUs).
@@ -20,7 +21,24 @@ const XDP_HAS_FRAGS: u32 = 1 << 5;
 const LOG: u32 = 1 | 4;
 const LOG_SIZE: usize = 16 << 20;
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProgramKind {
+    Xdp,
+    Tcx,
+}
+
+impl ProgramKind {
+    /// Type, expected attach type, flags.
+    fn attributes(self) -> (u32, u32, u32) {
+        match self {
+            ProgramKind::Xdp => (PROG_TYPE_XDP, ATTACH_TYPE_XDP, XDP_HAS_FRAGS),
+            ProgramKind::Tcx => (PROG_TYPE_SCHED_CLS, 0, 0),
+        }
+    }
+}
+
 pub struct ProgramRequest<'a> {
+    pub kind: ProgramKind,
     pub name: &'a str,
     pub instructions: &'a [bpf_insn],
     pub license: &'a CStr,
@@ -52,7 +70,7 @@ struct LoadAttr {
 }
 
 /// Loads without a log first, because writing one costs more than verifying; on refusal again, for the reason.
-pub fn load_xdp(request: &ProgramRequest<'_>) -> Result<OwnedFd, (io::Error, String)> {
+pub fn load(request: &ProgramRequest<'_>) -> Result<OwnedFd, (io::Error, String)> {
     let source = match load_once(request, &mut []) {
         Ok(fd) => return Ok(fd),
         Err(source) => source,
@@ -70,8 +88,9 @@ pub fn load_xdp(request: &ProgramRequest<'_>) -> Result<OwnedFd, (io::Error, Str
 fn load_once(request: &ProgramRequest<'_>, log: &mut [u8]) -> io::Result<OwnedFd> {
     let mut name = [0; 16];
     name.iter_mut().take(15).zip(request.name.bytes()).for_each(|(to, from)| *to = from);
+    let (kind, attach_type, flags) = request.kind.attributes();
     let mut attr = LoadAttr {
-        kind: PROG_TYPE_XDP,
+        kind,
         instruction_count: request.instructions.len() as u32,
         instructions: request.instructions.as_ptr() as u64,
         license: request.license.as_ptr() as u64,
@@ -79,10 +98,10 @@ fn load_once(request: &ProgramRequest<'_>, log: &mut [u8]) -> io::Result<OwnedFd
         log_size: log.len() as u32,
         log: if log.is_empty() { 0 } else { log.as_mut_ptr() as u64 },
         kernel_version: 0,
-        flags: XDP_HAS_FRAGS,
+        flags,
         name,
         ifindex: 0,
-        attach_type: ATTACH_TYPE_XDP,
+        attach_type,
         btf: request.btf.as_raw_fd() as u32,
         function_size: request.function_size,
         functions: request.functions.as_ptr() as u64,

@@ -5,8 +5,8 @@ use std::os::fd::BorrowedFd;
 
 use bytemuck::Pod;
 use sluice_abi::{
-    Bit, DecapPeer, Entry, HopState, MAX_ENTRIES, NextHop, Node, Record, RecordV4, RecordV6, Row, Target,
-    Vip, VipKey,
+    Bit, DecapPeer, Entry, HopState, Limit, MAX_ENTRIES, Mark, NextHop, Node, Record, RecordV4, RecordV6,
+    Row, Target, Vip, VipKey,
 };
 use sluice_plan::NodePlan;
 
@@ -16,6 +16,7 @@ use crate::tables::BOUNDS;
 
 pub const ENTRY: &str = "ENTRIES";
 pub const TARGETS: &str = "TARGETS";
+pub const LIMITS: &str = "LIMITS";
 
 /// One map's contents. Arrays have their indices as keys.
 pub struct Table {
@@ -70,6 +71,9 @@ pub fn tables(plan: &NodePlan, spec: &LoadSpec) -> Result<Vec<Table>, LoadError>
         Table::array(TARGETS, &balancers.targets, size_of::<Target>())?,
         Table::array("TARGET_SLOTS", bytemuck::cast_slice(&spec.target_slots), size_of::<u32>())?,
         Table::array("VIP_SLOTS", bytemuck::cast_slice(&spec.vip_slots), size_of::<u32>())?,
+        Table::array(LIMITS, &filters.limits, size_of::<Limit>())?,
+        Table::array("MARKS", &filters.marks, size_of::<Mark>())?,
+        Table::array("REGIONS", bytemuck::cast_slice(&spec.limit_regions), size_of::<u32>())?,
         vips(&balancers.vips)?,
         decap(&spec.decap),
     ];

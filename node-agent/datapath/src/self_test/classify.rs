@@ -89,7 +89,7 @@ impl Tables {
                 audited = audited.or(Some(found));
             }
             at = match () {
-                () if rule_audited => found + 1,
+                () if rule_audited || goes_on(entry) => found + 1,
                 () if filter_audited || entry.action == EntryAction::Next as u8 => {
                     usize::from(entry.next_filter)
                 }
@@ -203,6 +203,12 @@ impl Tables {
     fn row(&self, index: u32) -> Row {
         self.rows.get(index as usize).copied().unwrap_or([0; WORDS])
     }
+}
+
+/// Test runs without a time are within every rate.
+fn goes_on(entry: &Entry) -> bool {
+    let actions = [EntryAction::Count, EntryAction::RateLimit, EntryAction::Mark];
+    actions.iter().any(|action| entry.action == *action as u8)
 }
 
 /// The row of the interval that holds `value`.

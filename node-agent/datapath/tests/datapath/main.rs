@@ -7,6 +7,7 @@ mod attach;
 mod balancer;
 mod counters;
 mod foreign;
+mod limits;
 mod plans;
 mod swap;
 mod tamper;

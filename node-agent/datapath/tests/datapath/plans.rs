@@ -57,6 +57,6 @@ pub fn drop_source(prefix: &str) -> Rule {
     rule("bad-net", Action::Drop, matches)
 }
 
-fn rule(name: &str, action: Action, matches: Match) -> Rule {
+pub fn rule(name: &str, action: Action, matches: Match) -> Rule {
     Rule { name: name.into(), action, mode: Mode::Enforce, later_fragments: LaterFragments::NoMatch, matches }
 }

@@ -1,8 +1,8 @@
 //! Tables of a plan by hand: each dimension as intervals with the entries that they satisfy.
 
 use sluice_abi::{
-    Bound32, Bound64, Bound128, Dimension, Entry, EntryAction, Row, dimension, dimension::COUNT, entry_flags,
-    features,
+    Bound32, Bound64, Bound128, Dimension, Entry, EntryAction, Limit, Row, dimension, dimension::COUNT,
+    entry_flags, features,
 };
 use sluice_plan::{FilterTables, NodePlan};
 
@@ -28,14 +28,19 @@ impl Tables {
             next_filter,
             filter: 0,
             rule: rule as u16,
+            setting: 0,
         };
         let entries: Vec<Entry> = entries.iter().enumerate().map(entry).collect();
         let audited =
             |entry: &Entry| entry.flags & (entry_flags::AUDIT_RULE | entry_flags::AUDIT_FILTER) != 0;
-        let continuing =
-            entries.iter().any(|entry| audited(entry) || entry.action == EntryAction::Next as u8);
+        let decides =
+            |entry: &Entry| [EntryAction::Pass as u8, EntryAction::Drop as u8].contains(&entry.action);
+        let continuing = entries.iter().any(|entry| audited(entry) || !decides(entry));
+        let limits = entries.iter().any(|entry| entry.action == EntryAction::RateLimit as u8);
         Tables {
-            features: features::ENTRIES | if continuing { features::CONTINUING } else { 0 },
+            features: features::ENTRIES
+                | if continuing { features::CONTINUING } else { 0 }
+                | if limits { features::LIMITS } else { 0 },
             dimensions: Default::default(),
             entries,
             rows: vec![[0; 16]],
@@ -123,6 +128,7 @@ impl Tables {
     }
 
     pub fn plan(self) -> NodePlan {
+        let limits = self.entries.iter().filter(|entry| entry.action == EntryAction::RateLimit as u8).count();
         let tables = FilterTables {
             features: self.features,
             words: self.entries.len().div_ceil(64).max(1) as u32,
@@ -132,6 +138,7 @@ impl Tables {
             rows: bytemuck::cast_slice(&self.rows).to_vec(),
             direct: bytemuck::cast_slice(&self.direct).to_vec(),
             bounds: self.bounds,
+            limits: bytemuck::cast_slice(&vec![Limit::default(); limits]).to_vec(),
             ..FilterTables::default()
         };
         let mut plan = NodePlan::default();

@@ -21,7 +21,7 @@ const MOST_VERIFIED_WITH_TREES: u32 = 100_000;
 fn plan(entries: usize, continues: bool, intervals: u32, used: impl Fn(usize) -> bool) -> NodePlan {
     let mut actions = vec![(EntryAction::Drop, 0); entries];
     if continues {
-        actions[0].0 = EntryAction::Next;
+        actions[0].0 = EntryAction::RateLimit;
     }
     let starts: Vec<(u32, &[usize])> = (0..intervals).map(|interval| (interval, &[0][..])).collect();
     let starts_mac: Vec<(u64, &[usize])> =

@@ -41,6 +41,9 @@ fn first_match(filter: &Filter, packet: &Packet, outcome: &mut Outcome) -> Optio
             && rule.matches.has_layer4_fields()
             && rule.later_fragments == LaterFragments::Drop;
         let action = if later_drop { Action::Drop } else { rule.action };
+        if action.continues() {
+            continue;
+        }
         if rule.mode == Mode::Enforce {
             return Some((rule.name.clone(), action));
         }

@@ -1,7 +1,7 @@
 //! What a node cannot hold is refused with the name of the filter that goes over.
 
-use sluice_compile::{ClassInput, CompileError, MAX_AUDIT_RULES, MAX_FILTERS, MAX_MAC_RANGES, compile};
-use sluice_policy::{Filter, IcmpFamily, IcmpMatch, MacMatch, Match, Mode, PortRange};
+use sluice_compile::{ClassInput, CompileError, MAX_CONTINUING_RULES, MAX_FILTERS, MAX_MAC_RANGES, compile};
+use sluice_policy::{Action, Filter, IcmpFamily, IcmpMatch, MacMatch, Match, Mode, PortRange};
 
 use crate::policies::everything_dropped;
 
@@ -92,13 +92,25 @@ fn a_node_holds_64_filters() {
 }
 
 #[test]
-fn a_node_holds_64_audited_rules() {
-    let filters = [filter("first", 1, MAX_AUDIT_RULES, Mode::Audit), filter("over", 0, 1, Mode::Audit)];
-    let error = refusal(&filters);
-    assert!(
-        matches!(&error, CompileError::TooManyAuditRules { object, .. } if object.name == "over"),
-        "{error}"
-    );
+fn a_node_holds_64_rules_that_packets_go_on_from() {
+    let audited = filter("first", 1, MAX_CONTINUING_RULES, Mode::Audit);
+    let counting = |name, priority, rules| {
+        let mut filter = filter(name, priority, rules, Mode::Enforce);
+        filter.rules.iter_mut().for_each(|rule| rule.action = Action::Count);
+        filter
+    };
+    let half = MAX_CONTINUING_RULES / 2;
+    for filters in [
+        vec![audited.clone(), filter("over", 0, 1, Mode::Audit)],
+        vec![audited, counting("over", 0, 1)],
+        vec![counting("a", 2, half), filter("b", 1, half, Mode::Audit), counting("over", 0, 1)],
+    ] {
+        let error = refusal(&filters);
+        assert!(
+            matches!(&error, CompileError::TooManyContinuingRules { object, total: 65, .. } if object.name == "over"),
+            "{error}"
+        );
+    }
 }
 
 #[test]

@@ -33,7 +33,8 @@ fn filter() -> impl Strategy<Value = Filter> {
 fn rule() -> impl Strategy<Value = Rule> {
     let later = vec![LaterFragments::MatchL3, LaterFragments::NoMatch, LaterFragments::Drop];
     let mode = prop_oneof![9 => Just(Mode::Enforce), 1 => Just(Mode::Audit)];
-    (action(), mode, select(later), matches()).prop_map(|(action, mode, later_fragments, matches)| Rule {
+    let action = prop_oneof![9 => action(), 1 => Just(Action::Count)];
+    (action, mode, select(later), matches()).prop_map(|(action, mode, later_fragments, matches)| Rule {
         name: String::new(),
         action,
         mode,

@@ -60,7 +60,7 @@ impl Tables {
             if audit != 0 && drops {
                 outcome.audited.get_or_insert_with(|| self.name(entry));
             }
-            if audit & entry_flags::AUDIT_RULE != 0 {
+            if audit & entry_flags::AUDIT_RULE != 0 || action >= EntryAction::Count as u8 {
                 from = at + 1;
             } else if audit != 0 || action == EntryAction::Next as u8 {
                 from = usize::from(entry.next_filter);

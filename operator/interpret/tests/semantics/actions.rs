@@ -1,5 +1,5 @@
 use sluice_interpret::{Counted, Stage, Verdict, evaluate};
-use sluice_policy::{Action, Filter, Match};
+use sluice_policy::{Action, Filter, Mark, Match, Mode};
 
 use crate::build::*;
 
@@ -85,4 +85,55 @@ fn a_filter_holds_on_its_interfaces_only() {
     let frame = V4::default().frame(17, &udp(1, 2));
     assert_eq!(evaluate(&world, "eth0", &frame).verdict, Verdict::Drop);
     assert_eq!(evaluate(&world, "eth1", &frame).verdict, Verdict::Pass);
+}
+
+#[test]
+fn a_counting_rule_counts_and_the_next_one_decides() {
+    let counting = || vec![web("count", Action::Count), web("drop", Action::Drop)];
+    let frame = V4::default().frame(6, &tcp(1, 80, 2));
+    let counted = |filters| {
+        let world = world(filters);
+        let outcome = on_eth0(&world, &frame);
+        let matched = outcome.matched.iter();
+        let counted: Vec<_> =
+            matched.map(|matched| (matched.entry.name.to_owned(), matched.counted)).collect();
+        (outcome.rule.map(str::to_owned), counted)
+    };
+    let decided =
+        (Some("drop".to_owned()), vec![("count".into(), Counted::Continue), ("drop".into(), Counted::Drop)]);
+    assert_eq!(counted(vec![filter("f", counting())]), decided);
+    let mut audited = filter("f", counting());
+    audited.mode = Mode::Audit;
+    let both = vec![("count".into(), Counted::Audited), ("drop".into(), Counted::Audited)];
+    assert_eq!(counted(vec![audited]), (None, both), "the rules behind it are audited, too");
+    let counts_in_audit = sluice_policy::Rule { mode: Mode::Audit, ..web("count", Action::Count) };
+    let (rule, found) = counted(vec![filter("f", vec![counts_in_audit, web("drop", Action::Drop)])]);
+    assert_eq!((rule.as_deref(), found[0].1), (Some("drop"), Counted::Audited));
+}
+
+#[test]
+fn marks_add_up_bit_by_bit_and_audit_marks_nothing() {
+    let mark = |name: &str, value, mask| web(name, Action::Mark(Mark { value, mask }));
+    let rules = vec![
+        mark("whole", 0x0000_ff00, u32::MAX),
+        mark("low", 0x12, 0xff),
+        mark("again", 0x02, 0x0f),
+        sluice_policy::Rule { mode: Mode::Audit, ..mark("audited", 0, 0xff) },
+        web("then", Action::Drop),
+    ];
+    let world = world(vec![
+        Filter {
+            mode: Mode::Audit,
+            priority: 1,
+            ..filter("audit", vec![mark("never", 0x8000_0000, 0x8000_0000)])
+        },
+        filter("f", rules),
+    ]);
+    let outcome = on_eth0(&world, &V4::default().frame(6, &tcp(1, 80, 2)));
+    assert_eq!((outcome.mark, outcome.rule), (Mark { value: 0xff12, mask: u32::MAX }, Some("then")));
+    let counted: Vec<_> = outcome.matched.iter().map(|matched| matched.counted).collect();
+    let [audited, went_on] = [Counted::Audited, Counted::Continue];
+    assert_eq!(counted, [audited, went_on, went_on, went_on, audited, Counted::Drop]);
+    let other = on_eth0(&world, &V4::default().frame(17, &udp(1, 2)));
+    assert_eq!(other.mark, Mark { value: 0, mask: 0 });
 }

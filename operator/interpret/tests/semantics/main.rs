@@ -12,4 +12,5 @@ mod layer3;
 mod layer4;
 mod malformed;
 mod network;
+mod rates;
 mod services;
