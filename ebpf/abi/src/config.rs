@@ -46,7 +46,7 @@ pub mod dimension {
     pub const INNER_VLAN: usize = 14;
     /// Searched; absent where the frame has a length instead.
     pub const ETHER_TYPE: usize = 15;
-    /// Searched by the address as a number of 48 bits ([`Bound64`](super::Bound64)).
+    /// Searched by the address as a number of 48 bits ([`Bound64`](crate::Bound64)).
     pub const SOURCE_MAC: usize = 16;
     pub const DESTINATION_MAC: usize = 17;
     /// Directly indexed by what `ip_options` says of an IPv4 header; `DIRECT[DIRECT_IP_OPTIONS + options]`.
