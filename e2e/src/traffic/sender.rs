@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
 use nix::sys::socket::{setsockopt, sockopt};
+use nix::unistd::Pid;
 
 use super::{PAYLOAD, Shared, favour_this_thread};
 
@@ -44,6 +46,7 @@ pub fn send(
     shared: &Shared,
 ) -> anyhow::Result<()> {
     favour_this_thread()?;
+    stay_on_this_cpu()?;
     let [passed, dropped] = [open(address, ports[0])?, open(address, ports[1])?];
     let (start, mut burst) = (Instant::now(), [0; BURST * PAYLOAD]);
     let (mut number, mut refused, mut last, mut waited_before) = (0, 0, start, waited_ns()?);
@@ -75,6 +78,14 @@ pub fn send(
     }
     sent.waited_ns.store(waited_ns()? - waited_before, Ordering::Relaxed);
     Ok(())
+}
+
+/// A veth without a program queues packets where they were sent: those of a thread that moves to another processor can
+/// overtake each other, and the receiver takes that for a fault.
+fn stay_on_this_cpu() -> anyhow::Result<()> {
+    let mut here = CpuSet::new();
+    here.set(sched_getcpu()?)?;
+    sched_setaffinity(Pid::from_raw(0), &here).context("staying on one processor")
 }
 
 fn open(address: Ipv4Addr, port: u16) -> anyhow::Result<UdpSocket> {
