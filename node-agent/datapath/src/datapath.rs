@@ -150,7 +150,7 @@ impl Datapath {
 
     /// The end of the process. What is in force stays; where no plan ever was, what [`Datapath::open`] made goes again.
     pub fn leave(self) {
-        let used = !self.links.is_empty() || !self.members.is_empty() || self.state != State::default();
+        let used = !self.links.is_empty() || !self.members.is_empty() || !self.state.is_unused();
         if !used
             && self.current.is_none()
             && let Err(error) = self.detach_all()

@@ -36,6 +36,11 @@ impl State {
         self
     }
 
+    /// Nothing was ever put in force.
+    pub(crate) fn is_unused(&self) -> bool {
+        State { limit_seed: 0, ..self.clone() } == State::default()
+    }
+
     /// The tag that a pinned program of this very build must have; `None` if none was recorded, or by another build.
     pub(crate) fn trusted_tag(&self) -> Option<[u8; 8]> {
         self.program.filter(|program| program.object == object_hash()).map(|program| program.tag)
