@@ -149,5 +149,5 @@ fn a_load_is_a_matter_of_milliseconds() {
     let fastest = (0..10).map(time).min().expect("ten loads");
     println!("{fastest:?} for the fastest load");
     // Far above what it takes, so that a busy machine does not fail it: reading the kernel's BTF again would.
-    assert!(fastest < Duration::from_millis(60), "{fastest:?}");
+    assert!(fastest < Duration::from_millis(250), "{fastest:?}");
 }
