@@ -66,9 +66,7 @@ impl Reconciler {
     /// Starts from what was agreed before a restart.
     pub fn new(raft: Raft, view: watch::Sender<Arc<View>>, ready: watch::Sender<bool>) -> Reconciler {
         let agreed = raft.state().borrow().clone();
-        let state =
-            agreed.blobs.get(INDEX).and_then(|bytes| serde_json::from_slice::<SavedIndex>(bytes).ok());
-        let state = state.map(IndexState::from).unwrap_or_default();
+        let state = agreed.blobs.get(INDEX).map_or_else(IndexState::default, |bytes| saved(bytes));
         let mut book = Book::default();
         for name in state.nodes.keys() {
             book.expect(name, now());
@@ -251,10 +249,23 @@ struct SavedIndex {
     held: Vec<(sluice_index::ObjectKey, sluice_index::Held)>,
     nodes: BTreeMap<String, Node>,
     fleet: Fleet,
+    #[serde(default)]
     services: BTreeMap<IpAddr, String>,
     #[serde(default)]
     pods: BTreeMap<IpAddr, String>,
     mass_deletion: Option<usize>,
+}
+
+/// Another version's may not be readable: then policies count from what the source says, and their last good versions
+/// are not known.
+fn saved(bytes: &[u8]) -> IndexState {
+    match serde_json::from_slice::<SavedIndex>(bytes) {
+        Ok(saved) => saved.into(),
+        Err(error) => {
+            tracing::warn!(%error, "the stored index cannot be read: last good versions are lost");
+            IndexState::default()
+        }
+    }
 }
 
 impl From<&IndexState> for SavedIndex {

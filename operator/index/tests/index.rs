@@ -40,6 +40,20 @@ fn a_generation_counts_changes_of_the_spec_only_and_survives_a_restart() {
 }
 
 #[test]
+fn a_policy_that_was_stored_before_a_field_was_known_is_still_known() {
+    let mut index = Index::default();
+    index.update(desired([filter("edge", "192.0.2.0/24")]));
+    let known = held(&index, "edge");
+    let mut stored = serde_json::to_value(known).expect("held objects are plain data");
+    let fields = stored["good"]["Filter"]["rules"][0]["matches"].as_object_mut().expect("a rule");
+    for later in ["hop_limit", "extension_headers", "source_macs"] {
+        assert!(fields.remove(later).is_some(), "{later}");
+    }
+    let read: Held = serde_json::from_value(stored).expect("an older version's");
+    assert_eq!(&read, known);
+}
+
+#[test]
 fn an_object_made_anew_under_an_old_name_does_not_inherit() {
     let mut index = Index::default();
     index.update(desired([with_uid(filter("edge", "192.0.2.0/24"), "one")]));

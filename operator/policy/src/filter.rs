@@ -128,6 +128,7 @@ pub enum LaterFragments {
 
 /// All fields must match; `None` or an empty list matches everything; a list inside a field is "any of".
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Match {
     pub sources: Option<PrefixSet>,
     pub destinations: Option<PrefixSet>,
