@@ -165,9 +165,7 @@ impl Fate {
             Then::Nothing
         }
     }
-}
 
-impl Fate {
     #[inline(always)]
     fn mark(&mut self, setting: u16) {
         if enabled(features::MARKS)

@@ -1,6 +1,7 @@
 //! The records of a leaf, in the order of their entries. Each is compared without branches: which field of which
 //! record differs, no processor can guess.
 
+use aya_ebpf::btf_maps::Array;
 use sluice_abi::{MAX_LEAF, Record, RecordV4, RecordV6, WORDS, features, leaf, record_flags};
 
 use super::{Matched, first};
@@ -13,35 +14,41 @@ use crate::packet::{FIELD_LATER, Packet};
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn first_v4(packet: *mut Packet, matched: *mut Matched, of: u32, from: u32, best: u64) -> u64 {
-    // SAFETY: the caller's, or null in the verifier's eyes.
-    let (Some(packet), Some(matched)) = (unsafe { (packet.as_ref(), matched.as_ref()) }) else { return best };
-    if !enabled(features::LARGE) {
-        return best;
-    }
-    let (start, count) = (leaf::start(of), leaf::count(of));
-    let mut at = 0;
-    while at < count && at < MAX_LEAF {
-        let Some(found) = RECORDS4.get(start + at) else { return best };
-        let RecordV4 { record, first_source, last_source, first_destination, last_destination } = found;
-        let entry = record.entry as u32;
-        if entry >= first::entry(best) {
-            return best;
-        }
-        let misses = outside(packet.source[1] as u32, *first_source, *last_source)
-            | outside(packet.destination[1] as u32, *first_destination, *last_destination)
-            | others(packet, record);
-        if misses == 0 && entry >= from && has_column(matched, record.column as u32) {
-            return first::by(record);
-        }
-        at += 1;
-    }
-    best
+    let addresses = |packet: &Packet, found: &RecordV4| {
+        outside(packet.source[1] as u32, found.first_source, found.last_source)
+            | outside(packet.destination[1] as u32, found.first_destination, found.last_destination)
+    };
+    first_in(&RECORDS4, |found| &found.record, addresses, packet, matched, Among { of, from, best })
 }
 
 /// As [`first_v4`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn first_v6(packet: *mut Packet, matched: *mut Matched, of: u32, from: u32, best: u64) -> u64 {
+    let addresses = |packet: &Packet, found: &RecordV6| {
+        outside_halves(packet.source, &found.first_source, &found.last_source)
+            | outside_halves(packet.destination, &found.first_destination, &found.last_destination)
+    };
+    first_in(&RECORDS6, |found| &found.record, addresses, packet, matched, Among { of, from, best })
+}
+
+/// The leaf, the first entry that counts, and what was found before.
+struct Among {
+    of: u32,
+    from: u32,
+    best: u64,
+}
+
+/// `addresses` is 1 if those of the packet are not as a record asks.
+#[inline(always)]
+fn first_in<T: 'static>(
+    records: &'static Array<T, 1>,
+    record: impl Fn(&'static T) -> &'static Record,
+    addresses: impl Fn(&Packet, &T) -> u64,
+    packet: *mut Packet,
+    matched: *mut Matched,
+    Among { of, from, best }: Among,
+) -> u64 {
     // SAFETY: the caller's, or null in the verifier's eyes.
     let (Some(packet), Some(matched)) = (unsafe { (packet.as_ref(), matched.as_ref()) }) else { return best };
     if !enabled(features::LARGE) {
@@ -50,15 +57,13 @@ pub extern "C" fn first_v6(packet: *mut Packet, matched: *mut Matched, of: u32, 
     let (start, count) = (leaf::start(of), leaf::count(of));
     let mut at = 0;
     while at < count && at < MAX_LEAF {
-        let Some(found) = RECORDS6.get(start + at) else { return best };
-        let RecordV6 { record, first_source, last_source, first_destination, last_destination } = found;
+        let Some(found) = records.get(start + at) else { return best };
+        let record = record(found);
         let entry = record.entry as u32;
         if entry >= first::entry(best) {
             return best;
         }
-        let misses = outside_halves(packet.source, first_source, last_source)
-            | outside_halves(packet.destination, first_destination, last_destination)
-            | others(packet, record);
+        let misses = addresses(packet, found) | others(packet, record);
         if misses == 0 && entry >= from && has_column(matched, record.column as u32) {
             return first::by(record);
         }
