@@ -1,5 +1,5 @@
 //! What is valid and yet hardly meant: rules that can never match, an allow-list that cuts its own node off, drops that
-//! failsafe traffic does not heed. Pure.
+//! failsafe traffic does not heed, packets that are limited twice. Pure.
 //!
 //! # Guarantees
 //! A rule that is said never to match never does: every set here is exact, or too large where it stands for what a rule
@@ -9,6 +9,7 @@ mod allow_list;
 mod class;
 mod failsafe;
 mod ranges;
+mod rates;
 mod reach;
 mod shadow;
 mod warning;
@@ -36,6 +37,7 @@ pub fn lint(filter: &Filter, around: &Surroundings) -> Vec<Warning> {
     let reaches: Vec<_> =
         filter.rules.iter().map(|rule| reach::of_rule(&rule.matches, rule.later_fragments)).collect();
     let mut warnings = shadow::warnings(filter, &reaches);
+    warnings.extend(rates::warnings(filter, &reaches));
     warnings.extend(failsafe::warnings(filter, &reaches, around));
     let place =
         |name: &str| filter.rules.iter().position(|rule| rule.name == name).unwrap_or(filter.rules.len());

@@ -85,7 +85,24 @@ pub(crate) fn everything() -> Reach {
     of_rule(&Match::default(), LaterFragments::NoMatch)
 }
 
+/// What both match.
+pub(crate) fn and(one: &Reach, other: &Reach) -> Reach {
+    std::array::from_fn(|case| {
+        one[case].as_ref().zip(other[case].as_ref()).and_then(|(one, other)| one.and(other))
+    })
+}
+
+pub(crate) fn is_nothing(reach: &Reach) -> bool {
+    reach.iter().all(Option::is_none)
+}
+
 impl Product {
+    /// `None`: nothing.
+    fn and(&self, other: &Product) -> Option<Product> {
+        let both = Product(std::array::from_fn(|field| self.0[field].and(&other.0[field])));
+        both.0.iter().all(|set| !set.is_empty()).then_some(both)
+    }
+
     pub fn covers(&self, other: &Product) -> bool {
         self.0.iter().zip(&other.0).all(|(mine, theirs)| mine.covers(theirs))
     }

@@ -5,17 +5,20 @@ use std::collections::BTreeSet;
 use sluice_policy::{Filter, Rule};
 
 use crate::ranges::Ranges;
-use crate::reach::{Product, Reach, everything, field};
+use crate::reach::{Product, Reach, everything, field, is_nothing};
 use crate::warning::{Reason, Warning};
 
 /// Rules behind one that matches everything, and rules that shadow another, are named up to this many.
 const NAMED: usize = 5;
 
+/// A rule that leaves the filter with the first packet that matches, and what it matches.
+pub(crate) type Deciding<'a> = (&'a Rule, &'a Reach);
+
 pub(crate) fn warnings(filter: &Filter, reaches: &[Reach]) -> Vec<Warning> {
     let mut warnings = Vec::new();
-    let mut deciding: Vec<(&Rule, &Reach)> = Vec::new();
+    let mut deciding: Vec<Deciding> = Vec::new();
     for (index, (rule, reach)) in filter.rules.iter().zip(reaches).enumerate() {
-        if reach.iter().all(Option::is_none) {
+        if is_nothing(reach) {
             let message = "no packet has all that it asks for: make two rules of it, or remove it";
             warnings.push(about(rule, Reason::NeverMatches, message.to_owned()));
             continue;
@@ -51,7 +54,7 @@ pub(crate) fn decides(rule: &Rule) -> bool {
 }
 
 /// Names of earlier rules that take all that this one could.
-fn shadowing<'a>(reach: &Reach, deciding: &[(&'a Rule, &Reach)]) -> Option<Vec<&'a str>> {
+pub(crate) fn shadowing<'a>(reach: &Reach, deciding: &[Deciding<'a>]) -> Option<Vec<&'a str>> {
     if let Some((rule, _)) = deciding.iter().find(|(_, before)| covers(before, reach)) {
         return Some(vec![&rule.name]);
     }

@@ -20,6 +20,8 @@ pub enum Reason {
     NeverMatches,
     /// The rule drops what passes before every rule.
     ShadowedByFailsafe,
+    /// The rule limits packets that another one limits already, by the same key.
+    OverlappingRateLimits,
     /// The default is Drop, and traffic that the node itself needs is passed by no rule.
     AllowListIncomplete,
 }
@@ -32,6 +34,7 @@ impl Reason {
             Reason::MatchesEverything => "MatchesEverything",
             Reason::NeverMatches => "NeverMatches",
             Reason::ShadowedByFailsafe => "ShadowedByFailsafe",
+            Reason::OverlappingRateLimits => "OverlappingRateLimits",
             Reason::AllowListIncomplete => "AllowListIncomplete",
         }
     }

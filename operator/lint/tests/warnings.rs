@@ -259,3 +259,36 @@ fn drops_of_failsafe_traffic_are_named() {
     assert_eq!(found.len(), 1, "a default action is meant to leave it be: {found:?}");
     assert!(!found[0].1.contains("port 22"), "TCP is passed by a rule: {found:?}");
 }
+
+#[test]
+fn packets_that_are_limited_twice_are_told() {
+    let limit = |name: &str, matches: &str, rate: &str| {
+        format!("\n- {{name: {name}, action: RateLimit, match: {{{matches}}}, rateLimit: {{{rate}}}}}")
+    };
+    let (udp, dns) = ("protocols: [UDP]", "destinationPorts: [\"53\"], protocols: [UDP]");
+    let slow = "packetsPerSecond: 100, burst: 100, per: Source";
+    let fast = "packetsPerSecond: 200, burst: 100, per: Source";
+    let bytes = "bytesPerSecond: 200000, burst: 2000, per: Source";
+    let of_all = "packetsPerSecond: 1000, burst: 100, per: Rule";
+    let drop = "\n- {name: no-dns, action: Drop, match: {destinationPorts: [\"50-60\"], protocols: [UDP]}}";
+    for (rules, expected) in [
+        (limit("a", udp, slow) + &limit("b", dns, fast), Some("never drops: a ")),
+        (
+            limit("a", udp, fast) + &limit("b", dns, slow),
+            Some("limits packets that a limits too, both per source"),
+        ),
+        (limit("a", dns, slow) + &limit("b", udp, fast), Some("limits packets that a limits too")),
+        (limit("a", udp, slow) + &limit("b", dns, bytes), Some("limits packets that a limits too")),
+        // Each source and all of them, other packets, and packets that are decided in between.
+        (limit("a", udp, slow) + &limit("b", dns, of_all), None),
+        (limit("a", udp, slow) + &limit("b", "protocols: [TCP]", slow), None),
+        (limit("a", udp, slow) + drop + &limit("b", dns, slow), None),
+    ] {
+        let found = said(&rules, Reason::OverlappingRateLimits);
+        match (expected, found.as_slice()) {
+            (None, []) => {}
+            (Some(words), [(rule, message)]) if rule == "b" && message.contains(words) => {}
+            _ => panic!("{rules}\n{found:?}"),
+        }
+    }
+}
