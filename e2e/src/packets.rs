@@ -32,4 +32,8 @@ pub mod place {
     pub const PEER4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 250);
     pub const PEER6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 2, 0, 0, 0, 0, 0xfa);
     pub const PEER_PORT: u16 = 6443;
+    /// A failsafe port of the node that is not open to everybody, and to whom it is.
+    pub const ADMIN_PORT: u16 = 2222;
+    pub const ADMINS: [&str; 5] =
+        ["198.18.0.0/15", "192.0.2.129/32", "2001:db8:a::/47", "2001:db8:b:0:8000::/65", "2001:db8::77/128"];
 }

@@ -4,8 +4,8 @@
 use core::ptr::read_volatile;
 
 use sluice_abi::{
-    BALANCER_WORDS, Config, Dimension, FailsafePort, MAX_FAILSAFE_PORTS, MAX_STRAIGHT, Straight, TREES,
-    WORDS, dimension, failsafe_bit, family,
+    BALANCER_WORDS, Config, Dimension, FailsafePort, FailsafeSource, MAX_FAILSAFE_PORTS,
+    MAX_FAILSAFE_SOURCES, MAX_STRAIGHT, Straight, TREES, WORDS, dimension, failsafe_bit, family,
 };
 
 use crate::classify::opaque;
@@ -86,6 +86,22 @@ pub fn failsafe_port(index: usize) -> FailsafePort {
     }
     // SAFETY: the index is within the array.
     unsafe { read_volatile((&raw const (*config()).failsafe_ports).cast::<FailsafePort>().add(index)) }
+}
+
+#[inline(always)]
+pub fn failsafe_source(index: usize) -> FailsafeSource {
+    if index >= MAX_FAILSAFE_SOURCES {
+        return FailsafeSource { address: [0; 2], mask: [0; 2], family: 0, ports: 0 };
+    }
+    // SAFETY: the index is within the array.
+    unsafe { read_volatile((&raw const (*config()).failsafe_sources).cast::<FailsafeSource>().add(index)) }
+}
+
+/// Bits of the ports that are reached from everywhere.
+#[inline(always)]
+pub fn failsafe_open() -> u32 {
+    // SAFETY: `CONFIG` holds a `Config`.
+    unsafe { read_volatile(&raw const (*config()).failsafe_open) }
 }
 
 /// Whether failsafe looks at packets to this port at all.

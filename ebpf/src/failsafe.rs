@@ -3,10 +3,12 @@
 mod rate;
 
 use aya_ebpf::bindings::xdp_md;
-use sluice_abi::{ControlPeer, MAX_FAILSAFE_PORTS, NodeAddress, Stat, failsafe_bit, features, kind};
+use sluice_abi::{
+    ControlPeer, MAX_FAILSAFE_PORTS, MAX_FAILSAFE_SOURCES, NodeAddress, Stat, failsafe_bit, features, kind,
+};
 
 use crate::classify::opaque;
-use crate::constants::{self, enabled, failsafe_port};
+use crate::constants::{self, enabled, failsafe_open, failsafe_port, failsafe_source};
 use crate::count::count_stat;
 use crate::frame::Frame;
 use crate::maps::{NODE_ADDRS, PEER_PORTS, PEERS};
@@ -117,15 +119,15 @@ fn is_to_ospf_routers(packet: &Packet) -> bool {
 /// reachable.
 #[inline(always)]
 fn is_for_node(packet: &Packet) -> bool {
-    let kept = is_kept_port(packet);
+    let kept = kept_ports(packet);
     let reply = may_be_from_peer(packet);
-    if (!kept && !reply) || !is_to_node(packet) {
+    if (kept == 0 && !reply) || !is_to_node(packet) {
         return false;
     }
     if reply && is_from_peer(packet) {
         return true;
     }
-    if !kept {
+    if !is_reached(packet, kept) {
         return false;
     }
     let within = rate::take(packet);
@@ -135,27 +137,45 @@ fn is_for_node(packet: &Packet) -> bool {
     within
 }
 
-/// Without branches: eight ports would be up to 2^8 ways to the verifier.
+/// Bits of the failsafe ports that the packet is to, by index. Without branches: eight ports would be up to 2^8 ways to
+/// the verifier.
 #[inline(always)]
-fn is_kept_port(packet: &Packet) -> bool {
+fn kept_ports(packet: &Packet) -> u64 {
     let wanted = packet.destination_port | packet.protocol << 16;
-    let mut differs = u32::MAX as u64;
+    let mut kept = 0;
     for index in 0..MAX_FAILSAFE_PORTS {
         let port = failsafe_port(index);
         if port.port == 0 {
             break;
         }
         let difference = (port.port as u32 | (port.protocol as u32) << 16) ^ wanted;
-        differs = smaller(differs, difference as u64);
+        kept |= is_zero(difference as u64) << index;
     }
-    differs == 0
+    kept
 }
 
-/// The smaller of two numbers below 2^32.
+/// Whether one of these ports is open to the packet's source.
 #[inline(always)]
-fn smaller(one: u64, other: u64) -> u64 {
-    let difference = opaque(one.wrapping_sub(other));
-    other.wrapping_add(difference & opaque((difference as i64 >> 63) as u64))
+fn is_reached(packet: &Packet, ports: u64) -> bool {
+    let mut open = failsafe_open() as u64;
+    for index in 0..MAX_FAILSAFE_SOURCES {
+        let from = failsafe_source(index);
+        if from.ports == 0 {
+            break;
+        }
+        let high = (packet.source[0] ^ from.address[0]) & from.mask[0];
+        let low = (packet.source[1] ^ from.address[1]) & from.mask[1];
+        let family = (packet.family ^ from.family) as u64;
+        open |= opaque(is_zero(high | low | family).wrapping_neg()) & from.ports as u64;
+    }
+    ports & open != 0
+}
+
+/// 1 for 0, else 0.
+#[inline(always)]
+fn is_zero(number: u64) -> u64 {
+    let number = opaque(number);
+    opaque(!(number | number.wrapping_neg()) >> 63)
 }
 
 #[inline(always)]

@@ -33,8 +33,11 @@ pub struct Explanation<'w> {
 impl Interpreter {
     pub fn new(policies: &Policies, node_addresses: &[IpAddr]) -> Interpreter {
         let failsafe = &policies.fleet.failsafe;
-        let ports =
-            failsafe.ports.iter().map(|entry| FailsafePort { port: entry.port, protocol: entry.protocol });
+        let ports = failsafe.ports.iter().map(|entry| FailsafePort {
+            port: entry.port,
+            protocol: entry.protocol,
+            sources: entry.sources.clone(),
+        });
         let peers = failsafe
             .control_endpoints
             .iter()

@@ -54,8 +54,16 @@ impl Node {
 fn failsafe(rate: u32) -> sluice_plan::Failsafe {
     let peer = |address: IpAddr| ControlEndpoint { address, port: place::PEER_PORT };
     let ports = [(22, 6), (10250, 6), (6443, 6), (9443, 6), (9443, 17)];
+    let limited = FailsafeEntry {
+        sources: place::ADMINS.iter().map(|prefix| prefix.parse().expect("a prefix")).collect(),
+        ..FailsafeEntry::open(place::ADMIN_PORT, 6)
+    };
     sluice_plan::Failsafe {
-        ports: ports.map(|(port, protocol)| FailsafeEntry { port, protocol }).to_vec(),
+        ports: ports
+            .map(|(port, protocol)| FailsafeEntry::open(port, protocol))
+            .into_iter()
+            .chain([limited])
+            .collect(),
         packets_per_second: rate,
         burst: rate,
         control_endpoints: vec![peer(place::PEER4.into()), peer(place::PEER6.into())],
@@ -66,7 +74,13 @@ fn for_interpreter(failsafe: &sluice_plan::Failsafe) -> Failsafe {
     let ports = failsafe.ports.iter();
     let peers = failsafe.control_endpoints.iter();
     Failsafe {
-        ports: ports.map(|entry| FailsafePort { port: entry.port, protocol: entry.protocol }).collect(),
+        ports: ports
+            .map(|entry| FailsafePort {
+                port: entry.port,
+                protocol: entry.protocol,
+                sources: entry.sources.clone(),
+            })
+            .collect(),
         within_rate: failsafe.packets_per_second > 0,
         control_peers: peers.map(|peer| ControlPeer { address: peer.address, port: peer.port }).collect(),
     }

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::build::{Extension, Ipv4, Ipv6, ethernet, ethernet_to, icmp, tag, tcp, udp};
 use super::corpus::Corpus;
-use super::place::{CLIENT4, NODE4, NODE6, PEER_PORT, PEER4, PEER6, VIP4, VIP6};
+use super::place::{ADMIN_PORT, CLIENT4, NODE4, NODE6, PEER_PORT, PEER4, PEER6, VIP4, VIP6};
 
 const SYN: u8 = 0x02;
 const ACK: u8 = 0x10;
@@ -15,6 +15,7 @@ pub(super) fn add(corpus: &mut Corpus) {
     routing(corpus);
     addresses(corpus);
     node_ports(corpus);
+    limited_port(corpus);
     control_peers(corpus);
 }
 
@@ -157,6 +158,41 @@ fn node_ports(corpus: &mut Corpus) {
     );
     let mapped = Ipv6 { destination: NODE4.to_ipv6_mapped(), ..Ipv6::default() };
     corpus.add("TCP 22 of the node's mapped address", mapped.frame(6, &tcp(40000, 22, SYN)));
+}
+
+/// At, within and beside the ends of each prefix.
+fn limited_port(corpus: &mut Corpus) {
+    for source in [
+        [198, 17, 255, 255],
+        [198, 18, 0, 0],
+        [198, 19, 255, 255],
+        [198, 20, 0, 0],
+        [192, 0, 2, 129],
+        [192, 0, 2, 128],
+    ] {
+        let packet = Ipv4 { source: source.into(), destination: NODE4, ..Ipv4::default() };
+        let name = |what: &str| format!("{what} from {source:?}");
+        corpus.add(name("limited port"), packet.frame(6, &tcp(40000, ADMIN_PORT, SYN)));
+        corpus.add(name("UDP to the limited port"), packet.frame(17, &udp(40000, ADMIN_PORT)));
+        corpus.add(name("open port"), packet.frame(6, &tcp(40000, 22, SYN)));
+        let at_vip = Ipv4 { destination: VIP4, ..packet.clone() };
+        corpus.add(name("limited port of a VIP"), at_vip.frame(6, &tcp(40000, ADMIN_PORT, SYN)));
+        let mapped =
+            Ipv6 { source: Ipv4Addr::from(source).to_ipv6_mapped(), destination: NODE6, ..Ipv6::default() };
+        corpus.add(name("limited port, mapped,"), mapped.frame(6, &tcp(40000, ADMIN_PORT, SYN)));
+    }
+    for source in [
+        "2001:db8:9:ffff::1",
+        "2001:db8:a::",
+        "2001:db8:b:0:8000::",
+        "2001:db8:c::",
+        "2001:db8::77",
+        "2001:db8::76",
+    ] {
+        let source = source.parse().expect("an address");
+        let packet = Ipv6 { source, destination: NODE6, ..Ipv6::default() };
+        corpus.add(format!("limited port from {source}"), packet.frame(6, &tcp(40000, ADMIN_PORT, SYN)));
+    }
 }
 
 fn control_peers(corpus: &mut Corpus) {

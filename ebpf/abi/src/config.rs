@@ -3,7 +3,7 @@
 use crate::balance::BALANCER_WORDS;
 use crate::classify::WORDS;
 use crate::count::MAX_SLOTS;
-use crate::failsafe::{FailsafePort, MAX_FAILSAFE_PORTS};
+use crate::failsafe::{FailsafePort, FailsafeSource, MAX_FAILSAFE_PORTS, MAX_FAILSAFE_SOURCES};
 use crate::large::{TREES, family, leaf};
 use crate::straight::{MAX_STRAIGHT, Straight};
 
@@ -118,6 +118,8 @@ pub struct Config {
     pub balancers: [u64; BALANCER_WORDS],
     /// Ports of this node that failsafe keeps open; unused ones are zero.
     pub failsafe_ports: [FailsafePort; MAX_FAILSAFE_PORTS],
+    /// Unused ones behind the others.
+    pub failsafe_sources: [FailsafeSource; MAX_FAILSAFE_SOURCES],
     /// Bits (`failsafe_bit`) of those ports and of `PROTOCOL_PORTS`, so that one test tells most packets apart.
     pub failsafe_filter: u64,
     /// In the order of the entries, where the features have `STRAIGHT`.
@@ -128,7 +130,8 @@ pub struct Config {
     pub failsafe_burst: u32,
     /// Words of a row whose bits are entries; those behind them are columns.
     pub wide_words: u32,
-    pub reserved: u32,
+    /// Bits of the failsafe ports, by index, that are reached from everywhere.
+    pub failsafe_open: u32,
     /// Root of each tree, as a child of a node; `leaf::EMPTY` behind the last one of a family.
     pub roots: [[u32; TREES]; family::COUNT],
 }
@@ -144,6 +147,8 @@ impl Config {
         mask: [0; WORDS],
         balancers: [0; BALANCER_WORDS],
         failsafe_ports: [FailsafePort { port: 0, protocol: 0, reserved: 0 }; MAX_FAILSAFE_PORTS],
+        failsafe_sources: [FailsafeSource { address: [0; 2], mask: [0; 2], family: 0, ports: 0 };
+            MAX_FAILSAFE_SOURCES],
         failsafe_filter: 0,
         straight: [Straight {
             source: [0; 2],
@@ -160,7 +165,7 @@ impl Config {
         failsafe_rate: 0,
         failsafe_burst: 0,
         wide_words: 1,
-        reserved: 0,
+        failsafe_open: 0,
         roots: [[leaf::EMPTY; TREES]; family::COUNT],
     };
 }

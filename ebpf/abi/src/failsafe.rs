@@ -3,6 +3,8 @@
 use crate::Address;
 
 pub const MAX_FAILSAFE_PORTS: usize = 8;
+/// Of all ports together.
+pub const MAX_FAILSAFE_SOURCES: usize = 32;
 /// Hashed token buckets, one per source. The map has twice as many: the second half is for test runs.
 pub const FAILSAFE_BUCKETS: u32 = 4096;
 
@@ -26,6 +28,20 @@ pub struct FailsafePort {
     /// 6 TCP, 17 UDP.
     pub protocol: u8,
     pub reserved: u8,
+}
+
+/// Sources from which a port stays reachable, where not all of them do.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct FailsafeSource {
+    /// High and low half in host order; IPv4 as `::ffff:a.b.c.d`.
+    pub address: [u64; 2],
+    pub mask: [u64; 2],
+    /// One of `kind::FAMILY_*`.
+    pub family: u32,
+    /// The bit of one of the failsafe ports, by its index; 0 = unused.
+    pub ports: u32,
 }
 
 /// Ports that failsafe looks at whatever the fleet's configuration: DHCP, DHCPv6 (RFC 8415), BFD (RFC 5881).

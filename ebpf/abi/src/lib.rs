@@ -25,8 +25,8 @@ pub use classify::{
 pub use config::{Config, Dimension, dimension, features};
 pub use count::{Counted, Counter, MAX_SLOTS, STAGED_OFFSET, STATS, Stat, VERDICTS};
 pub use failsafe::{
-    Bucket, ControlPeer, FAILSAFE_BUCKETS, FailsafePort, MAX_FAILSAFE_PORTS, MAX_NODE_SET, NodeAddress,
-    PROTOCOL_PORTS, failsafe_bit,
+    Bucket, ControlPeer, FAILSAFE_BUCKETS, FailsafePort, FailsafeSource, MAX_FAILSAFE_PORTS,
+    MAX_FAILSAFE_SOURCES, MAX_NODE_SET, NodeAddress, PROTOCOL_PORTS, failsafe_bit,
 };
 pub use headers::{extension_headers, ip_options};
 pub use large::{

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use object::{Object, ObjectSymbol};
 use sluice_abi::{Config, RecordV4, RecordV6, Straight, features};
-use sluice_plan::{BalancerTables, FailsafeEntry, FilterTables, LargeTables, NodePlan};
+use sluice_plan::{BalancerTables, FilterTables, LargeTables, NodePlan};
 
 use crate::bpf;
 use crate::load::{LoadSpec, with_slots};
@@ -103,9 +103,7 @@ impl Image {
             ring: self.bytes("RING", &old.ring),
             targets: self.bytes("TARGETS", &old.targets),
         };
-        let ports = self.config.failsafe_ports.iter().filter(|port| port.port != 0 || port.protocol != 0);
-        plan.failsafe.ports =
-            ports.map(|port| FailsafeEntry { port: port.port, protocol: port.protocol }).collect();
+        plan.failsafe.ports = crate::load::failsafe::ports(&self.config);
         plan.failsafe.packets_per_second = self.config.failsafe_rate;
         plan.failsafe.burst = self.config.failsafe_burst;
         plan.failsafe.control_endpoints.retain(peers);
@@ -237,6 +235,7 @@ fn config_difference(found: &Config, expected: &Config) -> Option<Mismatch> {
         mask,
         balancers,
         failsafe_ports,
+        failsafe_sources,
         failsafe_filter,
         straight,
         failsafe_rate,
@@ -244,7 +243,7 @@ fn config_difference(found: &Config, expected: &Config) -> Option<Mismatch> {
         slots,
         wide_words,
         roots,
-        reserved: _,
+        failsafe_open,
         limit_seed,
     } = expected;
     let same = [
@@ -254,6 +253,8 @@ fn config_difference(found: &Config, expected: &Config) -> Option<Mismatch> {
         ("mask", found.mask == *mask),
         ("balancers", found.balancers == *balancers),
         ("failsafe_ports", found.failsafe_ports == *failsafe_ports),
+        ("failsafe_sources", found.failsafe_sources == *failsafe_sources),
+        ("failsafe_open", found.failsafe_open == *failsafe_open),
         ("failsafe_filter", found.failsafe_filter == *failsafe_filter),
         ("straight", found.straight == *straight),
         ("failsafe_rate", found.failsafe_rate == *failsafe_rate),

@@ -9,6 +9,7 @@
 //! outlive the program; without a pin directory they are private to this load.
 
 mod constants;
+pub(crate) mod failsafe;
 mod maps;
 mod patch;
 mod pins;

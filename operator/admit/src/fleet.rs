@@ -8,6 +8,7 @@ use crate::refusal::{Checks, Refusal};
 
 /// As many as the kernel program compares.
 const MAX_PORTS: usize = 8;
+const MAX_SOURCES: usize = 32;
 
 /// # Errors
 /// Everything that is wrong with it.
@@ -25,12 +26,20 @@ pub fn admit_fleet(found: Fleet) -> Result<Fleet, Vec<Refusal>> {
 fn check_failsafe(found: &Failsafe, checks: &mut Checks) {
     let Failsafe { ports, packets_per_second, burst, control_endpoints } = found;
     checks.at_most(ports.len(), MAX_PORTS, "failsafe.ports");
+    let sources: usize = ports.iter().map(|entry| entry.sources.len()).sum();
+    let message = format!("{sources} prefixes over all ports: write at most {MAX_SOURCES}");
+    checks.require(sources <= MAX_SOURCES, "failsafe.ports[*].sources", &message);
     for (index, entry) in ports.iter().enumerate() {
         let path = format!("failsafe.ports[{index}]");
         checks.require(entry.port > 0, &format!("{path}.port"), "0 is no port: write 1 to 65535");
         if !matches!(entry.protocol, 6 | 17) {
             let message = format!("{} has no ports: write 6 (TCP) or 17 (UDP)", entry.protocol);
             checks.refuse(format!("{path}.protocol"), message);
+        }
+        for (index, net) in entry.sources.iter().enumerate() {
+            if let Err(message) = prefix(&net.to_string()) {
+                checks.refuse(format!("{path}.sources[{index}]"), message);
+            }
         }
     }
     for (rate, name) in [(*packets_per_second, "packetsPerSecond"), (*burst, "burst")] {

@@ -59,3 +59,17 @@ fn what_would_shut_a_node_off_is_refused() {
     let said = refused("failsafe: {controlEndpoints: [{address: 192.0.2.1, port: 0}]}");
     assert_eq!(said, ["failsafe.controlEndpoints[0].port: 0 is no port: write 1 to 65535"]);
 }
+
+#[test]
+fn sources_of_a_failsafe_port_are_prefixes_and_not_too_many() {
+    let port =
+        |sources: &str| format!("failsafe: {{ports: [{{port: 22, protocol: 6, sources: [{sources}]}}]}}");
+    let said = refused(&port("10.0.0.7/8"));
+    assert_eq!(said, ["failsafe.ports[0].sources[0]: \"10.0.0.7/8\" has host bits set: write 10.0.0.0/8"]);
+    let many: Vec<String> = (0..33).map(|number| format!("10.0.{number}.0/24")).collect();
+    let said = refused(&port(&many.join(", ")));
+    assert_eq!(said, ["failsafe.ports[*].sources: 33 prefixes over all ports: write at most 32"]);
+    let good: Fleet =
+        serde_saphyr::from_str(&port("10.0.0.0/8, \"2001:db8::/32\"")).expect("YAML of the right form");
+    assert_eq!(admit_fleet(good.clone()), Ok(good));
+}

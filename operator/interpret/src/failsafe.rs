@@ -72,6 +72,11 @@ fn is_bfd(ip: &Ip, ports: Ports) -> bool {
     ports.destination == BFD && ip.hop_limit == 255
 }
 
+fn opens(kept: &FailsafePort, source: IpAddr, to: (u8, u16)) -> bool {
+    (kept.protocol, kept.port) == to
+        && (kept.sources.is_empty() || kept.sources.iter().any(|prefix| prefix.contains(&source)))
+}
+
 /// To an address of this node that is no VIP: replies of the control plane, and the ports that stay reachable.
 fn for_node(world: &World, failsafe: &Failsafe, ip: &Ip, packet: &Packet) -> Option<Kept> {
     let (number, ports) = (packet.protocol?, packet.ports()?);
@@ -81,7 +86,7 @@ fn for_node(world: &World, failsafe: &Failsafe, ip: &Ip, packet: &Packet) -> Opt
     let is_reply = matches!(packet.transport, Transport::Tcp { flags, .. } if flags & ACK != 0)
         && failsafe.control_peers.contains(&ControlPeer { address: ip.source, port: ports.source });
     let to_kept_port = matches!(number, protocol::TCP | protocol::UDP)
-        && failsafe.ports.contains(&FailsafePort { port: ports.destination, protocol: number });
+        && failsafe.ports.iter().any(|port| opens(port, ip.source, (number, ports.destination)));
     if is_reply {
         return Some(Kept::ControlReply);
     }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use sluice_policy::{Balancer, Filter};
 
 /// The policies and the surroundings of one node. Nothing in it changes from packet to packet.
@@ -34,11 +35,13 @@ pub struct Failsafe {
     pub control_peers: Vec<ControlPeer>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailsafePort {
     pub port: u16,
     /// 6 TCP, 17 UDP.
     pub protocol: u8,
+    /// Who reaches it; empty = everybody.
+    pub sources: Vec<IpNet>,
 }
 
 /// A remote TCP endpoint of the control plane or of routing.

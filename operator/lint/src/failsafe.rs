@@ -125,7 +125,16 @@ fn node_classes(failsafe: &Failsafe) -> Vec<Class> {
     let port = |entry: &sluice_plan::FailsafeEntry| {
         let name = if entry.protocol == TCP { "TCP" } else { "UDP" };
         let matches = ports(entry.protocol, None, Some((entry.port, entry.port)));
-        Class::new(format!("{name} port {} to nodes", entry.port), matches)
+        let sources = (!entry.sources.is_empty()).then(|| {
+            let mut set = PrefixSet::default();
+            entry.sources.iter().for_each(|net| match net {
+                IpNet::V4(net) => set.v4.push(*net),
+                IpNet::V6(net) => set.v6.push(*net),
+            });
+            set
+        });
+        let from = if sources.is_some() { " from its sources" } else { "" };
+        Class::new(format!("{name} port {}{from} to nodes", entry.port), Match { sources, ..matches })
     };
     let endpoint = |endpoint: &sluice_plan::ControlEndpoint| {
         let mut set = PrefixSet::default();

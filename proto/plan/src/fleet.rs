@@ -32,6 +32,16 @@ pub struct FailsafeEntry {
     pub port: u16,
     /// 6 TCP, 17 UDP.
     pub protocol: u8,
+    /// Who reaches the port: an empty list is everybody (at most 32 prefixes over all ports).
+    #[serde(default)]
+    pub sources: Vec<IpNet>,
+}
+
+impl FailsafeEntry {
+    /// Reached by everybody.
+    pub fn open(port: u16, protocol: u8) -> FailsafeEntry {
+        FailsafeEntry { port, protocol, sources: Vec::new() }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -63,7 +73,7 @@ impl Default for Failsafe {
     /// SSH, kubelet, API server and the operator's port, at 1,000 packets per second and source.
     fn default() -> Self {
         Failsafe {
-            ports: [22, 10250, 6443, 9443].map(|port| FailsafeEntry { port, protocol: 6 }).to_vec(),
+            ports: [22, 10250, 6443, 9443].map(|port| FailsafeEntry::open(port, 6)).to_vec(),
             packets_per_second: 1000,
             burst: 2000,
             control_endpoints: Vec::new(),

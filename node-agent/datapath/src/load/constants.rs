@@ -1,12 +1,12 @@
 //! The constants that specialise the program for a plan on an interface.
 
 use sluice_abi::{
-    BALANCER_WORDS, Bit, Config, Dimension, Entry, FailsafePort, Limit, MAX_BITS, MAX_FAILSAFE_PORTS,
-    MAX_SLOTS, MAX_STRAIGHT, PROTOCOL_PORTS, Straight, TREES, Target, WORDS, dimension, failsafe_bit, family,
-    features,
+    BALANCER_WORDS, Bit, Config, Dimension, Entry, Limit, MAX_BITS, MAX_SLOTS, MAX_STRAIGHT, Straight, TREES,
+    Target, WORDS, dimension, family, features,
 };
 use sluice_plan::NodePlan;
 
+use super::failsafe;
 use super::tables::{ENTRY, LIMITS, TARGETS, array};
 use super::{LoadError, LoadSpec};
 
@@ -46,8 +46,6 @@ pub fn config(plan: &NodePlan, spec: &LoadSpec) -> Result<Config, LoadError> {
         words: words(plan, &count)?,
         mask: spec.mask,
         balancers: spec.balancers,
-        failsafe_rate: plan.failsafe.packets_per_second,
-        failsafe_burst: plan.failsafe.burst,
         slots: slots(spec),
         limit_seed: spec.limit_seed,
         ..Config::EMPTY
@@ -68,8 +66,7 @@ pub fn config(plan: &NodePlan, spec: &LoadSpec) -> Result<Config, LoadError> {
             problem: format!("{} families, expected {}", found.len(), family::COUNT),
         })?;
     }
-    config.failsafe_ports = failsafe_ports(plan)?;
-    config.failsafe_filter = failsafe_filter(&config.failsafe_ports);
+    failsafe::put(&plan.failsafe, &mut config)?;
     config.straight = straight(plan, spec)?;
     Ok(config)
 }
@@ -107,24 +104,6 @@ fn words(plan: &NodePlan, count: &Counts) -> Result<u32, LoadError> {
         return Err(LoadError::Plan { table: "words", problem });
     }
     Ok(words as u32)
-}
-
-fn failsafe_ports(plan: &NodePlan) -> Result<[FailsafePort; MAX_FAILSAFE_PORTS], LoadError> {
-    let ports = &plan.failsafe.ports;
-    if ports.len() > MAX_FAILSAFE_PORTS {
-        let problem = format!("{} ports, at most {MAX_FAILSAFE_PORTS}", ports.len());
-        return Err(LoadError::Plan { table: "failsafe.ports", problem });
-    }
-    let mut all = [FailsafePort::default(); MAX_FAILSAFE_PORTS];
-    for (to, from) in all.iter_mut().zip(ports) {
-        *to = FailsafePort { port: from.port, protocol: from.protocol, reserved: 0 };
-    }
-    Ok(all)
-}
-
-fn failsafe_filter(ports: &[FailsafePort]) -> u64 {
-    let ports = ports.iter().map(|port| port.port).filter(|port| *port != 0);
-    ports.chain(PROTOCOL_PORTS).fold(0, |filter, port| filter | failsafe_bit(port.into()))
 }
 
 /// The entries that apply on this interface, each with its counter.

@@ -127,7 +127,7 @@ fn above_its_rate_a_source_meets_the_rules() {
 fn a_flood_from_a_control_port_or_to_a_port_of_a_vip_gains_nothing() {
     const VIP: &str = "203.0.113.10";
     let mut plan = NodePlan { filters: plan().filters, ..balancer::plan() };
-    plan.failsafe.ports = vec![FailsafeEntry { port: 22, protocol: 6 }];
+    plan.failsafe.ports = vec![FailsafeEntry::open(22, 6)];
     (plan.failsafe.packets_per_second, plan.failsafe.burst) = (1_000_000, 1_000_000);
     let node = node(&plan);
     let to_vip = |port, flags| V4 { destination: VIP, ..V4 }.frame(&tcp(6443, port, flags));

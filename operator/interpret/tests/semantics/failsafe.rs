@@ -6,6 +6,10 @@ use crate::build::*;
 const NODE: &str = "198.51.100.1";
 const VIP: &str = "203.0.113.10";
 
+fn port(port: u16, protocol: u8, sources: &[&str]) -> FailsafePort {
+    FailsafePort { port, protocol, sources: sources.iter().map(|text| text.parse().unwrap()).collect() }
+}
+
 /// A node that drops everything.
 fn closed() -> World {
     let balancer = Balancer {
@@ -23,7 +27,11 @@ fn closed() -> World {
         filters: vec![filter("closed", vec![rule("all", Action::Drop, Match::default())])],
         services: vec![Service::all_healthy(balancer)],
         failsafe: Some(Failsafe {
-            ports: vec![FailsafePort { port: 22, protocol: 6 }, FailsafePort { port: 500, protocol: 17 }],
+            ports: vec![
+                port(22, 6, &[]),
+                port(500, 17, &[]),
+                port(23, 6, &["192.0.2.0/24", "2001:db8:5::/48"]),
+            ],
             within_rate: true,
             control_peers: vec![ControlPeer { address: "192.0.2.1".parse().unwrap(), port: 6443 }],
         }),
@@ -116,6 +124,18 @@ fn node_ports_are_kept_for_the_node_alone() {
     assert!(!is_let_in(&to(NODE, 6, &tcp(22, 40000, 2))), "the source port says nothing");
     assert!(!is_let_in(&to(VIP, 6, &tcp(40000, 22, 2))), "a VIP is no node address");
     assert!(!is_let_in(&to("198.51.100.2", 6, &tcp(40000, 22, 2))), "another node");
+}
+
+#[test]
+fn a_port_with_sources_is_kept_for_them_alone() {
+    let to_23 = |source| V4 { source, destination: NODE, ..V4::default() }.frame(6, &tcp(40000, 23, 2));
+    assert!(is_let_in(&to_23("192.0.2.0")));
+    assert!(is_let_in(&to_23("192.0.2.255")));
+    assert!(!is_let_in(&to_23("192.0.3.0")));
+    let to_23 = |source| V6 { source, ..V6::default() }.frame(6, &tcp(40000, 23, 2));
+    assert!(is_let_in(&to_23("2001:db8:5::1")));
+    assert!(!is_let_in(&to_23("2001:db8:6::1")));
+    assert!(!is_let_in(&to_23("::ffff:192.0.2.1")), "an IPv4 prefix holds no IPv6 address");
 }
 
 #[test]
