@@ -1,7 +1,7 @@
 # Thin names for commands that can be run by hand just as well.
 # CARGO_TARGET_DIR, SLUICE_CACHE (see setup.sh) and the usual cargo variables are respected.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo demo-up demo-down test verify fix generate fuzz bench image clean
+.PHONY: help setup build demo demo-up demo-down test verify fix generate fuzz soak bench image clean
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 ARCH := $(shell uname -m)-unknown-linux-gnu
@@ -51,6 +51,10 @@ generate: ## make the generated files again
 
 fuzz: build ## random packets through kernel and interpreter until they disagree (PACKETS=10000000)
 	cargo run -q --bin fuzz -- --number $(or $(PACKETS),10000000)
+
+soak: build ## what takes too long for every test: 200 replacements of 10,000 rules, 1,000,000 random verdicts
+	SLUICE_REPLACEMENTS=200 $(RUNNER) cargo test --workspace --test datapath -- replace:: --nocapture
+	$(MAKE) fuzz PACKETS=1000000
 
 bench: ## what a packet costs in empty programs, and an edit in milliseconds (BENCH='-o json' for a machine)
 	./setup.sh build

@@ -9,6 +9,7 @@ mod counters;
 mod foreign;
 mod limits;
 mod plans;
+mod replace;
 mod swap;
 mod tamper;
 mod traffic;

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use etherparse::PacketBuilder;
+use nix::errno::Errno;
 
 /// UDP from 192.0.2.1; the payload tells them apart.
 pub fn udp(port: u16, payload: &[u8]) -> Vec<u8> {
@@ -57,14 +58,18 @@ impl Wire {
     /// Room for all that a test sends, so that nothing is lost unseen.
     fn grow(&self) {
         let bytes: libc::c_int = 64 << 20;
-        // SAFETY: the option's value is a live int of this length.
+        self.set(libc::SO_RCVBUFFORCE, &bytes);
+    }
+
+    fn set<T>(&self, option: libc::c_int, value: &T) {
+        // SAFETY: the value is alive and of this length; the kernel copies it.
         let result = unsafe {
             libc::setsockopt(
                 self.0.as_raw_fd(),
                 libc::SOL_SOCKET,
-                libc::SO_RCVBUFFORCE,
-                (&raw const bytes).cast(),
-                size_of::<libc::c_int>() as u32,
+                option,
+                (&raw const *value).cast(),
+                size_of::<T>() as u32,
             )
         };
         assert_eq!(result, 0, "{}", io::Error::last_os_error());
@@ -72,6 +77,30 @@ impl Wire {
 
     pub fn send(&self, frame: &[u8]) {
         nix::unistd::write(&self.0, frame).unwrap();
+    }
+
+    /// False where a queue is full.
+    pub fn try_send(&self, frame: &[u8]) -> bool {
+        match nix::unistd::write(&self.0, frame) {
+            Ok(_) => true,
+            Err(Errno::EAGAIN | Errno::ENOBUFS) => false,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Hears nothing but IPv4 without options that carries UDP to one of these ports.
+    pub fn only_udp_to(&self, ports: [u16; 2]) {
+        let instruction = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+        let (half, word_is, result) = (0x28, 0x15, 0x06);
+        let mut program = [
+            instruction(half, 0, 0, 36),
+            instruction(word_is, 1, 0, ports[0].into()),
+            instruction(word_is, 0, 1, ports[1].into()),
+            instruction(result, 0, 0, u32::MAX),
+            instruction(result, 0, 0, 0),
+        ];
+        let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+        self.set(libc::SO_ATTACH_FILTER, &filter);
     }
 
     /// Everything that has arrived, sent frames of its own left out.

@@ -73,8 +73,12 @@ impl World {
 }
 
 pub fn ip(arguments: &[&str]) {
-    let output = Command::new("ip").args(arguments).output().expect("iproute2 is installed");
-    assert!(output.status.success(), "ip {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    command("ip", arguments);
+}
+
+pub fn command(program: &str, arguments: &[&str]) {
+    let output = Command::new(program).args(arguments).output().expect("iproute2 is installed");
+    assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Polls until `done`; what is awaited here has no event.
