@@ -11,7 +11,6 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use pcap_file::pcap::PcapReader;
 use pcap_file::{DataLink, PcapError, TsResolution};
-use sluice_interpret::packet::Packet;
 
 use pcapng::PcapNg;
 pub use write::Writer;
@@ -57,9 +56,9 @@ impl Frame {
         Frame { bytes, captured: data.len(), time }
     }
 
-    /// Whether a header that has a say was not captured whole.
-    pub fn is_cut(&self, packet: &Packet) -> bool {
-        self.captured < self.bytes.len().min(packet.headers)
+    /// Whether what has a say, which ends there, was not captured whole.
+    pub fn is_cut(&self, end: usize) -> bool {
+        self.captured < self.bytes.len().min(end)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use sluice_abi::{Entry, Row, Straight, dimension, features};
+use sluice_abi::{Entry, Pattern, Row, Straight, dimension, features};
 use sluice_balance::Rings;
 use sluice_plan::{NodePlan, encode};
 
@@ -110,6 +110,10 @@ const DIMENSIONS: [(usize, &str, usize); dimension::COUNT] = [
     (dimension::DESTINATION_MAC, "destinationMac", 16),
     (dimension::IP_OPTIONS, "ipOptions", 4),
     (dimension::EXTENSION_HEADERS, "extensionHeaders", 4),
+    (dimension::PAYLOADS, "payload 1-8", 4),
+    (dimension::PAYLOADS + 1, "payload 9-16", 4),
+    (dimension::PAYLOADS + 2, "payload 17-24", 4),
+    (dimension::PAYLOADS + 3, "payload 25-32", 4),
 ];
 
 fn report(plan: &NodePlan) -> Report {
@@ -125,6 +129,7 @@ fn report(plan: &NodePlan) -> Report {
     add("straight", filters.tables.straight.len(), size_of::<Straight>());
     add("rows", filters.tables.rows.len(), size_of::<Row>());
     add("direct", filters.tables.direct.len(), 4);
+    add("patterns", filters.tables.patterns.len(), size_of::<Pattern>());
     for (index, name, element) in DIMENSIONS {
         add(name, filters.tables.bounds.get(index).map_or(0, Vec::len), element);
     }

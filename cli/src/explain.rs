@@ -46,7 +46,8 @@ pub fn run(args: &Explain) -> anyhow::Result<()> {
 fn explain(interpreter: &Interpreter, output: LineOutput, number: u64, frame: &Frame) -> anyhow::Result<()> {
     let packet = Packet::parse(&frame.bytes);
     let mut explanation = interpreter.explain(&frame.bytes);
-    explanation.decision = Decision { guess: frame.is_cut(&packet), ..explanation.decision };
+    explanation.decision =
+        Decision { guess: frame.is_cut(interpreter.reads_to(&packet)), ..explanation.decision };
     match output {
         LineOutput::Json => print_json_line(&Line::new(number, &packet, &explanation))?,
         LineOutput::Table => print(number, &packet, &explanation)?,
@@ -65,7 +66,8 @@ fn print(number: u64, packet: &Packet, explanation: &Explanation) -> std::io::Re
         for checked in &considered.checked {
             let (answer, tone) = if checked.fits { ("yes", Tone::Good) } else { ("no", Tone::Bad) };
             let style = style(Some(tone));
-            let (field, found) = (words::field(checked.field), words::found(checked.field, packet));
+            let (field, found) =
+                (words::field(checked.field), words::found(checked.field, considered.rule, packet));
             let wanted = words::wanted(checked.field, considered.rule, packet).join(", ");
             print_line(format_args!("  {style}{answer:<3}{style:#}  {field}: {found}; wanted: {wanted}"))?;
         }

@@ -85,6 +85,6 @@ impl Judge {
             }
             _ => self.interpreter.decide_at(bytes, time),
         };
-        Ok(Decision { guess: frame.is_cut(&Packet::parse(bytes)), ..decision })
+        Ok(Decision { guess: frame.is_cut(self.interpreter.reads_to(&Packet::parse(bytes))), ..decision })
     }
 }

@@ -32,6 +32,7 @@ mod network;
 mod node;
 mod node_summary;
 mod numbers;
+mod payload;
 mod ports;
 mod protocol;
 mod rate_limit;
@@ -70,6 +71,7 @@ pub use node::{
 };
 pub use node_summary::{FailingNode, MAX_FAILING_NODES, NodeSummary};
 pub use numbers::{NumberText, Numbers};
+pub use payload::{HexBytes, MAX_PAYLOADS, PayloadLayer, PayloadMatch};
 pub use ports::PortRange;
 pub use protocol::{Protocol, protocol_name, protocol_names, protocol_number};
 pub use rate_limit::{

@@ -3,7 +3,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Cidr, DscpRange, EcnRange, EtherType, LengthRange, MacAddress, PortRange, Protocol, TtlRange, VlanMatch,
+    Cidr, DscpRange, EcnRange, EtherType, LengthRange, MAX_PAYLOADS, MacAddress, PayloadMatch, PortRange,
+    Protocol, TtlRange, VlanMatch,
 };
 
 /// How many entries a list of a match may have.
@@ -42,7 +43,7 @@ pub const MAX_ENTRIES: usize = 64;
         self.?destinationPorts.orValue([]).size(), self.?length.orValue([]).size(), \
         self.?ttl.orValue([]).size(), self.?dscp.orValue([]).size(), self.?ecn.orValue([]).size(), \
         self.?ipOptions.orValue([]).size(), self.?extensionHeaders.orValue([]).size()] \
-        .exists(size, size > 0))",
+        .exists(size, size > 0) || (has(self.payload) && self.payload.exists(p, p.from in ['L4', 'Payload'])))",
 ).message("etherTypes without IPv4 and IPv6 beside fields of IP packets never match: add IPv4 or IPv6 to \
     etherTypes, or remove the others"))]
 #[x_kube(validation = Rule::new(
@@ -166,6 +167,11 @@ pub struct Match {
     #[schemars(length(max = 9))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub extension_headers: Vec<ExtensionHeader>,
+    /// Bytes at fixed places of the packet, all of which must be there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = "MAX_PAYLOADS"))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub payload: Vec<PayloadMatch>,
 }
 
 impl Match {
@@ -180,6 +186,7 @@ impl Match {
             || !self.destination_ports.is_empty()
             || self.tcp_flags.is_some()
             || !self.icmp.is_empty()
+            || self.payload.iter().any(|pattern| pattern.from.is_l4())
     }
 }
 

@@ -19,8 +19,9 @@ use crate::{Mark, Match, Mode, RateLimit};
     "!has(self.laterFragments) || (has(self.match) && (has(self.match.tcpFlags) \
      || (has(self.match.sourcePorts) && self.match.sourcePorts.size() > 0) \
      || (has(self.match.destinationPorts) && self.match.destinationPorts.size() > 0) \
-     || (has(self.match.icmp) && self.match.icmp.size() > 0)))",
-).message("laterFragments changes nothing in a rule without ports, tcpFlags or icmp: remove it"))]
+     || (has(self.match.icmp) && self.match.icmp.size() > 0) \
+     || (has(self.match.payload) && self.match.payload.exists(p, p.from in ['L4', 'Payload']))))",
+).message("laterFragments changes nothing in a rule without ports, tcpFlags, icmp or payload from L4 on: remove it"))]
 pub struct FilterRule {
     /// The rule's name, unique in its filter: the key of its counters, which live as long as the name.
     /// Lower-case letters, digits and -.
@@ -41,8 +42,8 @@ pub struct FilterRule {
     /// absent. Default: the filter's mode, and Audit wherever the filter says Audit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
-    /// What a rule with ports, tcpFlags or icmp does with a later fragment, which carries none of them.
-    /// MatchL3: match by the other fields. NoMatch: do not match. Drop: drop the fragment if the other fields
+    /// What a rule with ports, tcpFlags, icmp or payload from L4 on does with a later fragment, which carries
+    /// none of them. MatchL3: match by the other fields. NoMatch: do not match. Drop: drop the fragment if the other fields
     /// match. Default: MatchL3 for Pass, else NoMatch (with the first fragment dropped the datagram is dead).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub later_fragments: Option<LaterFragments>,

@@ -10,7 +10,8 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 use sluice_crds::{
-    Kind, MAX_ADDRESSES, MAX_BACKENDS, MAX_ENTRIES, MAX_PORTS, MAX_RULES, XdpFilterSpec, XdpLoadBalancerSpec,
+    Kind, MAX_ADDRESSES, MAX_BACKENDS, MAX_ENTRIES, MAX_PAYLOADS, MAX_PORTS, MAX_RULES, XdpFilterSpec,
+    XdpLoadBalancerSpec,
 };
 use sluice_e2e::cluster::Cluster;
 
@@ -329,6 +330,9 @@ fn filter_of_headers() -> Value {
         rule["match"]["ttl"] = filled(|_| "100-255").into();
         rule["match"]["dscp"] = filled(|_| "VOICE-ADMIT").into();
         rule["match"]["ecn"] = filled(|_| "Not-ECT").into();
+        let bytes = format!("0x{}", "ff".repeat(16));
+        let place = json!({"from": "Payload", "offset": 1500, "value": bytes, "mask": bytes});
+        rule["match"]["payload"] = vec![place; MAX_PAYLOADS].into();
         rule["match"]["ipOptions"] = json!([
             "Any",
             "RecordRoute",

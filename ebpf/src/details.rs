@@ -7,6 +7,7 @@
 mod link;
 mod network;
 mod options;
+mod payload;
 
 use aya_ebpf::bindings::xdp_md;
 use sluice_abi::{Row, WORDS, features};
@@ -56,7 +57,8 @@ impl Details {
     fn fill(&self, frame: Frame, packet: &Packet) -> Option<()> {
         link::fill(self, frame, packet)?;
         network::fill(self, frame, packet)?;
-        options::fill(self, frame, packet)
+        options::fill(self, frame, packet)?;
+        payload::fill(self, frame, packet)
     }
 
     #[inline(always)]

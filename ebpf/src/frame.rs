@@ -3,7 +3,7 @@
 use core::ptr::read_volatile;
 
 use aya_ebpf::bindings::xdp_md;
-use aya_ebpf::helpers::bpf_xdp_get_buff_len;
+use aya_ebpf::helpers::{bpf_xdp_get_buff_len, generated::bpf_xdp_load_bytes};
 
 /// Offsets of headers stay below it: 22 bytes of Ethernet and tags, an IP header and eight extension headers.
 pub const OFFSET_MASK: usize = 0x7fff;
@@ -50,5 +50,12 @@ impl Frame {
     pub fn read<T: Copy>(self, offset: usize) -> Option<T> {
         // SAFETY: the header lies within the frame.
         self.header::<T>(offset).map(|header| unsafe { header.read_unaligned() })
+    }
+
+    /// Copies bytes from wherever in the frame they lie, behind the first buffer too; false where it ends before.
+    #[inline(always)]
+    pub fn load(self, offset: u32, bytes: *mut u8, length: u32) -> bool {
+        // SAFETY: the context is the one that the kernel gave, and the caller's bytes are as many.
+        unsafe { bpf_xdp_load_bytes(self.context, offset, bytes.cast(), length) == 0 }
     }
 }

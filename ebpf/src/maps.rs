@@ -6,7 +6,7 @@ use aya_ebpf::macros::btf_map;
 use sluice_abi::{
     Bit, Bound32, Bound64, Bound128, Bucket, Config, ControlPeer, Counter, DecapPeer, Entry,
     FAILSAFE_BUCKETS, FullAt, LIMIT_BUCKETS, LIMIT_REGIONS, Limit, MAX_NODE_SET, Mark, NextHop, Node,
-    NodeAddress, RecordV4, RecordV6, Row, STAGED_OFFSET, STATS, Target, Trace, Vip, VipKey,
+    NodeAddress, Pattern, RecordV4, RecordV6, Row, STAGED_OFFSET, STATS, Target, Trace, Vip, VipKey,
 };
 
 use crate::classify::Found;
@@ -54,6 +54,8 @@ pub static ETHER_TYPE: Array<Bound32, 1> = Array::new();
 pub static SOURCE_MAC: Array<Bound64, 1> = Array::new();
 #[btf_map]
 pub static DESTINATION_MAC: Array<Bound64, 1> = Array::new();
+#[btf_map]
+pub static PATTERNS: Array<Pattern, 1> = Array::new();
 /// The AND of the rows of the details, for the packet at hand.
 #[btf_map]
 pub static DETAILS: PerCpuArray<Row, 1> = PerCpuArray::new();

@@ -53,7 +53,7 @@ fn rule<'a>(considered: &'a Considered, packet: &Packet) -> Rule<'a> {
     let fields = considered.checked.iter().map(|checked| Field {
         field: words::field(checked.field),
         fits: checked.fits,
-        packet: words::found(checked.field, packet),
+        packet: words::found(checked.field, considered.rule, packet),
         wanted: words::wanted(checked.field, considered.rule, packet),
     });
     Rule {

@@ -34,14 +34,17 @@ pub fn field(field: Field) -> &'static str {
         Field::Ecn => "ecn",
         Field::IpOptions => "ipOptions",
         Field::ExtensionHeaders => "extensionHeaders",
+        Field::Payload => "payload",
     }
 }
 
 /// What the packet has there.
-pub fn found(field: Field, packet: &Packet) -> String {
+pub fn found(field: Field, rule: &Rule, packet: &Packet) -> String {
     let shown = |value: Option<String>| match value {
         Some(value) => value,
-        None if field.is_layer4() && packet.is_later_fragment() => "a later fragment carries none".to_owned(),
+        None if field.is_layer4(rule) && packet.is_later_fragment() => {
+            "a later fragment carries none".to_owned()
+        }
         None => "none".to_owned(),
     };
     shown(match field {
@@ -51,17 +54,8 @@ pub fn found(field: Field, packet: &Packet) -> String {
         Field::Fragments => Some(fragment(packet.fragment).to_owned()),
         Field::SourcePorts => packet.ports().map(|ports| ports.source.to_string()),
         Field::DestinationPorts => packet.ports().map(|ports| ports.destination.to_string()),
-        Field::TcpFlags => match packet.transport {
-            Transport::Tcp { flags, .. } => Some(flag_names(flags)),
-            _ => None,
-        },
-        Field::Icmp => match packet.transport {
-            Transport::Icmp { icmp_type, code } => {
-                let family = if packet.ip.is_some_and(|ip| ip.source.is_ipv6()) { "IPv6" } else { "IPv4" };
-                Some(format!("{family} type {icmp_type} code {code}"))
-            }
-            _ => None,
-        },
+        Field::TcpFlags => flags(packet),
+        Field::Icmp => type_and_code(packet),
         Field::SourceMacs
         | Field::DestinationMacs
         | Field::OuterVlans
@@ -73,10 +67,24 @@ pub fn found(field: Field, packet: &Packet) -> String {
         | Field::Ecn
         | Field::IpOptions
         | Field::ExtensionHeaders => details::found(field, packet),
+        Field::Payload => details::found_bytes(&rule.matches.payload, packet),
     })
 }
 
-/// What the rule asks for there: any of these.
+fn flags(packet: &Packet) -> Option<String> {
+    match packet.transport {
+        Transport::Tcp { flags, .. } => Some(flag_names(flags)),
+        _ => None,
+    }
+}
+
+fn type_and_code(packet: &Packet) -> Option<String> {
+    let Transport::Icmp { icmp_type, code } = packet.transport else { return None };
+    let family = if packet.ip.is_some_and(|ip| ip.source.is_ipv6()) { "IPv6" } else { "IPv4" };
+    Some(format!("{family} type {icmp_type} code {code}"))
+}
+
+/// What the rule asks for there: any of these, and of payload all.
 pub fn wanted(field: Field, rule: &Rule, packet: &Packet) -> Vec<String> {
     let Match {
         sources,
@@ -111,9 +119,10 @@ pub fn wanted(field: Field, rule: &Rule, packet: &Packet) -> Vec<String> {
         | Field::Dscp
         | Field::Ecn
         | Field::IpOptions
-        | Field::ExtensionHeaders => details::wanted(field, &rule.matches),
+        | Field::ExtensionHeaders
+        | Field::Payload => details::wanted(field, &rule.matches),
     };
-    if field.is_layer4() && packet.is_later_fragment() {
+    if field.is_layer4(rule) && packet.is_later_fragment() {
         let later = match rule.later_fragments {
             LaterFragments::MatchL3 => "laterFragments: MatchL3",
             LaterFragments::Drop => "laterFragments: Drop",
@@ -191,13 +200,8 @@ pub fn packet(packet: &Packet) -> String {
     if let Some(ports) = packet.ports() {
         line += &format!(" {} -> {}", ports.source, ports.destination);
     }
-    for (field, is_there) in [
-        (Field::TcpFlags, matches!(packet.transport, Transport::Tcp { .. })),
-        (Field::Icmp, matches!(packet.transport, Transport::Icmp { .. })),
-    ] {
-        if is_there {
-            line += &format!(", {}", found(field, packet));
-        }
+    if let Some(fields) = flags(packet).or_else(|| type_and_code(packet)) {
+        line += &format!(", {fields}");
     }
     if packet.fragment != Fragment::Whole {
         line += &format!(", fragment: {}", fragment(packet.fragment));

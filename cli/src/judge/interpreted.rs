@@ -73,6 +73,13 @@ impl Interpreter {
         Explanation { kept: outcome.kept, decision: self.decision(outcome, frame), considered }
     }
 
+    /// Where what has a say ends: the headers, and the bytes that rules look at.
+    pub fn reads_to(&self, packet: &Packet) -> usize {
+        let patterns = self.world.filters.iter().flat_map(|filter| &filter.rules);
+        let places = patterns.flat_map(|rule| &rule.matches.payload).map(|wanted| packet.place_ends(wanted));
+        places.fold(packet.headers, usize::max)
+    }
+
     fn decision(&self, outcome: Outcome, frame: &[u8]) -> Decision {
         let verdict = match outcome.verdict {
             Verdict::Pass => "Pass",

@@ -3,8 +3,9 @@ use sluice_interpret::packet::{Fragment, Packet, Ports, Transport};
 
 use super::frame;
 
-fn parsed(description: &str) -> Packet {
-    Packet::parse(&frame(description).unwrap_or_else(|error| panic!("{description}: {error}")))
+fn parsed(description: &str) -> Packet<'static> {
+    let frame = frame(description).unwrap_or_else(|error| panic!("{description}: {error}"));
+    Packet::parse(frame.leak())
 }
 
 #[test]

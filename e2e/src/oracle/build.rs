@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 
 use sluice_policy::{
     Action, AttachMode, ExtensionHeader, Filter, FragmentKind, IcmpFamily, IcmpMatch, Interfaces, IpOption,
-    LaterFragments, MacMatch, Malformed, Match, Mode, NodeSelector, ObjectRef, PortRange, PrefixSet, Rule,
-    TcpFlags,
+    LaterFragments, Layer, MacMatch, Malformed, Match, Mode, NodeSelector, ObjectRef, PayloadMatch,
+    PortRange, PrefixSet, Rule, TcpFlags,
 };
 
 /// The interface that test packets arrive on.
@@ -142,6 +142,22 @@ pub fn ip_options(wanted: &[IpOption]) -> Match {
 
 pub fn extension_headers(wanted: &[ExtensionHeader]) -> Match {
     Match { extension_headers: wanted.to_vec(), ..Match::default() }
+}
+
+/// All of the patterns.
+pub fn payload(wanted: &[PayloadMatch]) -> Match {
+    Match { payload: wanted.to_vec(), ..Match::default() }
+}
+
+/// These bytes, all of their bits.
+pub fn bytes(from: Layer, offset: u16, value: &[u8]) -> PayloadMatch {
+    masked(from, offset, value, &vec![0xff; value.len()])
+}
+
+/// The bits of the value that lie within the mask.
+pub fn masked(from: Layer, offset: u16, value: &[u8], mask: &[u8]) -> PayloadMatch {
+    let value = value.iter().zip(mask).map(|(value, mask)| value & mask).collect();
+    PayloadMatch { from, offset, value, mask: mask.to_vec() }
 }
 
 pub fn fragments(kinds: &[FragmentKind]) -> Match {

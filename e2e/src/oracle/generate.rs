@@ -2,6 +2,7 @@
 
 mod link;
 mod network;
+mod payload;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 use rand::Rng;
@@ -18,6 +19,7 @@ use crate::packets::{addresses, place, ports};
 use super::build::{ELSEWHERE, HERE, addresses as parsed, filter, object, on, rule};
 use super::node::Node;
 use super::policies::before_others;
+use payload::Patterns;
 
 const WITH_PORTS: [u8; 5] = [6, 17, 33, 132, 136];
 const PROTOCOLS: [u8; 12] = [6, 17, 1, 58, 132, 136, 33, 47, 50, 4, 112, 59];
@@ -37,12 +39,14 @@ fn filters(rng: &mut impl Rng) -> Vec<Filter> {
     // Few rules show which one was wrong; many show what happens between words of a row.
     let per_filter = [3, 8, 8, 20, 60, 200][rng.random_range(0..6)];
     let count = rng.random_range(0..6);
+    let patterns = Patterns::random(rng);
     let (mut rules_left, mut continuing_left) = (MOST_RULES, MAX_CONTINUING_RULES);
     (0..count)
         .map(|number| {
             let rules = rng.random_range(0..=per_filter).min(rules_left);
             rules_left -= rules;
-            let rules = (0..rules).map(|index| random_rule(rng, index, &mut continuing_left)).collect();
+            let rules =
+                (0..rules).map(|index| random_rule(rng, index, &patterns, &mut continuing_left)).collect();
             Filter {
                 mode: if rng.random_bool(0.25) { Mode::Audit } else { Mode::Enforce },
                 priority: [-5, 0, 0, 10, i32::MAX, i32::MIN][rng.random_range(0..6)],
@@ -62,10 +66,11 @@ fn default_action(rng: &mut impl Rng) -> Action {
     }
 }
 
-fn random_rule(rng: &mut impl Rng, index: usize, continuing_left: &mut usize) -> Rule {
+fn random_rule(rng: &mut impl Rng, index: usize, patterns: &Patterns, continuing_left: &mut usize) -> Rule {
     let action =
         [Action::Drop, Action::Drop, Action::Pass, Action::Pass, Action::Next][rng.random_range(0..5)];
     let mut rule = rule(&format!("r{index}"), action, random_match(rng));
+    patterns.add(rng, &mut rule.matches);
     if rule.matches.has_layer4_fields() && rng.random_bool(0.5) {
         let settings = [LaterFragments::MatchL3, LaterFragments::NoMatch, LaterFragments::Drop];
         rule.later_fragments = settings[rng.random_range(0..3)];

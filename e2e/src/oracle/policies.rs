@@ -5,6 +5,7 @@ mod link;
 mod many;
 mod matching;
 mod network;
+mod payload;
 mod services;
 
 use super::node::Node;
@@ -14,7 +15,8 @@ pub use services::balancer_alone;
 
 /// A name and a node for each.
 pub fn hand_made() -> anyhow::Result<Vec<(&'static str, Node)>> {
-    let filters = [matching::sets(), link::sets(), network::sets(), actions::sets()].into_iter().flatten();
+    let filters = [matching::sets(), link::sets(), network::sets(), payload::sets(), actions::sets()];
+    let filters = filters.into_iter().flatten();
     let mut nodes: Vec<_> = filters
         .map(|(name, filters)| Ok((name, Node::new(filters, Vec::new())?)))
         .collect::<anyhow::Result<_>>()?;
@@ -25,7 +27,7 @@ pub fn hand_made() -> anyhow::Result<Vec<(&'static str, Node)>> {
 
 /// Those of [`hand_made`] with filters, before a thousand other rules.
 pub fn hand_made_among_many() -> anyhow::Result<Vec<(&'static str, Node)>> {
-    let filters = matching::sets().into_iter().chain(actions::sets());
+    let filters = matching::sets().into_iter().chain(payload::sets()).chain(actions::sets());
     filters.map(|(name, filters)| Ok((name, Node::new(many::before_others(filters), Vec::new())?))).collect()
 }
 

@@ -12,7 +12,7 @@ use crate::straight::{MAX_STRAIGHT, Straight};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 pub struct Dimension {
-    /// Number of intervals of a searched dimension; 0 for the directly indexed ones.
+    /// Number of intervals of a searched dimension; 0 for the directly indexed ones, but for `dimension::PAYLOADS`.
     pub intervals: u32,
     /// First of the special rows (`ABSENT`, `LATER`) in the rows; 0 where the dimension is unused.
     pub special: u32,
@@ -20,6 +20,8 @@ pub struct Dimension {
 
 /// Index of each dimension in [`Config::dimensions`].
 pub mod dimension {
+    use crate::payload::{MAX_PATTERNS, PATTERNS_OF_GROUP};
+
     /// Directly indexed by `kind::of`; `DIRECT[DIRECT_KIND + kind]`.
     pub const KIND: usize = 0;
     /// Directly indexed by the upper-layer protocol, 256 = unknown or not IP; `DIRECT[DIRECT_PROTOCOL + protocol]`.
@@ -54,7 +56,12 @@ pub mod dimension {
     /// Directly indexed by the extension headers in an IPv6 packet, the bits of `extension_headers`;
     /// `DIRECT[DIRECT_EXTENSION_HEADERS + headers]`.
     pub const EXTENSION_HEADERS: usize = 19;
-    pub const COUNT: usize = 20;
+    /// The first of four: group `g` of the patterns that hold, eight bits, is dimension `PAYLOADS + g`, directly indexed;
+    /// `DIRECT[payload_group(g) + bits]`, and `PAYLOAD_LATER` behind it for later fragments. The first one's
+    /// [`Dimension::intervals`](super::Dimension::intervals) is the number of patterns.
+    pub const PAYLOADS: usize = 20;
+    pub const PAYLOAD_GROUPS: usize = MAX_PATTERNS / PATTERNS_OF_GROUP;
+    pub const COUNT: usize = PAYLOADS + PAYLOAD_GROUPS;
 
     /// The first of the dimensions that few policies use: their fields are read and looked up apart from the others'.
     pub const FIRST_DETAIL: usize = HOP_LIMIT;
@@ -70,7 +77,16 @@ pub mod dimension {
     pub const DIRECT_TRAFFIC_CLASS: u32 = DIRECT_HOP_LIMIT + 256;
     pub const DIRECT_IP_OPTIONS: u32 = DIRECT_TRAFFIC_CLASS + 256;
     pub const DIRECT_EXTENSION_HEADERS: u32 = DIRECT_IP_OPTIONS + 257;
-    pub const DIRECT_LEN: u32 = DIRECT_EXTENSION_HEADERS + 256;
+    pub const DIRECT_PAYLOADS: u32 = DIRECT_EXTENSION_HEADERS + 256;
+    /// From a group's elements to those for later fragments.
+    pub const PAYLOAD_LATER: u32 = 1 << PATTERNS_OF_GROUP;
+    pub const DIRECT_LEN: u32 = payload_group(PAYLOAD_GROUPS);
+
+    /// The first element of a group.
+    #[inline(always)]
+    pub const fn payload_group(group: usize) -> u32 {
+        DIRECT_PAYLOADS + 2 * PAYLOAD_LATER * group as u32
+    }
 }
 
 /// Bits of [`Config::features`]; a clear bit removes the code.
@@ -79,6 +95,8 @@ pub mod features {
     pub const fn dimension(index: usize) -> u64 {
         1 << index
     }
+    /// Any of the groups of patterns.
+    pub const PAYLOADS: u64 = dimension(super::dimension::COUNT) - dimension(super::dimension::PAYLOADS);
     /// Any of the dimensions from [`dimension::FIRST_DETAIL`](super::dimension::FIRST_DETAIL) on.
     pub const DETAILS: u64 = dimension(super::dimension::COUNT) - dimension(super::dimension::FIRST_DETAIL);
     /// There is at least one entry.

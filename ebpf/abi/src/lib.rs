@@ -12,6 +12,7 @@ mod headers;
 mod large;
 mod limit;
 mod mark;
+mod payload;
 mod straight;
 mod trace;
 
@@ -35,6 +36,7 @@ pub use large::{
 };
 pub use limit::{COST_DIGITS, FullAt, LIMIT_BUCKETS, LIMIT_REGIONS, Limit, LimitKey, UNITS_PER_NS};
 pub use mark::{MARK_TAG, Mark, MarkMetadata};
+pub use payload::{MAX_PATTERNS, PATTERN_BYTES, PATTERNS_OF_GROUP, Pattern, PatternLayer};
 pub use straight::{MAX_STRAIGHT, Straight, tests};
 pub use trace::{Stage, Trace};
 

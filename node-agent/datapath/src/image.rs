@@ -58,6 +58,7 @@ impl Image {
         put("RECORDS6", &with_slots(&filters.large.records_v6, size_of::<RecordV6>(), &spec.entry_slots));
         put("LIMITS", &filters.limits);
         put("MARKS", &filters.marks);
+        put("PATTERNS", &filters.patterns);
         put("REGIONS", bytemuck::cast_slice(&spec.limit_regions));
         put("SLOTS", bytemuck::cast_slice(&spec.entry_slots));
         put("VIPS", &balancers.vips);
@@ -131,6 +132,7 @@ impl Image {
             large: self.large_tables(&old.large),
             limits: self.bytes("LIMITS", &old.limits),
             marks: self.bytes("MARKS", &old.marks),
+            patterns: self.bytes("PATTERNS", &old.patterns),
         }
     }
 
@@ -192,6 +194,7 @@ fn element_size(name: &str) -> usize {
         "ROWS" => size_of::<sluice_abi::Row>(),
         "LIMITS" => size_of::<sluice_abi::Limit>(),
         "MARKS" => size_of::<sluice_abi::Mark>(),
+        "PATTERNS" => size_of::<sluice_abi::Pattern>(),
         "TARGETS" => size_of::<sluice_abi::Target>(),
         "BITS" => size_of::<sluice_abi::Bit>(),
         "NODES" => size_of::<sluice_abi::Node>(),

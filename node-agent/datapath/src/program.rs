@@ -12,7 +12,7 @@ use crate::error::{Context, Error, Result};
 use crate::load::Loaded;
 
 /// Tables that belong to one load and never change after it.
-pub const TABLES: [&str; 32] = [
+pub const TABLES: [&str; 33] = [
     "ENTRIES",
     "ROWS",
     "DIRECT",
@@ -29,6 +29,7 @@ pub const TABLES: [&str; 32] = [
     "ETHER_TYPE",
     "SOURCE_MAC",
     "DESTINATION_MAC",
+    "PATTERNS",
     "BITS",
     "RANKS",
     "NODES",

@@ -4,6 +4,7 @@
 //! kernel has to come to the same verdict by the same entry. Runs count in the staged half of the counters only.
 
 mod classify;
+mod payload;
 mod probe;
 mod straight;
 mod trees;
@@ -97,6 +98,7 @@ impl Tables {
             rows: elements("rows", &tables.rows)?,
             direct: elements("direct", &tables.direct)?,
             bounds: tables.bounds.clone(),
+            patterns: elements("patterns", &tables.patterns)?,
         })
     }
 }

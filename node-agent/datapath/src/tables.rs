@@ -5,9 +5,10 @@ mod large;
 use bytemuck::Pod;
 use sluice_abi::{
     BALANCER_WORDS, Bit, Bound32, Bound64, Bound128, Dimension, Entry, EntryAction, Limit, MAX_BALANCERS,
-    MAX_BITS, MAX_ENTRIES, Mark, NO_TARGET, Row, Target, Vip, VipKey, WORDS, dimension, features,
+    MAX_BITS, MAX_ENTRIES, MAX_PATTERNS, Mark, NO_TARGET, PATTERN_BYTES, Pattern, PatternLayer, Row, Target,
+    Vip, VipKey, WORDS, dimension, features,
 };
-use sluice_plan::NodePlan;
+use sluice_plan::{FilterTables, NodePlan};
 
 use crate::error::{Error, Result};
 
@@ -38,14 +39,18 @@ pub const BOUNDS: [(usize, &str, usize); 13] = [
 ];
 
 /// Where each directly indexed dimension lies in the one table.
-const DIRECT: [(usize, std::ops::Range<u32>); 7] = [
+const DIRECT: [(usize, std::ops::Range<u32>); 7 + dimension::PAYLOAD_GROUPS] = [
     (dimension::KIND, dimension::DIRECT_KIND..dimension::DIRECT_PROTOCOL),
     (dimension::PROTOCOL, dimension::DIRECT_PROTOCOL..dimension::DIRECT_TCP_FLAGS),
     (dimension::TCP_FLAGS, dimension::DIRECT_TCP_FLAGS..dimension::DIRECT_HOP_LIMIT),
     (dimension::HOP_LIMIT, dimension::DIRECT_HOP_LIMIT..dimension::DIRECT_TRAFFIC_CLASS),
     (dimension::TRAFFIC_CLASS, dimension::DIRECT_TRAFFIC_CLASS..dimension::DIRECT_IP_OPTIONS),
     (dimension::IP_OPTIONS, dimension::DIRECT_IP_OPTIONS..dimension::DIRECT_EXTENSION_HEADERS),
-    (dimension::EXTENSION_HEADERS, dimension::DIRECT_EXTENSION_HEADERS..dimension::DIRECT_LEN),
+    (dimension::EXTENSION_HEADERS, dimension::DIRECT_EXTENSION_HEADERS..dimension::DIRECT_PAYLOADS),
+    (dimension::PAYLOADS, dimension::payload_group(0)..dimension::payload_group(1)),
+    (dimension::PAYLOADS + 1, dimension::payload_group(1)..dimension::payload_group(2)),
+    (dimension::PAYLOADS + 2, dimension::payload_group(2)..dimension::payload_group(3)),
+    (dimension::PAYLOADS + 3, dimension::payload_group(3)..dimension::payload_group(4)),
 ];
 
 /// Every index in the tables points into them.
@@ -92,6 +97,7 @@ fn check_rows(plan: &NodePlan, bits: usize) -> Result<()> {
     ensure(dimensions.len() == dimension::COUNT || dimensions.is_empty(), "dimensions", || {
         format!("{} where there are {}", dimensions.len(), dimension::COUNT)
     })?;
+    check_patterns(tables, &dimensions)?;
     let in_rows =
         |table, mut used: Box<dyn Iterator<Item = u32>>| match used.find(|row| *row as usize >= rows) {
             Some(row) => Err(Error::InvalidPlan { table, detail: format!("row {row} of {rows}") }),
@@ -119,6 +125,19 @@ fn check_rows(plan: &NodePlan, bits: usize) -> Result<()> {
         in_rows(table, used)?;
     }
     Ok(())
+}
+
+fn check_patterns(tables: &FilterTables, dimensions: &[Dimension]) -> Result<()> {
+    let patterns: Vec<Pattern> = elements("patterns", &tables.patterns)?;
+    let said = dimensions.get(dimension::PAYLOADS).map_or(0, |dimension| dimension.intervals as usize);
+    ensure(patterns.len() == said && said <= MAX_PATTERNS, "patterns", || {
+        format!("{} where the dimension says {said}, at most {MAX_PATTERNS}", patterns.len())
+    })?;
+    let sound = |one: &Pattern| {
+        (1..=PATTERN_BYTES as u32).contains(&one.length) && one.layer <= PatternLayer::Payload as u32
+    };
+    let unsound = patterns.iter().find(|one| !sound(one));
+    ensure(unsound.is_none(), "patterns", || format!("{unsound:?} is none"))
 }
 
 fn check_balancers(plan: &NodePlan) -> Result<()> {

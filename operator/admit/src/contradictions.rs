@@ -105,6 +105,7 @@ fn fields(wanted: &Match) -> Vec<Families> {
         || ports.iter().any(|ranges| !ranges.is_empty())
         || !wanted.protocols.is_empty()
         || wanted.tcp_flags.is_some()
+        || wanted.payload.iter().any(|pattern| pattern.from.is_layer4())
     {
         fields.push(IP);
     }

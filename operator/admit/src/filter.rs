@@ -79,7 +79,8 @@ fn rule(found: &FilterRule, index: usize, checks: &mut Checks) -> Rule {
     let FilterRule { name, action, rate_limit, mark, mode, later_fragments, matches } = found;
     checks.label(name, &format!("{path}.name"));
     if later_fragments.is_some() && !matches.has_l4_fields() {
-        let message = "laterFragments changes nothing in a rule without ports, tcpFlags or icmp: remove it";
+        let message = "laterFragments changes nothing in a rule without ports, tcpFlags, icmp or payload from L4 on: \
+             remove it";
         checks.refuse(format!("{path}.laterFragments"), message);
     }
     Rule {

@@ -13,6 +13,7 @@ mod fleet;
 mod limit;
 mod macs;
 mod matching;
+mod payload;
 mod refusal;
 mod selection;
 

@@ -14,6 +14,7 @@ use sluice_policy::{
 use crate::addresses::prefix_set;
 use crate::contradictions;
 use crate::macs::macs;
+use crate::payload::payloads;
 use crate::refusal::Checks;
 
 pub(crate) fn admit(found: &ApiMatch, path: &str, checks: &mut Checks) -> Match {
@@ -36,6 +37,7 @@ pub(crate) fn admit(found: &ApiMatch, path: &str, checks: &mut Checks) -> Match 
         fragments,
         ip_options,
         extension_headers,
+        payload,
     } = found;
     checks.at_most(ip_options.len(), MAX_ENTRIES, &format!("{path}.ipOptions"));
     checks.at_most(extension_headers.len(), MAX_ENTRIES, &format!("{path}.extensionHeaders"));
@@ -66,6 +68,7 @@ pub(crate) fn admit(found: &ApiMatch, path: &str, checks: &mut Checks) -> Match 
         fragments: fragments.iter().map(fragment).collect(),
         ip_options: ip_options.iter().map(ip_option).collect(),
         extension_headers: extension_headers.iter().map(extension_header).collect(),
+        payload: payloads(payload, &format!("{path}.payload"), checks),
     };
     contradictions::refuse(&admitted, path, checks);
     admitted

@@ -1,7 +1,7 @@
 //! The bytes of the classifier's maps.
 
 use bytemuck::Pod;
-use sluice_abi::{Dimension, Entry, EntryAction, Straight, dimension, entry_flags, features};
+use sluice_abi::{Dimension, Entry, EntryAction, Pattern, Straight, dimension, entry_flags, features};
 use sluice_plan::{FilterTables, LargeTables};
 
 use crate::rows::{EntrySet, Rows};
@@ -13,6 +13,7 @@ pub struct Tables {
     dimensions: [Dimension; dimension::COUNT],
     direct: Vec<u32>,
     bounds: Vec<Vec<u8>>,
+    patterns: Vec<u8>,
 }
 
 impl Tables {
@@ -23,6 +24,7 @@ impl Tables {
             dimensions: [Dimension::default(); dimension::COUNT],
             direct: Vec::new(),
             bounds: vec![Vec::new(); dimension::COUNT],
+            patterns: Vec::new(),
         }
     }
 
@@ -49,6 +51,12 @@ impl Tables {
         self.used_with(index, special);
         self.dimensions[index].intervals = bounds.len() as u32;
         self.bounds[index] = bytes(bounds);
+    }
+
+    /// The patterns whose groups are looked up.
+    pub fn patterns(&mut self, patterns: &[Pattern]) {
+        self.dimensions[dimension::PAYLOADS].intervals = patterns.len() as u32;
+        self.patterns = bytes(patterns);
     }
 
     /// Entries that need no tables beside themselves.
@@ -78,6 +86,7 @@ impl Tables {
             large,
             limits: Vec::new(),
             marks: Vec::new(),
+            patterns: self.patterns,
         }
     }
 }

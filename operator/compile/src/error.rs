@@ -52,6 +52,12 @@ pub enum CompileError {
     )]
     TooManyMacRanges { object: Box<ObjectRef>, total: usize, limit: usize },
     #[error(
+        "{kind}/{name}: brings the node to {total} different patterns of payload, and it holds {limit}: \
+         use the same patterns in several rules, or select fewer nodes",
+        kind = object.kind, name = object.name
+    )]
+    TooManyPatterns { object: Box<ObjectRef>, total: usize, limit: usize },
+    #[error(
         "{kind}/{namespace}/{name}: is balancer {total} of the node, and it holds {limit}: \
          join balancers or select fewer nodes",
         kind = object.kind, namespace = object.namespace, name = object.name
@@ -83,6 +89,7 @@ impl CompileError {
             | CompileError::TooManyFilters { object, .. }
             | CompileError::TooManyContinuingRules { object, .. }
             | CompileError::TooManyMacRanges { object, .. }
+            | CompileError::TooManyPatterns { object, .. }
             | CompileError::TooManyBalancers { object, .. }
             | CompileError::TooManyCounters { object, .. }
             | CompileError::TooManyRingSlots { object, .. } => object,

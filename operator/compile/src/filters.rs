@@ -9,7 +9,7 @@ use crate::error::CompileError;
 use crate::flatten::{Flat, flatten};
 use crate::settings::{Settings, settings};
 use crate::straight::straight;
-use crate::{addresses, details, direct, icmp, large, macs, ports};
+use crate::{addresses, details, direct, icmp, large, macs, payload, ports};
 
 /// The filters in evaluation order with their tables, and how many entries there are.
 pub fn filters(filters: &[&Filter]) -> Result<(Filters, usize), CompileError> {
@@ -47,5 +47,6 @@ pub fn look_ups(flat: &Flat) -> Tables {
     details::ether_types(flat, &mut tables);
     details::ip_options(flat, &mut tables);
     details::extension_headers(flat, &mut tables);
+    payload::payloads(flat, &mut tables);
     tables
 }

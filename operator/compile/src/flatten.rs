@@ -1,6 +1,10 @@
 //! All filters of a node as one ordered list of entries.
 
-use sluice_abi::{DEFAULT_ENTRY, Entry, EntryAction, MALFORMED_ENTRY, MAX_ENTRIES, entry_flags};
+use std::collections::BTreeSet;
+
+use sluice_abi::{
+    DEFAULT_ENTRY, Entry, EntryAction, MALFORMED_ENTRY, MAX_ENTRIES, MAX_PATTERNS, entry_flags,
+};
 use sluice_plan::{FilterPart, PolicyRef};
 use sluice_policy::{Action, Filter, LaterFragments, Malformed, Mode, ObjectRef, Rule, selection};
 
@@ -53,19 +57,26 @@ pub fn flatten<'a>(filters: &[&'a Filter]) -> Result<Flat<'a>, CompileError> {
     let mut ordered = filters.to_vec();
     ordered.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.object.name.cmp(&b.object.name)));
     let mut flat = Flat::default();
-    let (mut continuing, mut mac_ranges) = (0, 0);
+    let (mut continuing, mut mac_ranges, mut patterns) = (0, 0, BTreeSet::new());
     for filter in ordered {
         let first = flat.entries.len();
         add_filter(&mut flat, filter);
         continuing += filter.rules.iter().filter(|rule| rule.continues()).count();
         mac_ranges += filter.rules.iter().map(macs::ranges).sum::<usize>();
-        check(&flat, &filter.object, continuing, mac_ranges)?;
+        patterns.extend(filter.rules.iter().flat_map(|rule| &rule.matches.payload));
+        check(&flat, &filter.object, continuing, mac_ranges, patterns.len())?;
         flat.parts.push(part(filter, first, flat.entries.len()));
     }
     Ok(flat)
 }
 
-fn check(flat: &Flat, object: &ObjectRef, continuing: usize, mac_ranges: usize) -> Result<(), CompileError> {
+fn check(
+    flat: &Flat,
+    object: &ObjectRef,
+    continuing: usize,
+    mac_ranges: usize,
+    patterns: usize,
+) -> Result<(), CompileError> {
     let object = || Box::new(object.clone());
     let filters = flat.parts.len() + 1;
     if filters > MAX_FILTERS {
@@ -78,6 +89,10 @@ fn check(flat: &Flat, object: &ObjectRef, continuing: usize, mac_ranges: usize) 
     if mac_ranges > MAX_MAC_RANGES {
         let (total, limit) = (mac_ranges, MAX_MAC_RANGES);
         return Err(CompileError::TooManyMacRanges { object: object(), total, limit });
+    }
+    if patterns > MAX_PATTERNS {
+        let (total, limit) = (patterns, MAX_PATTERNS);
+        return Err(CompileError::TooManyPatterns { object: object(), total, limit });
     }
     let total = flat.entries.len();
     if total > MAX_ENTRIES {

@@ -2,6 +2,7 @@
 
 mod link;
 mod parts;
+mod payload;
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -34,6 +35,7 @@ pub enum Field {
     DestinationPorts,
     TcpFlags,
     Icmp,
+    Payload,
 }
 
 /// A field that a rule restricts, held against a packet.
@@ -44,12 +46,12 @@ pub struct Checked {
 }
 
 /// Every field that the rule restricts, in the order of [`Field::ALL`]; looked at one by one as the caller asks.
-pub(crate) fn fields<'a>(rule: &'a Rule, packet: &'a Packet) -> impl Iterator<Item = Checked> + 'a {
+pub(crate) fn fields<'a>(rule: &'a Rule, packet: &'a Packet<'_>) -> impl Iterator<Item = Checked> + 'a {
     Field::ALL.into_iter().filter_map(|field| Some(Checked { field, fits: field.check(rule, packet)? }))
 }
 
 impl Field {
-    pub const ALL: [Field; 19] = [
+    pub const ALL: [Field; 20] = [
         Field::Sources,
         Field::Destinations,
         Field::SourceMacs,
@@ -69,11 +71,16 @@ impl Field {
         Field::DestinationPorts,
         Field::TcpFlags,
         Field::Icmp,
+        Field::Payload,
     ];
 
-    /// Whether it reads a header that a later fragment does not carry.
-    pub fn is_layer4(self) -> bool {
-        matches!(self, Field::SourcePorts | Field::DestinationPorts | Field::TcpFlags | Field::Icmp)
+    /// Whether the rule reads by it a header that a later fragment does not carry.
+    pub fn is_layer4(self, rule: &Rule) -> bool {
+        match self {
+            Field::SourcePorts | Field::DestinationPorts | Field::TcpFlags | Field::Icmp => true,
+            Field::Payload => rule.matches.payload.iter().any(|wanted| wanted.from.is_layer4()),
+            _ => false,
+        }
     }
 
     /// `None`: the rule does not restrict it.
@@ -98,8 +105,9 @@ impl Field {
             fragments,
             ip_options,
             extension_headers,
+            payload,
         } = &rule.matches;
-        let later = self.is_layer4() && packet.is_later_fragment();
+        let later = self.is_layer4(rule) && packet.is_later_fragment();
         // What a later fragment lacks may match in its first, if the rule says so.
         let goes_on = rule.later_fragments != LaterFragments::NoMatch;
         let has_ports = goes_on && transport::may_have_ports(packet.protocol);
@@ -143,6 +151,9 @@ impl Field {
             Field::TcpFlags => tcp_flags.as_ref().map(|wanted| fits_flags(wanted, packet)),
             Field::Icmp if later => given(icmp).map(|wanted| goes_on && could_be_icmp(wanted, packet)),
             Field::Icmp => given(icmp).map(|wanted| wanted.iter().any(|one| fits_icmp(one, packet))),
+            Field::Payload => {
+                given(payload).map(|wanted| wanted.iter().all(|one| payload::holds(one, packet, goes_on)))
+            }
         }
     }
 }

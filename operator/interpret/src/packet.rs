@@ -27,7 +27,9 @@ pub mod protocol {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packet {
+pub struct Packet<'f> {
+    pub frame: &'f [u8],
+    pub layers: Layers,
     /// `None` where the frame is too short for them and an EtherType.
     pub macs: Option<Macs>,
     /// Of the outer or only tag, or [`NO_VLAN`]; `None` where the frame ends within it or before.
@@ -50,6 +52,19 @@ pub struct Packet {
     /// Bytes from the frame's start on that were read, or would have been if the frame had them. What is behind has no
     /// say.
     pub headers: usize,
+}
+
+/// Where layers begin in the frame; `None` for those that the packet does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Layers {
+    /// Behind the VLAN tags.
+    pub network: Option<usize>,
+    /// Of no later fragment, and neither is the next.
+    pub transport: Option<usize>,
+    /// Behind a transport header that is whole; of protocols without fields where `transport` is.
+    pub payload: Option<usize>,
+    /// Where the IP packet ends, or the frame that has none.
+    pub end: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,9 +136,11 @@ pub struct Ports {
     pub destination: u16,
 }
 
-impl Packet {
-    pub fn parse(frame: &[u8]) -> Packet {
+impl<'f> Packet<'f> {
+    pub fn parse(frame: &'f [u8]) -> Packet<'f> {
         let mut packet = Packet {
+            frame,
+            layers: Layers::default(),
             macs: None,
             outer_vlan: None,
             inner_vlan: None,

@@ -47,7 +47,9 @@ pub(crate) mod field {
     pub const DESTINATION_MAC: usize = 15;
     pub const IP_OPTIONS: usize = 16;
     pub const EXTENSION_HEADERS: usize = 17;
-    pub const COUNT: usize = 18;
+    /// Not the bytes: a number for each set of patterns. Two sets may well be of the same packet.
+    pub const PAYLOAD: usize = 18;
+    pub const COUNT: usize = 19;
 }
 
 /// A product of sets.
@@ -108,7 +110,7 @@ impl Product {
     }
 
     pub fn meets(&self, other: &Product) -> bool {
-        self.0.iter().zip(&other.0).all(|(mine, theirs)| mine.meets(theirs))
+        (0..field::COUNT).all(|field| field == field::PAYLOAD || self.0[field].meets(&other.0[field]))
     }
 
     fn narrow(&mut self, field: usize, to: &Ranges) {
@@ -183,6 +185,7 @@ fn product(matches: &Match, later: LaterFragments, case: Case) -> Option<Product
         ether_types: _,
         ip_options: _,
         extension_headers: _,
+        payload: _,
     } = matches;
     let mut product = case.every();
     details::narrow(&mut product, matches, case);
@@ -203,7 +206,9 @@ fn product(matches: &Match, later: LaterFragments, case: Case) -> Option<Product
     if case == Case::NoIp || case.is_later() && later == LaterFragments::NoMatch {
         return None;
     }
-    if !case.is_later() {
+    let reads_header =
+        !source_ports.is_empty() || !destination_ports.is_empty() || tcp_flags.is_some() || !icmp.is_empty();
+    if !case.is_later() && reads_header {
         // Both have the whole header.
         product.narrow(field::FRAGMENT, &Ranges::one(kind::WHOLE, kind::FIRST));
     }

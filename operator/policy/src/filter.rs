@@ -6,6 +6,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use crate::mac::MacMatch;
+use crate::payload::PayloadMatch;
 use crate::selection::{AttachMode, Interfaces, NodeSelector, ObjectRef};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,6 +156,8 @@ pub struct Match {
     pub fragments: Vec<FragmentKind>,
     pub ip_options: Vec<IpOption>,
     pub extension_headers: Vec<ExtensionHeader>,
+    /// Not "any of": all of them must be there.
+    pub payload: Vec<PayloadMatch>,
 }
 
 /// A VLAN id that no tag has, for a packet without one.
@@ -247,5 +250,6 @@ impl Match {
             || !self.destination_ports.is_empty()
             || self.tcp_flags.is_some()
             || !self.icmp.is_empty()
+            || self.payload.iter().any(|pattern| pattern.from.is_layer4())
     }
 }

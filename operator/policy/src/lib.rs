@@ -6,6 +6,7 @@
 pub mod balancer;
 pub mod filter;
 pub mod mac;
+pub mod payload;
 pub mod selection;
 
 pub use balancer::{Backend, Balancer, HealthCheck, VipPort};
@@ -14,4 +15,5 @@ pub use filter::{
     Malformed, Mark, Match, Mode, NO_VLAN, PortRange, PrefixSet, Rate, RateLimit, Rule, TcpFlags,
 };
 pub use mac::MacMatch;
+pub use payload::{Layer, PayloadMatch};
 pub use selection::{AttachMode, Interfaces, NodeSelector, ObjectRef, Requirement};

@@ -77,6 +77,8 @@ pub struct FilterTables {
     pub limits: Vec<u8>,
     /// `[Mark]`, by `Entry::setting` of entries that mark.
     pub marks: Vec<u8>,
+    /// `[Pattern]`: bit `i` of the groups of payload dimensions says whether pattern `i` holds.
+    pub patterns: Vec<u8>,
 }
 
 /// What is there beside the rows where a node has more entries than a row has bits; otherwise all of it is empty.

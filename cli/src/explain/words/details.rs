@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use sluice_interpret::Field;
 use sluice_interpret::packet::Packet;
-use sluice_policy::{ExtensionHeader, IpOption, MacMatch, Match, NO_VLAN};
+use sluice_policy::{ExtensionHeader, IpOption, MacMatch, Match, NO_VLAN, PayloadMatch};
 
 /// What the packet has there.
 pub fn found(field: Field, packet: &Packet) -> Option<String> {
@@ -28,7 +28,14 @@ pub fn found(field: Field, packet: &Packet) -> Option<String> {
     }
 }
 
-/// What the rule asks for there: any of these.
+/// What the packet has at each of the places, in their order.
+pub fn found_bytes(wanted: &[PayloadMatch], packet: &Packet) -> Option<String> {
+    let bytes = wanted.iter().map(|one| packet.bytes_at(one).map_or("none".to_owned(), digits));
+    let found: Vec<String> = bytes.collect();
+    found.iter().any(|one| one != "none").then(|| found.join(", "))
+}
+
+/// What the rule asks for there: any of these, and of payload all.
 pub fn wanted(field: Field, matches: &Match) -> Vec<String> {
     match field {
         Field::SourceMacs => matches.source_macs.iter().map(mac).collect(),
@@ -44,6 +51,7 @@ pub fn wanted(field: Field, matches: &Match) -> Vec<String> {
         Field::ExtensionHeaders => {
             matches.extension_headers.iter().map(|header| header_name(*header).to_owned()).collect()
         }
+        Field::Payload => matches.payload.iter().map(bytes).collect(),
         _ => Vec::new(),
     }
 }
@@ -57,6 +65,17 @@ fn mac(wanted: &MacMatch) -> String {
         [0xff, 0xff, 0xff, 0xff, 0xff, 0xff] => octets(wanted.address),
         mask => format!("{}/{}", octets(wanted.address), octets(mask)),
     }
+}
+
+fn bytes(wanted: &PayloadMatch) -> String {
+    let PayloadMatch { from, offset, value, mask } = wanted;
+    let masked =
+        if mask.iter().all(|byte| *byte == 0xff) { String::new() } else { format!("/{}", digits(mask)) };
+    format!("{from:?}+{offset} {}{masked}", digits(value))
+}
+
+fn digits(bytes: &[u8]) -> String {
+    bytes.iter().fold("0x".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 fn id(number: u16) -> String {

@@ -1,8 +1,8 @@
 //! What rules look at.
 
 use sluice_policy::{
-    Action, ExtensionHeader, Filter, FragmentKind, IcmpFamily, IpOption, LaterFragments, Malformed, Match,
-    Rule,
+    Action, ExtensionHeader, Filter, FragmentKind, IcmpFamily, IpOption, LaterFragments, Layer, Malformed,
+    Match, Rule,
 };
 
 use crate::oracle::build::*;
@@ -52,6 +52,8 @@ pub fn one_of_each() -> Vec<Filter> {
         rule("expedited", Action::Pass, dscp(&[46..=46])),
         rule("congested", Action::Pass, ecn(&[3..=3])),
         rule("long", Action::Pass, length(&[577..=1500])),
+        rule("dscp-byte", Action::Pass, payload(&[masked(Layer::L3, 1, &[0x28], &[0xfc])])),
+        rule("marker", Action::Pass, payload(&[bytes(Layer::Payload, 4, b"data")])),
     ];
     vec![Filter { malformed: Malformed::Drop, ..filter("each", Action::Drop, rules) }]
 }

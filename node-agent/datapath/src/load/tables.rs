@@ -5,8 +5,8 @@ use std::os::fd::BorrowedFd;
 
 use bytemuck::Pod;
 use sluice_abi::{
-    Bit, DecapPeer, Entry, HopState, Limit, MAX_ENTRIES, Mark, NextHop, Node, Record, RecordV4, RecordV6,
-    Row, Target, Vip, VipKey,
+    Bit, DecapPeer, Entry, HopState, Limit, MAX_ENTRIES, Mark, NextHop, Node, Pattern, Record, RecordV4,
+    RecordV6, Row, Target, Vip, VipKey,
 };
 use sluice_plan::NodePlan;
 
@@ -73,6 +73,7 @@ pub fn tables(plan: &NodePlan, spec: &LoadSpec) -> Result<Vec<Table>, LoadError>
         Table::array("VIP_SLOTS", bytemuck::cast_slice(&spec.vip_slots), size_of::<u32>())?,
         Table::array(LIMITS, &filters.limits, size_of::<Limit>())?,
         Table::array("MARKS", &filters.marks, size_of::<Mark>())?,
+        Table::array("PATTERNS", &filters.patterns, size_of::<Pattern>())?,
         Table::array("REGIONS", bytemuck::cast_slice(&spec.limit_regions), size_of::<u32>())?,
         vips(&balancers.vips)?,
         decap(&spec.decap),

@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use bytemuck::Pod;
 use sluice_abi::{
-    ABSENT, Bound32, Bound64, Bound128, Config, Entry, EntryAction, Row, Straight, WORDS, dimension,
+    ABSENT, Bound32, Bound64, Bound128, Config, Entry, EntryAction, Pattern, Row, Straight, WORDS, dimension,
     entry_flags, features, ip_options, kind,
 };
 
+use super::payload;
 use super::probe::Packet;
 use super::straight;
 use super::trees::Trees;
@@ -18,6 +19,7 @@ pub struct Tables {
     pub rows: Vec<Row>,
     pub direct: Vec<u32>,
     pub bounds: Vec<Vec<u8>>,
+    pub patterns: Vec<Pattern>,
     /// Where there are more entries than bits.
     pub trees: Option<Trees>,
 }
@@ -156,6 +158,7 @@ impl Tables {
         rows.into_iter()
             .filter(|(dimension, _)| self.uses(*dimension))
             .map(|(dimension, row)| row.unwrap_or_else(|| self.absent(dimension)))
+            .chain(payload::rows(self, packet))
             .collect()
     }
 

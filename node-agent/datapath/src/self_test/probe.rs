@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use sluice_abi::{dimension, kind};
 
 use super::classify::{Tables, bit};
+use super::payload;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -177,7 +178,8 @@ fn with_protocol(
         let row = element.map_or_else(|| tables.absent(dimension), |element| tables.direct_row(element));
         !tables.uses(dimension) || bit(&row, entry)
     };
-    (fixed.into_iter().all(fits) && without.into_iter().all(fits_without)).then_some(packet)
+    let has_bytes = payload::rows(tables, &packet).all(|row| bit(&row, entry));
+    (fixed.into_iter().all(fits) && without.into_iter().all(fits_without) && has_bytes).then_some(packet)
 }
 
 fn address(tables: &Tables, entry: usize, dimension: usize, v4: bool, host: u8) -> Option<IpAddr> {
@@ -244,7 +246,23 @@ impl Packet {
 
     /// Of the IP packet.
     pub fn length(&self) -> u32 {
-        (if self.source.is_ipv4() { 20 } else { 40 } + self.layer4().len()) as u32
+        (self.network_header() + self.layer4().len()) as u32
+    }
+
+    pub fn network_header(&self) -> usize {
+        if self.source.is_ipv4() { 20 } else { 40 }
+    }
+
+    /// `None` for the header of DCCP, which does not say how long it is.
+    pub fn transport_header(&self) -> Option<usize> {
+        match self.protocol {
+            TCP => Some(20),
+            UDP | UDP_LITE => Some(8),
+            SCTP => Some(12),
+            DCCP => None,
+            _ if self.icmp.is_some() => Some(8),
+            _ => Some(0),
+        }
     }
 
     pub fn frame(&self) -> Vec<u8> {

@@ -1,8 +1,8 @@
 //! Tables of a plan by hand: each dimension as intervals with the entries that they satisfy.
 
 use sluice_abi::{
-    Bound32, Bound64, Bound128, Dimension, Entry, EntryAction, Limit, Row, dimension, dimension::COUNT,
-    entry_flags, features,
+    Bound32, Bound64, Bound128, Dimension, Entry, EntryAction, Limit, Pattern, Row, dimension,
+    dimension::COUNT, entry_flags, features,
 };
 use sluice_plan::{FilterTables, NodePlan};
 
@@ -16,6 +16,7 @@ pub struct Tables {
     rows: Vec<Row>,
     direct: Vec<u32>,
     bounds: Vec<Vec<u8>>,
+    patterns: Vec<Pattern>,
 }
 
 impl Tables {
@@ -46,6 +47,7 @@ impl Tables {
             rows: vec![[0; 16]],
             direct: vec![0; dimension::DIRECT_LEN as usize],
             bounds: vec![Vec::new(); COUNT],
+            patterns: Vec::new(),
         }
     }
 
@@ -127,6 +129,12 @@ impl Tables {
         self
     }
 
+    pub fn patterns(mut self, patterns: &[Pattern]) -> Self {
+        self.dimensions[dimension::PAYLOADS].intervals = patterns.len() as u32;
+        self.patterns = patterns.to_vec();
+        self
+    }
+
     pub fn plan(self) -> NodePlan {
         let limits = self.entries.iter().filter(|entry| entry.action == EntryAction::RateLimit as u8).count();
         let tables = FilterTables {
@@ -138,6 +146,7 @@ impl Tables {
             rows: bytemuck::cast_slice(&self.rows).to_vec(),
             direct: bytemuck::cast_slice(&self.direct).to_vec(),
             bounds: self.bounds,
+            patterns: bytemuck::cast_slice(&self.patterns).to_vec(),
             limits: bytemuck::cast_slice(&vec![Limit::default(); limits]).to_vec(),
             ..FilterTables::default()
         };

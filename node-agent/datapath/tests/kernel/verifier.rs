@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use sluice_abi::{
-    Bit, DecapPeer, EntryAction, MAX_BITS, MAX_STRAIGHT, Node, Straight, TREES, WORDS, dimension::*, family,
-    features, kind, leaf, tests,
+    Bit, DecapPeer, EntryAction, MAX_BITS, MAX_PATTERNS, MAX_STRAIGHT, Node, PATTERN_BYTES, Pattern,
+    Straight, TREES, WORDS, dimension::*, family, features, kind, leaf, tests,
 };
 use sluice_datapath::load::{LoadSpec, load};
 use sluice_plan::{LargeTables, NodePlan};
@@ -37,10 +37,18 @@ fn plan(entries: usize, continues: bool, intervals: u32, used: impl Fn(usize) ->
         (TRAFFIC_CLASS, DIRECT_TRAFFIC_CLASS, 256),
         (IP_OPTIONS, DIRECT_IP_OPTIONS, 257),
         (EXTENSION_HEADERS, DIRECT_EXTENSION_HEADERS, 256),
+        (PAYLOADS, payload_group(0), 512),
+        (PAYLOADS + 1, payload_group(1), 512),
+        (PAYLOADS + 2, payload_group(2), 512),
+        (PAYLOADS + 3, payload_group(3), 512),
     ] {
         if used(index) {
             tables = tables.direct(index, (first, length), &[0], &[]).special(index, &[0], &[0]);
         }
+    }
+    if (PAYLOADS..COUNT).any(&used) {
+        let pattern = Pattern { length: PATTERN_BYTES as u32, ..Pattern::default() };
+        tables = tables.patterns(&[pattern; MAX_PATTERNS]);
     }
     for index in [SOURCE_PORT, DESTINATION_PORT, ICMP, LENGTH, OUTER_VLAN, INNER_VLAN, ETHER_TYPE] {
         if used(index) {

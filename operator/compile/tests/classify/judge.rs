@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use sluice_policy::{
-    Action, ExtensionHeader, Filter, FragmentKind, IcmpFamily, IcmpMatch, IpOption, LaterFragments, MacMatch,
-    Malformed, Match, Mode, PortRange, PrefixSet, Rule,
+    Action, ExtensionHeader, Filter, FragmentKind, IcmpFamily, IcmpMatch, IpOption, LaterFragments, Layer,
+    MacMatch, Malformed, Match, Mode, PayloadMatch, PortRange, PrefixSet, Rule,
 };
 
 use crate::packet::{Fragment, Layer4, Link, Network, Outcome, Packet};
@@ -75,6 +75,15 @@ fn matches(rule: &Rule, packet: &Packet) -> bool {
         && link(wanted, packet.link)
         && network(wanted, packet)
         && layer4(rule, packet)
+        && payload(rule, packet)
+}
+
+fn payload(rule: &Rule, packet: &Packet) -> bool {
+    let holds = |pattern: &PayloadMatch| match pattern.from {
+        Layer::L4 | Layer::Payload if packet.is_later() => rule.later_fragments != LaterFragments::NoMatch,
+        _ => packet.held >> pattern.offset & 1 == 1,
+    };
+    rule.matches.payload.iter().all(holds)
 }
 
 fn link(wanted: &Match, link: Link) -> bool {

@@ -1,7 +1,9 @@
 //! What a node cannot hold is refused with the name of the filter that goes over.
 
 use sluice_compile::{ClassInput, CompileError, MAX_CONTINUING_RULES, MAX_FILTERS, MAX_MAC_RANGES, compile};
-use sluice_policy::{Action, Filter, IcmpFamily, IcmpMatch, MacMatch, Match, Mode, PortRange};
+use sluice_policy::{
+    Action, Filter, IcmpFamily, IcmpMatch, Layer, MacMatch, Match, Mode, PayloadMatch, PortRange,
+};
 
 use crate::policies::everything_dropped;
 
@@ -124,4 +126,19 @@ fn a_node_holds_16384_ranges_of_ethernet_addresses() {
     assert!(compile(&ClassInput { filters: vec![&full], ..ClassInput::default() }).is_ok());
     let error = refusal(&[full, over]).to_string();
     assert!(error.starts_with("XdpFilter/over: ") && error.contains("it holds 16384"), "{error}");
+}
+
+#[test]
+fn a_node_holds_32_different_patterns() {
+    let pattern =
+        |offset: u16| PayloadMatch { from: Layer::L4, offset, value: vec![1, 2], mask: vec![0xff, 0x0f] };
+    let mut full = filter("full", 1, 40, Mode::Enforce);
+    for (number, rule) in (0..).zip(&mut full.rules) {
+        rule.matches.payload = vec![pattern(number % 32), pattern(0)];
+    }
+    let mut over = filter("over", 0, 1, Mode::Enforce);
+    over.rules[0].matches.payload = vec![pattern(32)];
+    assert!(compile(&ClassInput { filters: vec![&full], ..ClassInput::default() }).is_ok());
+    let error = refusal(&[full, over]).to_string();
+    assert!(error.starts_with("XdpFilter/over: ") && error.contains("33 different patterns"), "{error}");
 }

@@ -14,6 +14,8 @@ pub struct Packet {
     /// `None` where it is unknown.
     pub protocol: Option<u8>,
     pub layer4: Layer4,
+    /// Of the pattern with offset `n`, whether it holds, in bit `n`; means nothing of layer 4 in a later fragment.
+    pub held: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

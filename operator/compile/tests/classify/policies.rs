@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use sluice_policy::{
     Action, AttachMode, ExtensionHeader, Filter, FragmentKind, IcmpFamily, IcmpMatch, Interfaces, IpOption,
-    LaterFragments, MacMatch, Malformed, Match, Mode, NodeSelector, ObjectRef, PortRange, PrefixSet, Rule,
-    TcpFlags,
+    LaterFragments, Layer, MacMatch, Malformed, Match, Mode, NodeSelector, ObjectRef, PayloadMatch,
+    PortRange, PrefixSet, Rule, TcpFlags,
 };
 
 pub fn filters() -> impl Strategy<Value = Vec<Filter>> {
@@ -87,6 +87,7 @@ fn matches() -> impl Strategy<Value = Match> {
                     fragments,
                     ip_options: parts.ip_options,
                     extension_headers: parts.extension_headers,
+                    payload: parts.payload,
                     source_macs: link.source_macs,
                     destination_macs: link.destination_macs,
                     outer_vlan: link.outer_vlan,
@@ -151,11 +152,19 @@ fn parts() -> impl Strategy<Value = Match> {
     let headers = vec![Header::Any, Header::HopByHop, Header::Routing, Header::Fragment, Header::Shim6];
     let options = prop_oneof![8 => Just(Vec::new()), 1 => vec(select(options), 1..3)];
     let headers = prop_oneof![8 => Just(Vec::new()), 1 => vec(select(headers), 1..3)];
-    (options, headers).prop_map(|(ip_options, extension_headers)| Match {
+    let patterns = prop_oneof![5 => Just(Vec::new()), 1 => vec((0..32u16).prop_map(pattern), 1..4)];
+    (options, headers, patterns).prop_map(|(ip_options, extension_headers, payload)| Match {
         ip_options,
         extension_headers,
+        payload,
         ..Match::default()
     })
+}
+
+/// The one with this offset; see `Packet::held`.
+fn pattern(offset: u16) -> PayloadMatch {
+    let from = [Layer::L2, Layer::L3, Layer::L4, Layer::Payload][usize::from(offset % 4)];
+    PayloadMatch { from, offset, value: vec![0x17], mask: vec![0xff] }
 }
 
 fn prefixes() -> impl Strategy<Value = PrefixSet> {
@@ -292,9 +301,23 @@ pub fn sample() -> Vec<Filter> {
         drop("expiring", Match { hop_limit: vec![0..=1], ..Match::default() }),
         drop("expedited", Match { dscp: vec![46..=46], ecn: vec![1..=3], ..Match::default() }),
         drop("long", Match { length: vec![577..=1500, 64..=64], ..Match::default() }),
+        bytes(0),
+        bytes(1),
+        bytes(2),
+        bytes(3),
+        bytes(4),
+        bytes(5),
+        bytes(6),
+        bytes(7),
         drop("tiny", Match { fragments: vec![FragmentKind::Tiny], protocols: vec![47], ..Match::default() }),
     ];
     vec![Filter { rules, malformed: Malformed::Drop, ..empty("sample") }]
+}
+
+/// Of a layer that later fragments have, so that every element of the table is some packet's.
+fn bytes(offset: u16) -> Rule {
+    let pattern = PayloadMatch { from: Layer::L3, ..pattern(offset) };
+    drop(&format!("bytes-{offset}"), Match { payload: vec![pattern], ..Match::default() })
 }
 
 fn macs(wanted: &[([u8; 6], [u8; 6])]) -> Vec<MacMatch> {

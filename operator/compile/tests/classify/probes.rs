@@ -129,6 +129,21 @@ impl Edges {
             malformed: link.inner.is_none(),
             ..Packet::default()
         }));
+        let held: Vec<u32> =
+            (0..=u8::MAX).flat_map(|byte| [0, 8, 16, 24].map(|shift| !(u32::from(byte) << shift))).collect();
+        packets.extend(held.into_iter().flat_map(|held| {
+            [Fragment::Whole, Fragment::Later].map(|fragment| {
+                let addresses = Some((v4, v4));
+                Packet {
+                    addresses,
+                    network: NETWORK,
+                    protocol: Some(47),
+                    fragment,
+                    held,
+                    ..Packet::default()
+                }
+            })
+        }));
         packets.extend(self.fragments(v4));
         packets.extend(self.fragments(v6));
         packets
@@ -164,6 +179,7 @@ impl Edges {
                 malformed,
                 protocol,
                 layer4: Layer4::Nothing,
+                held: 0,
             })
         })
     }
@@ -200,7 +216,10 @@ impl Edges {
         };
         let macs = Some((*dice.pick(&self.macs), *dice.pick(&self.macs)));
         let link = Link { macs, ..*dice.pick(&links().collect::<Vec<_>>()) };
-        Packet { addresses: Some(addresses), link, network, fragment, malformed, protocol, layer4 }
+        // Of dice of their own: the other fields are those that the sample was chosen for.
+        let mut own = Dice(dice.0);
+        let held = own.bits() | own.bits();
+        Packet { addresses: Some(addresses), link, network, fragment, malformed, protocol, layer4, held }
     }
 
     fn layer4(&self, protocol: Option<u8>, v6: bool, dice: &mut Dice) -> Layer4 {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use bytemuck::{Pod, pod_read_unaligned};
 use sluice_abi::{
     ABSENT, Bound32, Bound64, Bound128, DEFAULT_ENTRY, Dimension, Entry, EntryAction, LATER, MALFORMED_ENTRY,
-    Row, Straight, dimension, entry_flags, features, kind,
+    PATTERNS_OF_GROUP, Pattern, PatternLayer, Row, Straight, dimension, entry_flags, features, kind,
 };
 use sluice_plan::{FilterPart, NodePlan};
 
@@ -21,6 +21,7 @@ pub struct Tables {
     straight: Vec<Straight>,
     rows: Vec<Row>,
     direct: Vec<u32>,
+    patterns: Vec<Pattern>,
     /// Start and row of each interval by dimension.
     bounds: Vec<Vec<(u128, u32)>>,
     parts: Vec<FilterPart>,
@@ -39,6 +40,7 @@ impl Tables {
             straight: elements(&tables.straight),
             rows: elements(&tables.rows),
             direct: elements(&tables.direct),
+            patterns: elements(&tables.patterns),
             bounds: tables.bounds.iter().enumerate().map(|(index, bytes)| bounds(index, bytes)).collect(),
             parts: plan.filters.parts.clone(),
             trees: (tables.features & features::LARGE != 0).then(|| Trees::decode(&tables.large)),
@@ -139,8 +141,19 @@ impl Tables {
             dimension::OUTER_VLAN => Some(self.present(index, packet.link.outer)),
             dimension::INNER_VLAN => Some(self.present(index, packet.link.inner)),
             dimension::ETHER_TYPE => Some(self.present(index, packet.link.ether_type)),
+            _ if index >= dimension::PAYLOADS => Some(self.payload(index - dimension::PAYLOADS, packet)),
             _ => Some(self.layer4(index, packet)),
         }
+    }
+
+    fn payload(&self, group: usize, packet: &Packet) -> u32 {
+        let patterns =
+            self.patterns.chunks(PATTERNS_OF_GROUP).nth(group).expect("a group in use has patterns");
+        let missing = |pattern: &Pattern| packet.is_later() && pattern.layer >= PatternLayer::L4 as u32;
+        let holds = |pattern: &Pattern| !missing(pattern) && packet.held >> pattern.offset & 1 == 1;
+        let bits = (0..).zip(patterns).fold(0, |bits, (bit, one)| bits | u32::from(holds(one)) << bit);
+        let later = if packet.is_later() { dimension::PAYLOAD_LATER } else { 0 };
+        self.direct[(dimension::payload_group(group) + later + bits) as usize]
     }
 
     fn mac(&self, index: usize, value: Option<[u8; 6]>) -> u32 {

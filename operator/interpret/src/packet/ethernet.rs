@@ -40,6 +40,8 @@ pub(super) fn read(frame: &[u8], packet: &mut Packet) {
         (ether_type, rest) = (inner, behind);
     }
     packet.ether_type = Some(ether_type);
+    packet.layers.network = Some(packet.headers);
+    packet.layers.end = Some(frame.len());
     match ether_type {
         IPV4 => ipv4::read(rest, packet),
         IPV6 => ipv6::read(rest, packet),

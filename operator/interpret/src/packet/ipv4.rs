@@ -13,6 +13,7 @@ const NO_OPERATION: u8 = 1;
 
 /// `bytes`: from the IP header to the end of the frame.
 pub(super) fn read(bytes: &[u8], packet: &mut Packet) {
+    let start = packet.headers;
     packet.headers += SHORTEST;
     let Some((header, header_length)) = intact(bytes) else {
         packet.malformed = true;
@@ -37,6 +38,7 @@ pub(super) fn read(bytes: &[u8], packet: &mut Packet) {
     if total_length < header_length || total_length > bytes.len() {
         packet.malformed = true;
     }
+    packet.layers.end = Some(start + total_length.min(bytes.len()));
     let end = total_length.clamp(header_length, bytes.len());
     transport::read(protocol, &bytes[header_length..end], packet);
 }

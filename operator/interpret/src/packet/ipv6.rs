@@ -34,6 +34,7 @@ pub(super) fn read(bytes: &[u8], packet: &mut Packet) {
         length: u16::try_from(length).unwrap_or(u16::MAX),
     });
     packet.extensions = Some(Vec::new());
+    packet.layers.end = Some(packet.headers + end);
     match walk(next_header, &behind[..end], packet) {
         Ok(Upper::Readable(protocol, payload)) => {
             packet.protocol = Some(protocol);

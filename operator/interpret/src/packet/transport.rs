@@ -11,12 +11,18 @@ pub(super) fn read(number: u8, payload: &[u8], packet: &mut Packet) {
     if packet.is_later_fragment() {
         return;
     }
+    let start = packet.headers;
+    packet.layers.transport = Some(start);
     let is_v4 = packet.ip.is_some_and(|ip| ip.source.is_ipv4());
-    let Some(length) = header_length(number, is_v4) else { return };
+    let Some(length) = header_length(number, is_v4) else {
+        packet.layers.payload = Some(start);
+        return;
+    };
     packet.headers += length;
     match payload.get(..length).and_then(|header| fields(number, header, payload.len())) {
         Some(transport) => {
             packet.transport = transport;
+            packet.layers.payload = whole_length(number, payload).map(|length| start + length);
             if number == protocol::UDP && packet.fragment == Fragment::Whole && !udp_length_fits(payload) {
                 packet.malformed = true;
             }
@@ -38,6 +44,16 @@ fn header_length(number: u8, is_v4: bool) -> Option<usize> {
         (protocol::ICMP, true) => Some(8),
         (protocol::ICMPV6, false) => Some(4),
         _ => None,
+    }
+}
+
+/// Of a header with its options. `None`: one that says to be shorter than the shortest.
+fn whole_length(number: u8, header: &[u8]) -> Option<usize> {
+    match number {
+        protocol::TCP => Some(usize::from(header[12] >> 4) * 4),
+        protocol::SCTP => Some(12),
+        protocol::DCCP => Some(usize::from(header[4]) * 4).filter(|length| *length >= 12),
+        _ => Some(8),
     }
 }
 
@@ -94,14 +110,14 @@ mod tests {
             frame[14..18].copy_from_slice(&[0x45, 0, 0, (20 + payload.len()) as u8]);
             frame[23] = number;
             frame.extend(payload);
-            Packet::parse(&frame)
+            Packet::parse(&frame).headers
         };
         let mut tcp = [0; 40];
         tcp[12] = 10 << 4;
-        assert_eq!(v4(protocol::TCP, &tcp).headers, 54, "options are not read");
-        assert_eq!(v4(protocol::UDP, &[0; 30]).headers, 42);
-        assert_eq!(v4(47, &[0; 30]).headers, 34, "GRE has no fields");
-        assert_eq!(v4(protocol::TCP, &[0; 4]).headers, 54, "also where the packet has less");
+        assert_eq!(v4(protocol::TCP, &tcp), 54, "options are not read");
+        assert_eq!(v4(protocol::UDP, &[0; 30]), 42);
+        assert_eq!(v4(47, &[0; 30]), 34, "GRE has no fields");
+        assert_eq!(v4(protocol::TCP, &[0; 4]), 54, "also where the packet has less");
         assert_eq!(Packet::parse(&[0; 60]).headers, 14, "neither IP nor a tag");
     }
 }

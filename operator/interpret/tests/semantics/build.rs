@@ -186,3 +186,9 @@ pub fn hits(matches: Match, frame: &[u8]) -> bool {
     let world = world(vec![filter("f", vec![rule("r", Action::Drop, matches)])]);
     on_eth0(&world, frame).rule == Some("r")
 }
+
+/// [`hits`] by a rule with this setting.
+pub fn hits_later(matches: Match, later_fragments: LaterFragments, frame: &[u8]) -> bool {
+    let rule = Rule { later_fragments, ..rule("r", Action::Drop, matches) };
+    on_eth0(&world(vec![filter("f", vec![rule])]), frame).rule == Some("r")
+}

@@ -111,7 +111,8 @@ fn a_ninth_extension_header_is_one_too_many() {
     let destination_options = || (60, vec![0; 8]);
     for (count, known) in [(7, true), (8, true), (9, false)] {
         let extensions = (0..count).map(|_| destination_options()).collect();
-        let packet = Packet::parse(&V6 { extensions, ..V6::default() }.frame(17, &udp(9, 53)));
+        let frame = V6 { extensions, ..V6::default() }.frame(17, &udp(9, 53));
+        let packet = Packet::parse(&frame);
         assert_eq!((packet.protocol == Some(17), packet.malformed), (known, !known), "{count}");
         assert!(packet.ip.is_some());
     }

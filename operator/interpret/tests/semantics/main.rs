@@ -12,5 +12,6 @@ mod layer3;
 mod layer4;
 mod malformed;
 mod network;
+mod payload;
 mod rates;
 mod services;

@@ -1,8 +1,9 @@
 //! Fields of Ethernet and of the IP header beside addresses and protocol.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::RangeInclusive;
 
-use sluice_policy::{ExtensionHeader, IpOption, MacMatch, Match, NO_VLAN};
+use sluice_policy::{ExtensionHeader, IpOption, MacMatch, Match, NO_VLAN, PayloadMatch};
 
 use super::{Case, Product, field};
 use crate::ranges::Ranges;
@@ -31,6 +32,7 @@ pub fn every(product: &mut Product, case: Case) {
         product.0[field] = Ranges::one(0, last);
     }
     product.0[field::ETHER_TYPE] = types;
+    product.0[field::PAYLOAD] = Ranges::one(0, u128::MAX);
     if case == Case::NoIp {
         return;
     }
@@ -83,10 +85,27 @@ pub fn narrow(product: &mut Product, matches: &Match, case: Case) {
         let fits = |value: &u128| matches.ip_options.iter().any(|wanted| has_option(*wanted, *value));
         keep(field::IP_OPTIONS, has_ip && case.is_v4(), Ranges::numbers((0..OPTIONS).filter(fits)));
     }
+    if let Some(number) = patterns(&matches.payload, case) {
+        keep(field::PAYLOAD, true, Ranges::one(number, number));
+    }
     if !matches.extension_headers.is_empty() {
         let fits = |bits: &u128| matches.extension_headers.iter().any(|wanted| has_header(*wanted, *bits));
         keep(field::EXTENSION_HEADERS, has_ip && !case.is_v4(), Ranges::numbers((0..HEADERS).filter(fits)));
     }
+}
+
+/// One number for equal sets of patterns, and others for others; what later fragments lack is left out.
+fn patterns(wanted: &[PayloadMatch], case: Case) -> Option<u128> {
+    let mut set: Vec<&PayloadMatch> =
+        wanted.iter().filter(|one| !(case.is_later() && one.from.is_layer4())).collect();
+    set.sort_unstable();
+    set.dedup();
+    let hash = |half: u8| {
+        let mut hasher = DefaultHasher::new();
+        (half, &set).hash(&mut hasher);
+        u128::from(hasher.finish())
+    };
+    (!set.is_empty()).then(|| hash(0) << 64 | hash(1))
 }
 
 fn ranges(wanted: &[RangeInclusive<u16>]) -> Ranges {
