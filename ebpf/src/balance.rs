@@ -50,7 +50,7 @@ pub fn target(choice: u64) -> u32 {
 
 /// Whole and sound packets only: the pieces of a datagram have no ports to choose a backend by.
 #[inline(always)]
-fn vip(packet: &Packet) -> Option<&'static Vip> {
+pub fn vip(packet: &Packet) -> Option<&'static Vip> {
     let carried = packet.protocol == protocol::TCP || packet.protocol == protocol::UDP;
     if !carried
         || packet.fragment != kind::WHOLE

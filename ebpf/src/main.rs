@@ -42,6 +42,8 @@ mod parse;
 #[cfg(target_arch = "bpf")]
 mod program;
 #[cfg(target_arch = "bpf")]
+mod sample;
+#[cfg(target_arch = "bpf")]
 mod trace;
 
 #[cfg(not(target_arch = "bpf"))]

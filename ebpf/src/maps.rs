@@ -1,12 +1,13 @@
 //! The program's maps and its constants. Sizes given here are placeholders: the loader sets each table's from the plan.
 
 use aya_ebpf::Global;
-use aya_ebpf::btf_maps::{Array, HashMap, PerCpuArray};
+use aya_ebpf::btf_maps::{Array, HashMap, PerCpuArray, RingBuf};
 use aya_ebpf::macros::btf_map;
 use sluice_abi::{
     Bit, Bound32, Bound64, Bound128, Bucket, Config, ControlPeer, Counter, DecapPeer, Entry,
-    FAILSAFE_BUCKETS, FullAt, LIMIT_BUCKETS, LIMIT_REGIONS, Limit, MAX_NODE_SET, Mark, NextHop, Node,
-    NodeAddress, Pattern, RecordV4, RecordV6, Row, STAGED_OFFSET, STATS, Target, Trace, Vip, VipKey,
+    FAILSAFE_BUCKETS, FullAt, LIMIT_BUCKETS, LIMIT_REGIONS, Limit, MAX_NODE_SET, MAX_SLOTS, Mark, NextHop,
+    Node, NodeAddress, Pattern, RecordV4, RecordV6, Row, SAMPLE_RING, STAGED_OFFSET, STATS, Sample, Target,
+    Trace, Vip, VipKey,
 };
 
 use crate::classify::Found;
@@ -15,6 +16,7 @@ const SHARED_COUNTERS: usize = STAGED_OFFSET as usize;
 const SHARED_STATS: usize = 2 * STATS as usize;
 const SHARED_BUCKETS: usize = 2 * FAILSAFE_BUCKETS as usize;
 const SHARED_TOKENS: usize = (LIMIT_REGIONS * LIMIT_BUCKETS) as usize;
+const SHARED_SLOTS: usize = MAX_SLOTS as usize;
 const NODE_SET: usize = MAX_NODE_SET as usize;
 /// Fill in what is unused: a lookup costs the same, and the kernel allocates elements on insertion.
 const BPF_F_NO_PREALLOC: usize = 1;
@@ -97,6 +99,12 @@ pub static COUNTERS: PerCpuArray<Counter, SHARED_COUNTERS> = PerCpuArray::new();
 pub static STATISTICS: PerCpuArray<u64, SHARED_STATS> = PerCpuArray::new();
 #[btf_map]
 pub static TRACE: Array<Trace, 1> = Array::new();
+
+/// Samples of dropped packets, and what is left of each slot's share.
+#[btf_map]
+pub static SAMPLES: RingBuf<Sample, { SAMPLE_RING as usize }> = RingBuf::new();
+#[btf_map]
+pub static SAMPLE_TOKENS: Array<FullAt, SHARED_SLOTS> = Array::new();
 
 #[btf_map]
 pub static NODE_ADDRS: HashMap<NodeAddress, u8, NODE_SET, BPF_F_NO_PREALLOC> = HashMap::new();

@@ -18,6 +18,7 @@ use crate::failsafe::{failsafe, may_be_kept};
 use crate::mark;
 use crate::packet::Packet;
 use crate::parse::{parse, plain};
+use crate::sample;
 use crate::trace::Outcome;
 
 #[xdp(frags)]
@@ -28,6 +29,9 @@ pub fn sluice_xdp(context: XdpContext) -> u32 {
     let outcome = judge(context, packet);
     if enabled(features::MARKS) && outcome.verdict == XDP_PASS {
         mark::leave(context, packet);
+    }
+    if outcome.verdict == XDP_DROP && sample::is_wanted() {
+        sample::sample(context, packet, outcome.origin());
     }
     if packet.staged != 0 {
         outcome.trace(packet);

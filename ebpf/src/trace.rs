@@ -4,7 +4,7 @@ use sluice_abi::{Mark, NO_TARGET, Stage, Trace};
 
 use crate::maps::TRACE;
 use crate::packet::Packet;
-use crate::{balance, classify};
+use crate::{balance, classify, sample};
 
 pub struct Outcome {
     pub verdict: u32,
@@ -31,6 +31,14 @@ impl Outcome {
     pub fn by_balancer(self, choice: u64) -> Outcome {
         let (verdict, target) = (balance::verdict(choice), balance::target(choice));
         Outcome { verdict, target, stage: Stage::Balancer, ..self }
+    }
+
+    /// Of a drop, for its sample.
+    #[inline(always)]
+    pub fn origin(&self) -> u64 {
+        // What the filters let through and the balancer dropped is the balancer's.
+        let entry = if matches!(self.stage, Stage::Balancer) { u16::MAX } else { self.entry };
+        sample::origin(self.stage as u8, entry, self.target)
     }
 
     #[inline(always)]

@@ -27,7 +27,7 @@ pub fn counters(counts: &BTreeMap<SlotKey, Counts>) -> Vec<CounterSample> {
     samples.collect()
 }
 
-const STATS: [(&str, Stat); 12] = [
+const STATS: [(&str, Stat); 14] = [
     ("packets", Stat::Packets),
     ("malformed", Stat::Malformed),
     ("failsafe_passed", Stat::FailsafePassed),
@@ -40,6 +40,8 @@ const STATS: [(&str, Stat); 12] = [
     ("decap_refused", Stat::DecapRefused),
     ("hop_limit_exceeded", Stat::HopLimitExceeded),
     ("unmarked", Stat::Unmarked),
+    ("samples_lost", Stat::SamplesLost),
+    ("samples_suppressed", Stat::SamplesSuppressed),
 ];
 
 pub fn stats(stats: &Stats) -> BTreeMap<String, u64> {

@@ -59,6 +59,10 @@ pub enum Stat {
     HopLimitExceeded = 10,
     /// Packets without the mark of a rule, because the driver has no room for metadata.
     Unmarked = 11,
+    /// Samples of drops that found the ring full.
+    SamplesLost = 12,
+    /// Drops that were not sampled because their rule had its share.
+    SamplesSuppressed = 13,
 }
 /// Elements of the statistics array; the second half is for test runs.
 pub const STATS: u32 = 16;

@@ -13,6 +13,7 @@ mod large;
 mod limit;
 mod mark;
 mod payload;
+mod sample;
 mod straight;
 mod trace;
 
@@ -37,6 +38,7 @@ pub use large::{
 pub use limit::{COST_DIGITS, FullAt, LIMIT_BUCKETS, LIMIT_REGIONS, Limit, LimitKey, UNITS_PER_NS};
 pub use mark::{MARK_TAG, Mark, MarkMetadata};
 pub use payload::{MAX_PATTERNS, PATTERN_BYTES, PATTERNS_OF_GROUP, Pattern, PatternLayer};
+pub use sample::{SAMPLE_BYTES, SAMPLE_RING, Sample, Sampling};
 pub use straight::{MAX_STRAIGHT, Straight, tests};
 pub use trace::{Stage, Trace};
 

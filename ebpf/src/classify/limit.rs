@@ -45,20 +45,21 @@ pub fn is_above(packet: &Packet, setting: u16) -> bool {
     let Some(now) = now(packet, limit) else { return false };
     let index = *region * LIMIT_BUCKETS + bucket(packet, limit);
     match TOKENS.get_ptr_mut(index) {
-        Some(bucket) => !take(bucket, limit, cost(packet, limit), now),
+        Some(bucket) => !take(bucket, limit.burst, cost(packet, limit), now),
         None => false,
     }
 }
 
+/// Takes the cost from a bucket that holds `burst`, all in units; false if there is too little.
 #[inline(always)]
-fn take(bucket: *mut FullAt, limit: &Limit, cost: u64, now: u64) -> bool {
+pub fn take(bucket: *mut FullAt, burst: u64, cost: u64, now: u64) -> bool {
     let mut tries = 0;
     while tries < TRIES {
         // SAFETY: an aligned word of the map.
         let full_at = unsafe { bucket.read_volatile() };
         let missing = if full_at > now { full_at - now } else { 0 };
-        let missing = if missing > limit.burst + LEFT_OVER { 0 } else { missing };
-        if missing + cost > limit.burst {
+        let missing = if missing > burst + LEFT_OVER { 0 } else { missing };
+        if missing + cost > burst {
             return false;
         }
         let next = now + missing + cost;

@@ -16,11 +16,13 @@ use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use sluice_abi::NextHop;
+use sluice_abi::{NextHop, Stat};
 use sluice_plan::{ControlEndpoint, Hash, NodePlan};
 
 use crate::counters::{self, Counts, Stats};
+use crate::drops::Dropped;
 use crate::error::{Context, Result};
 use crate::host;
 use crate::link::{Link, remove_pin};
@@ -148,6 +150,18 @@ impl Datapath {
         counters::read_stats(self.shared.stats.as_fd())
     }
 
+    /// Has drops sampled for so long from now on; not at all ends it.
+    pub fn sample_drops(&mut self, how_long: Duration) -> Result<()> {
+        let statistics = self.sample_statistics()?;
+        self.shared.drops.listen(how_long, statistics)
+    }
+
+    /// The samples since the last time.
+    pub fn dropped(&mut self) -> Result<Dropped> {
+        let statistics = self.sample_statistics()?;
+        self.shared.drops.take(&self.state.slots, statistics)
+    }
+
     /// The end of the process. What is in force stays; where no plan ever was, what [`Datapath::open`] made goes again.
     pub fn leave(self) {
         let used = !self.links.is_empty() || !self.members.is_empty() || !self.state.is_unused();
@@ -181,6 +195,11 @@ impl Datapath {
             }
             _ => Ok(detached),
         }
+    }
+
+    fn sample_statistics(&self) -> Result<[u64; 2]> {
+        let stats = self.stats()?;
+        Ok([Stat::SamplesLost, Stat::SamplesSuppressed].map(|stat| stats.get(stat)))
     }
 
     fn write_next_hops(&self) -> Result<()> {

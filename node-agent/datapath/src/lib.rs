@@ -7,6 +7,7 @@
 mod bpf;
 mod counters;
 mod datapath;
+mod drops;
 mod error;
 mod host;
 mod image;
@@ -34,6 +35,7 @@ pub mod test_run;
 pub use bpf::LinkMode;
 pub use counters::{Counts, Stats};
 pub use datapath::{Datapath, Drift, Staged};
+pub use drops::{Dropped, DroppedPacket, SAMPLES_PER_SECOND};
 pub use error::{Error, Result, reason};
 pub use host::check as check_host;
 pub use names::{Names, entry_name};

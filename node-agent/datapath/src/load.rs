@@ -32,6 +32,7 @@ pub(crate) use constants::config as config_of;
 pub(crate) use maps::{array as new_array, program_array as new_program_array};
 pub use patch::Patch;
 pub use pins::SHARED;
+pub(crate) use pins::pin_of;
 pub(crate) use prepared::btf as prepared_btf;
 pub(crate) use prepared::load_mark_program;
 pub use raw::ProgramFacts;

@@ -6,18 +6,19 @@ use std::path::Path;
 use sluice_plan::NodePlan;
 
 use crate::bpf::{self, Kind};
+use crate::drops::Drops;
 use crate::error::{Context, Error, Result};
 use crate::link::remove_pin;
-use crate::load::{LoadError, LoadSpec, Loaded, SHARED, load};
+use crate::load::{LoadError, LoadSpec, Loaded, SHARED, load, pin_of};
 use crate::local::Peers;
 
-#[derive(Debug)]
 pub struct Shared {
     pub counters: OwnedFd,
     pub stats: OwnedFd,
     pub node_addresses: OwnedFd,
     pub peers: Peers,
     pub tokens: OwnedFd,
+    pub drops: Drops,
 }
 
 impl Shared {
@@ -27,8 +28,7 @@ impl Shared {
         let spec = LoadSpec { pins: Some(root.to_owned()), ..LoadSpec::default() };
         load_replacing_pins(&empty, &spec)?;
         let open = |map: &str| {
-            let pin = SHARED.iter().find(|(name, _)| *name == map).map_or(map, |(_, pin)| pin);
-            let path = root.join(pin);
+            let path = root.join(pin_of(map));
             bpf::get(&path, Kind::Map).context(|| format!("opening the pin {}", path.display()))
         };
         Ok(Shared {
@@ -37,6 +37,7 @@ impl Shared {
             node_addresses: open("NODE_ADDRS")?,
             peers: Peers { set: open("PEERS")?, ports: open("PEER_PORTS")? },
             tokens: open("TOKENS")?,
+            drops: Drops::open(root)?,
         })
     }
 }

@@ -123,6 +123,7 @@ impl Datapath {
         if self.members.iter().any(|member| member.plan_hash() != hash) {
             return Ok(());
         }
+        self.shared.drops.gather(&self.state.slots)?;
         counters::zero(self.shared.counters.as_fd(), &self.state.slots.retain(owners))?;
         self.state.regions.retain(limiting);
         Ok(())

@@ -10,8 +10,11 @@ use aya_obj::{EbpfSectionKind, Object};
 use sluice_abi::{Config, LIMIT_BUCKETS, VERDICTS};
 
 use super::tables::Table;
-use super::{LoadError, SHARED};
+use super::{LoadError, SHARED, pin_of};
 use crate::bpf;
+
+/// A page: tests take no samples.
+const SMALLEST_RING: u32 = 4096;
 
 pub fn create(
     object: &Object,
@@ -27,13 +30,20 @@ pub fn create(
         if let Some(table) = table {
             definition.set_max_entries(table.max_entries());
         }
-        let pin = SHARED.iter().find(|(shared, _)| shared == name).and_then(|(_, pin)| Some(pins?.join(pin)));
+        let is_shared = SHARED.iter().any(|(shared, _)| shared == name);
+        let pin = pins.filter(|_| is_shared).map(|pins| pins.join(pin_of(name)));
         let map = match pin {
             Some(pin) => open_or_pin(name, definition, &pin, btf)?,
             None => {
                 if name == "COUNTERS" {
                     // A test needs few of the node's slots, and each costs an allocation on every CPU.
                     definition.set_max_entries(2 * config.slots * VERDICTS);
+                }
+                if name == "SAMPLE_TOKENS" {
+                    definition.set_max_entries(config.slots);
+                }
+                if name == "SAMPLES" {
+                    definition.set_max_entries(SMALLEST_RING);
                 }
                 if name == "TOKENS" {
                     let regions =

@@ -5,13 +5,13 @@ use std::path::Path;
 use aya::maps::{MapInfo, MapType};
 use sluice_abi::{
     Bucket, ControlPeer, Counter, FAILSAFE_BUCKETS, FullAt, LIMIT_BUCKETS, LIMIT_REGIONS, MAX_NODE_SET,
-    NodeAddress, STAGED_OFFSET, STATS,
+    MAX_SLOTS, NodeAddress, SAMPLE_RING, STAGED_OFFSET, STATS, Sampling,
 };
 
 use super::LoadError;
 
 /// Maps that outlive a program, and the names of their pins.
-pub const SHARED: [(&str, &str); 7] = [
+pub const SHARED: [(&str, &str); 10] = [
     ("COUNTERS", "counters"),
     ("STATS", "stats"),
     ("NODE_ADDRS", "node_addrs"),
@@ -19,7 +19,15 @@ pub const SHARED: [(&str, &str); 7] = [
     ("PEER_PORTS", "peer_ports"),
     ("BUCKETS", "buckets"),
     ("TOKENS", "tokens"),
+    ("SAMPLES", "samples"),
+    ("SAMPLE_TOKENS", "sample_tokens"),
+    (".data.sampling", "sampling"),
 ];
+
+/// Name of the pin of a shared map.
+pub fn pin_of(map: &str) -> &str {
+    SHARED.iter().find(|(name, _)| *name == map).map_or(map, |(_, pin)| pin)
+}
 
 const BPF_F_NO_PREALLOC: u32 = 1;
 
@@ -32,7 +40,7 @@ struct Shape {
 }
 
 fn shape(name: &str) -> Shape {
-    use MapType::{Array, Hash, PerCpuArray};
+    use MapType::{Array, Hash, PerCpuArray, RingBuf};
     let array = |kind, value, entries| Shape { kind, key: 4, value, entries, flags: 0 };
     let set = |key| Shape { kind: Hash, key, value: 1, entries: MAX_NODE_SET, flags: BPF_F_NO_PREALLOC };
     match name {
@@ -41,6 +49,9 @@ fn shape(name: &str) -> Shape {
         "PEER_PORTS" => array(Array, size_of::<u64>(), 1),
         "BUCKETS" => array(Array, size_of::<Bucket>(), 2 * FAILSAFE_BUCKETS),
         "TOKENS" => array(Array, size_of::<FullAt>(), LIMIT_REGIONS * LIMIT_BUCKETS),
+        "SAMPLES" => Shape { kind: RingBuf, key: 0, value: 0, entries: SAMPLE_RING, flags: 0 },
+        "SAMPLE_TOKENS" => array(Array, size_of::<FullAt>(), MAX_SLOTS),
+        ".data.sampling" => array(Array, size_of::<Sampling>(), 1),
         "NODE_ADDRS" => set(size_of::<NodeAddress>()),
         _ => set(size_of::<ControlPeer>()),
     }

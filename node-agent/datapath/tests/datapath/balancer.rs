@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use sluice_abi::{HopState, NextHop, Stat};
 use sluice_compile::{BalancerInput, ClassInput};
@@ -81,10 +82,14 @@ fn a_balancer_is_read_back_and_follows_its_next_hops_in_place() {
         let mut other = Datapath::open(world.bpffs().join("peer"), State::default()).unwrap();
         other.apply(&crate::plans::drop_ports(&["xeth0"], &[7]), &peer).unwrap();
 
+        datapath.sample_drops(Duration::from_secs(60)).unwrap();
         let (wire, frame) = (Wire::on("xeth0"), udp_to(VIP, 80, b"x"));
         wire.send(&frame);
         let stat = |datapath: &Datapath, stat| datapath.stats().unwrap().get(stat);
         world::eventually("a packet without a next hop", || stat(&datapath, Stat::NoNextHop) == 1);
+        let [sample] = &datapath.dropped().unwrap().packets[..] else { panic!("one packet was dropped") };
+        assert!(sample.by_balancer && sample.owner.name == format!("{VIP}:80/UDP>{BACKEND}"), "{sample:?}");
+        assert_eq!(sample.bytes, frame);
 
         datapath.set_next_hops([(BACKEND.into(), hop())].into()).unwrap();
         wire.send(&frame);

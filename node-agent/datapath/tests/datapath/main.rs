@@ -6,6 +6,7 @@ mod adopt;
 mod attach;
 mod balancer;
 mod counters;
+mod drops;
 mod foreign;
 mod limits;
 mod plans;
