@@ -5,10 +5,11 @@ use core::ptr::read_volatile;
 use aya_ebpf::bindings::xdp_action::XDP_DROP;
 use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_xdp_load_bytes};
-use sluice_abi::{NO_TARGET, SAMPLE_BYTES, Sample, Sampling, Stat, UNITS_PER_NS};
+use sluice_abi::{NO_TARGET, SAMPLE_BYTES, Sample, Sampling, Stat, UNITS_PER_NS, features};
 
 use crate::balance;
 use crate::classify::{limit, opaque};
+use crate::constants::enabled;
 use crate::count::count_stat;
 use crate::maps::{SAMPLE_TOKENS, SAMPLES, SLOTS, TARGET_SLOTS, VIP_SLOTS};
 use crate::packet::Packet;
@@ -62,6 +63,8 @@ pub extern "C" fn sample(context: *mut xdp_md, packet: *mut Packet, origin: u64)
 fn slot(packet: &Packet, entry: u16, target: u32) -> Option<u32> {
     let slot = if entry != u16::MAX {
         SLOTS.get(entry as u32)
+    } else if !enabled(features::BALANCER) {
+        None
     } else if target != NO_TARGET {
         TARGET_SLOTS.get(target)
     } else {
@@ -76,7 +79,8 @@ fn has_token(slot: u32, now: u64) -> bool {
     // SAFETY: aligned words, which user space writes.
     let (interval, burst) =
         unsafe { (read_volatile(&raw const SAMPLING.interval), read_volatile(&raw const SAMPLING.burst)) };
-    limit::take(bucket, burst * UNITS_PER_NS, interval * UNITS_PER_NS, now * UNITS_PER_NS)
+    // Another CPU that takes at the same time takes for both.
+    limit::take::<1>(bucket, burst * UNITS_PER_NS, interval * UNITS_PER_NS, now * UNITS_PER_NS)
 }
 
 #[inline(always)]

@@ -12,6 +12,7 @@ mod boot;
 mod capabilities;
 mod config;
 mod detach;
+mod drops;
 mod engine;
 mod facts;
 mod hops;

@@ -18,7 +18,10 @@ use crate::boot::{Booted, boot};
 use crate::engine::{Engine, Inlets, Outlets};
 use crate::http::{self, View};
 use crate::vault::StoreVault;
-use crate::{Config, backends, capabilities, hops};
+use crate::{Config, backends, capabilities, drops, hops};
+
+/// Batches of samples that wait for the stream.
+const SAMPLE_BATCHES: usize = 8;
 
 /// The agent, from its start until `stop` or until it cannot go on.
 ///
@@ -63,6 +66,7 @@ async fn follow(
         parts.spawn(async move { http::serve(listener, view, stop).await.context("serving metrics") });
     }
     parts.spawn(hops::keep(booted.kernel.clone(), Netlink::open()?, plan.clone(), paths));
+    parts.spawn(drops::follow(booted.kernel.clone(), wired.sampling, wired.samples));
     parts.spawn(async move {
         backends::follow(plan, wanted).await;
         Ok(())
@@ -89,6 +93,8 @@ struct Wired {
     ports: Ports,
     view: View,
     health: watch::Sender<Vec<Health>>,
+    sampling: watch::Receiver<v1::SampleRequest>,
+    samples: mpsc::Sender<v1::SampleBatch>,
 }
 
 fn wire(config: &Config, changes: mpsc::Receiver<Changes>) -> Wired {
@@ -103,6 +109,8 @@ fn wire(config: &Config, changes: mpsc::Receiver<Changes>) -> Wired {
     let (dialling_port, dialling) = mpsc::channel(1);
     let (link, link_port) = watch::channel(LinkState::default());
     let (health, found) = watch::channel(Vec::new());
+    let (sampling_port, sampling) = watch::channel(v1::SampleRequest::default());
+    let (samples, samples_port) = mpsc::channel(SAMPLE_BATCHES);
     Wired {
         outlets: Outlets { held, verdicts, telemetry, plan, paths, network: network.clone() },
         inlets: Inlets { updates, dialling, changes, health: found, report_interval: config.report_interval },
@@ -121,8 +129,12 @@ fn wire(config: &Config, changes: mpsc::Receiver<Changes>) -> Wired {
             dialling: dialling_port,
             link,
             network,
+            sampling: sampling_port,
+            samples: samples_port,
         },
         health,
+        sampling,
+        samples,
     }
 }
 

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use sluice_crds::Kind;
+use sluice_distribute::Drops;
 use sluice_index::ObjectKey;
 use sluice_pki::Peer;
 use sluice_proto::v1::admin_server::Admin;
 use sluice_proto::v1::{
     FailingNode, ListCountersResponse, ListNodesResponse, ListPoliciesResponse, ListRequest, NamedCounter,
     NodeCounters, NodeStatus, PolicyStatus, RecoverRequest, RecoverResponse, VersionResponse,
+    WatchDropsRequest,
 };
 use sluice_raft::Raft;
 use sluice_status::{Conditions, Placed, PolicyState};
@@ -16,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tonic::{Request, Response, Status};
 
 use crate::counters::{self, Counter};
+use crate::drops::{DropStream, Watching};
 use crate::gate::{Caller, Gate, Reader};
 use crate::sight::Sight;
 use crate::view::View;
@@ -27,6 +30,7 @@ pub struct AdminService {
     /// Confirms a held mass deletion.
     pub confirm: mpsc::Sender<()>,
     pub raft: Raft,
+    pub drops: Drops,
 }
 
 impl AdminService {
@@ -61,6 +65,8 @@ impl AdminService {
 
 #[tonic::async_trait]
 impl Admin for AdminService {
+    type WatchDropsStream = DropStream;
+
     async fn list_policies(
         &self,
         request: Request<ListRequest>,
@@ -107,6 +113,15 @@ impl Admin for AdminService {
             counters: named(&view, &sight, node, name),
         });
         Ok(Response::new(ListCountersResponse { nodes: nodes.collect() }))
+    }
+
+    async fn watch_drops(&self, request: Request<WatchDropsRequest>) -> Result<Response<DropStream>, Status> {
+        let (_, reader, sight) = self.admit(&request).await?;
+        let watching = Watching::new(self.view.clone(), reader, sight, request.into_inner()).await?;
+        let watcher = self.drops.watch(watching.node());
+        let watcher =
+            watcher.ok_or_else(|| Status::resource_exhausted("too many watch drops: try again later"))?;
+        Ok(Response::new(watching.stream(watcher)))
     }
 
     async fn version(&self, request: Request<ListRequest>) -> Result<Response<VersionResponse>, Status> {

@@ -8,6 +8,7 @@ mod admin;
 pub mod args;
 mod backends;
 mod counters;
+mod drops;
 mod gate;
 mod http;
 mod lints;

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use anyhow::Context;
 use kube::Client;
-use sluice_distribute::{Distributor, Limits, TokenCheck};
+use sluice_distribute::{Distributor, Drops, Limits, TokenCheck};
 use sluice_index::Desired;
 use sluice_pki::{Authority, Directory, NodeName, server_tls};
 use sluice_plan::Fleet;
@@ -74,12 +74,14 @@ async fn serve(args: &RunArgs, ports: Ports, raft: &Raft, stop: CancellationToke
     let names = [args.names.as_slice(), &[OPERATOR_NAME.to_owned()]].concat();
     let server = ports.authority.issue_server(&names, SystemTime::now())?;
     let cluster_id = raft.identity().cluster_id.clone();
+    let drops = Drops::default();
     let admin = AdminService {
         view: view.clone(),
         gate: ports.gate,
         cluster_id: cluster_id.clone(),
         confirm: confirm_sender,
         raft: raft.clone(),
+        drops: drops.clone(),
     };
     let distributor = Distributor {
         state: raft.state(),
@@ -87,6 +89,7 @@ async fn serve(args: &RunArgs, ports: Ports, raft: &Raft, stop: CancellationToke
         authority: ports.authority.clone(),
         tokens: ports.tokens,
         events: event_sender,
+        drops,
         limits: Limits::default(),
         clock: SystemTime::now,
     };

@@ -48,6 +48,17 @@ impl Sight {
         }
     }
 
+    /// Filters of nobody, and the balancers of these namespaces.
+    #[cfg(test)]
+    pub fn of_namespaces<const N: usize>(namespaces: [&str; N]) -> Sight {
+        Sight { filters: false, balancers: Namespaces::These(namespaces.map(str::to_owned).into()) }
+    }
+
+    #[cfg(test)]
+    pub fn all() -> Sight {
+        Sight { filters: true, balancers: Namespaces::All }
+    }
+
     fn is_blind(&self) -> bool {
         !self.filters && matches!(&self.balancers, Namespaces::These(allowed) if allowed.is_empty())
     }
@@ -77,17 +88,17 @@ mod tests {
 
     #[test]
     fn a_caller_sees_the_kinds_and_namespaces_that_it_may_list() {
-        let sight = Sight { filters: false, balancers: Namespaces::These(["web".to_owned()].into()) };
+        let sight = Sight::of_namespaces(["web"]);
         assert!(sight.sees(&ObjectKey::new(Kind::XdpLoadBalancer, "web", "shop")));
         assert!(!sight.sees(&ObjectKey::new(Kind::XdpLoadBalancer, "mail", "mx")));
         assert!(!sight.sees(&ObjectKey::new(Kind::XdpFilter, "", "edge")));
         assert!(!sight.is_blind());
-        assert!(Sight { filters: false, balancers: Namespaces::These(BTreeSet::new()) }.is_blind());
+        assert!(Sight::of_namespaces([]).is_blind());
     }
 
     #[tokio::test]
     async fn the_administrator_sees_everything() {
         let sight = Sight::of(&Reader::Administrator, &View::default()).await.unwrap();
-        assert_eq!(sight, Sight { filters: true, balancers: Namespaces::All });
+        assert_eq!(sight, Sight::all());
     }
 }

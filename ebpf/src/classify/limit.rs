@@ -45,14 +45,14 @@ pub fn is_above(packet: &Packet, setting: u16) -> bool {
     let Some(now) = now(packet, limit) else { return false };
     let index = *region * LIMIT_BUCKETS + bucket(packet, limit);
     match TOKENS.get_ptr_mut(index) {
-        Some(bucket) => !take(bucket, limit.burst, cost(packet, limit), now),
+        Some(bucket) => !take::<TRIES>(bucket, limit.burst, cost(packet, limit), now),
         None => false,
     }
 }
 
 /// Takes the cost from a bucket that holds `burst`, all in units; false if there is too little.
 #[inline(always)]
-pub fn take(bucket: *mut FullAt, burst: u64, cost: u64, now: u64) -> bool {
+pub fn take<const TRIES: u32>(bucket: *mut FullAt, burst: u64, cost: u64, now: u64) -> bool {
     let mut tries = 0;
     while tries < TRIES {
         // SAFETY: an aligned word of the map.

@@ -23,6 +23,10 @@ pub struct Ports {
     pub link: watch::Sender<LinkState>,
     /// Notified when the network changed: a wait for the next attempt has lost its reason.
     pub network: Arc<Notify>,
+    /// What the operator asked for last, from its arrival on.
+    pub sampling: watch::Sender<v1::SampleRequest>,
+    /// For the operator that asked; those of another are not sent.
+    pub samples: mpsc::Receiver<v1::SampleBatch>,
 }
 
 /// The last confirmed state.

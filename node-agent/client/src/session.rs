@@ -39,6 +39,8 @@ pub(crate) struct Session<'a> {
     nonce: u64,
     /// There is telemetry that was not reported.
     pending: bool,
+    /// Samples of drops that found no room since the last that did.
+    lost: u64,
 }
 
 impl<'a> Session<'a> {
@@ -53,10 +55,12 @@ impl<'a> Session<'a> {
         let (outgoing, queue) = mpsc::channel(OUTGOING);
         let hello = hello(config, ports);
         let deltas = Deltas::after_hello(hello.facts.clone().unwrap_or_default());
-        let mut session = Session { config, ports, heard, outgoing, deltas, nonce: 0, pending: false };
+        let mut session =
+            Session { config, ports, heard, outgoing, deltas, nonce: 0, pending: false, lost: 0 };
         session.send(Out::Hello(hello)).await?;
         session.ports.verdicts.mark_changed();
         session.ports.telemetry.mark_changed();
+        while session.ports.samples.try_recv().is_ok() {}
         let mut client = DistributionClient::new(channel).max_decoding_message_size(LARGEST_MESSAGE);
         let stream = client.sync(ReceiverStream::new(queue)).await.map_err(ClientError::Stream)?;
         session.follow(stream.into_inner(), until).await
@@ -76,6 +80,7 @@ impl<'a> Session<'a> {
                     *self.heard = true;
                     match message.kind {
                         Some(In::Update(update)) => self.update(update).await?,
+                        Some(In::Sample(request)) => _ = self.ports.sampling.send_replace(request),
                         Some(In::GoAway(go_away)) => return Ok(Ending::GoAway(go_away)),
                         Some(In::Heartbeat(_)) | None => {}
                     }
@@ -93,6 +98,7 @@ impl<'a> Session<'a> {
                         self.report().await?;
                     }
                 }
+                Some(batch) = self.ports.samples.recv() => self.samples(batch),
                 _ = report.tick(), if self.pending => self.report().await?,
                 _ = heartbeat.tick() => self.send(Out::Heartbeat(v1::Heartbeat { at: now_ms() })).await?,
                 () = tokio::time::sleep_until(until) => return Ok(Ending::Renew),
@@ -131,6 +137,14 @@ impl<'a> Session<'a> {
             Some(report) => self.send(Out::Report(report)).await,
             None => Ok(()),
         }
+    }
+
+    /// Without waiting: what the operator decides by goes first.
+    fn samples(&mut self, mut batch: v1::SampleBatch) {
+        batch.lost += self.lost;
+        let (number, lost) = (batch.samples.len() as u64, batch.lost);
+        let sent = self.outgoing.try_send(AgentMessage { kind: Some(Out::Samples(batch)) });
+        self.lost = if sent.is_ok() { 0 } else { number + lost };
     }
 
     async fn send(&self, kind: Out) -> Result<(), ClientError> {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use sluice_distribute::{AgentEvent, AgentEventKind, Distributor, Limits};
+use sluice_distribute::{AgentEvent, AgentEventKind, Distributor, Drops, Limits};
 use sluice_pki::{Authority, NodeName, Tokens, server_tls};
 use sluice_plan::{Epoch, Hash, NodePlan};
 use sluice_proto::OPERATOR_NAME;
@@ -48,6 +48,7 @@ impl Operator {
             authority: Arc::new(authority),
             tokens: Arc::new(tokens),
             events: sender,
+            drops: Drops::default(),
             limits: Limits::default(),
             clock: SystemTime::now,
         };

@@ -9,6 +9,7 @@
 //! * An agent that enforces a later epoch than ours, or one of another store, is not served: see [`AgentEventKind::Ahead`].
 //! * A node that the state does not name keeps what it enforces.
 
+mod drops;
 mod enroll;
 mod error;
 mod event;
@@ -20,6 +21,7 @@ mod service;
 mod sessions;
 mod stream;
 
+pub use drops::{Drops, NodeBatch, Watcher};
 pub use enroll::{TokenCheck, TokenRefused};
 pub use error::ServeError;
 pub use event::{AgentEvent, AgentEventKind};

@@ -18,7 +18,7 @@ use tonic::transport::{Server, ServerTlsConfig};
 use crate::enroll::Enroller;
 use crate::service::{Service, Shared};
 use crate::sessions::Sessions;
-use crate::{AgentEvent, Limits, ServeError, TokenCheck};
+use crate::{AgentEvent, Drops, Limits, ServeError, TokenCheck};
 
 /// Everything that serving agents takes.
 pub struct Distributor {
@@ -29,6 +29,8 @@ pub struct Distributor {
     pub tokens: Arc<dyn TokenCheck>,
     /// Must be read as long as the port is served: streams wait for room in it.
     pub events: mpsc::Sender<AgentEvent>,
+    /// Samples of dropped packets, for those who watch them.
+    pub drops: Drops,
     pub limits: Limits,
     pub clock: fn() -> SystemTime,
 }
@@ -64,12 +66,12 @@ impl Distributor {
     }
 
     fn routes(self, others: Routes, drain: &CancellationToken) -> Routes {
-        let Distributor { state, cluster_id, authority, tokens, events, limits, clock } = self;
+        let Distributor { state, cluster_id, authority, tokens, events, drops, limits, clock } = self;
         let admission = Semaphore::new(limits.enrolling);
         let enroller = Enroller { authority, tokens, clock, admission };
         let admission = Arc::new(Semaphore::new(limits.joining));
         let (sessions, drain) = (Sessions::default(), drain.clone());
-        let shared = Shared { state, cluster_id, events, limits, sessions, admission, drain };
+        let shared = Shared { state, cluster_id, events, limits, sessions, drops, admission, drain };
         others
             .add_service(EnrollmentServer::new(enroller))
             .add_service(DistributionServer::new(Service(Arc::new(shared))))

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::sessions::Sessions;
-use crate::{AgentEvent, Limits, stream};
+use crate::{AgentEvent, Drops, Limits, stream};
 
 /// What all streams share.
 pub struct Shared {
@@ -21,6 +21,7 @@ pub struct Shared {
     pub events: mpsc::Sender<AgentEvent>,
     pub limits: Limits,
     pub sessions: Sessions,
+    pub drops: Drops,
     pub admission: Arc<Semaphore>,
     pub drain: CancellationToken,
 }

@@ -115,6 +115,7 @@ async fn follow(
     let age = sleep_until(Instant::now() + shared.limits.jittered_age());
     tokio::pin!(age);
     let mut verdict_due = Instant::now();
+    let mut asking = shared.drops.asking(node);
     loop {
         let due = offer.is_due(&state.borrow_and_update());
         if !due {
@@ -144,6 +145,13 @@ async fn follow(
                     room.send(Ok(message(Kind::Heartbeat(Heartbeat { at: unix_millis() }))));
                 }
             }
+            request = asking.due() => match outgoing.try_reserve() {
+                Ok(room) => {
+                    room.send(Ok(message(Kind::Sample(request))));
+                    asking.told(request);
+                }
+                Err(_) => asking.postpone(),
+            },
             () = &mut age => return Err(End::Away("the stream is old")),
         }
     }
@@ -164,6 +172,10 @@ async fn hear(
         }
         Some(Said::Report(report)) => {
             tell(shared, node, session.id, AgentEventKind::Report(Box::new(report))).await
+        }
+        Some(Said::Samples(samples)) => {
+            shared.drops.publish(node, samples);
+            Ok(())
         }
         Some(Said::Hello(_)) => Err(End::Refused(Status::invalid_argument("a stream has one Hello"))),
         // A kind of message that is newer than we are is no reason to hang up.

@@ -15,8 +15,12 @@ use rcgen::KeyPair;
 use sluice_distribute::{AgentEventKind, Limits};
 use sluice_pki::Authority;
 use sluice_plan::Epoch;
+use sluice_proto::v1;
+use sluice_proto::v1::agent_message::Kind as Said;
+use sluice_proto::v1::server_message::Kind;
 use sluice_raft::{Command, Options, Raft, State};
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tonic::Code;
 
 type Push = watch::Sender<Arc<State>>;
@@ -47,6 +51,38 @@ async fn two_agents_get_each_state_once() {
             told.iter().filter(|(name, _)| name == node).map(|(_, verdict)| *verdict).collect();
         assert_eq!(of_node, [false, true, true], "{node}: connected, then a verdict per update");
     }
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn samples_come_while_somebody_watches_and_not_among_the_events() {
+    let (_push, mut operator) = start(state(1, "one"), Limits::default()).await;
+    let mut agent = Stream::fresh(&operator, "edge-1").await;
+    let update = agent.update().await;
+    agent.confirm(&update, "one").await;
+    let mut watcher = operator.drops.watch("").unwrap();
+    let Some(Kind::Sample(asked)) = agent.hear().await.unwrap() else { panic!("samples were asked for") };
+    assert!(asked.for_ms > 0);
+    let sample = v1::DropSample { policy_uid: "u".into(), name: "flood".into(), ..Default::default() };
+    let batch = v1::SampleBatch { samples: vec![sample], lost: 3, suppressed: 4 };
+    agent.say.send(v1::AgentMessage { kind: Some(Said::Samples(batch.clone())) }).await.unwrap();
+    let (found, missed) = timeout(PATIENCE, watcher.next()).await.expect("a batch in time");
+    assert_eq!((found.node.as_str(), &found.batch, missed), ("edge-1", &batch, 0));
+    drop(watcher);
+    let Some(Kind::Sample(ended)) = agent.hear().await.unwrap() else { panic!("the end was told") };
+    assert_eq!(ended.for_ms, 0);
+    drop(agent);
+    let mut kinds = Vec::new();
+    while kinds.len() < 3 {
+        kinds.push(operator.event().await.kind);
+    }
+    assert!(
+        matches!(
+            &kinds[..],
+            [AgentEventKind::Connected(_), AgentEventKind::Verdicts(_), AgentEventKind::Disconnected]
+        ),
+        "{kinds:?}"
+    );
     operator.stop().await;
 }
 

@@ -19,6 +19,8 @@ pub struct Agent {
     pub telemetry: watch::Sender<Telemetry>,
     pub updates: mpsc::Receiver<Update>,
     pub link: watch::Receiver<LinkState>,
+    pub sampling: watch::Receiver<v1::SampleRequest>,
+    pub samples: mpsc::Sender<v1::SampleBatch>,
     pub vault: Arc<Memory>,
     running: tokio::task::JoinHandle<()>,
     allowing: tokio::task::JoinHandle<()>,
@@ -71,6 +73,8 @@ impl Agent {
         let (telemetry, telemetry_port) = watch::channel(Telemetry::default());
         let (updates_port, updates) = mpsc::channel(1);
         let (dialling, dialled) = mpsc::channel(1);
+        let (sampling_port, sampling) = watch::channel(v1::SampleRequest::default());
+        let (samples, samples_port) = mpsc::channel(1);
         let (link_port, link) = watch::channel(LinkState::default());
         let ports = Ports {
             held: held_port,
@@ -80,12 +84,26 @@ impl Agent {
             dialling,
             link: link_port,
             network: Arc::default(),
+            sampling: sampling_port,
+            samples: samples_port,
         };
         let allowed = Arc::<Mutex<Vec<Dialled>>>::default();
         let allowing = tokio::spawn(allow(dialled, allowed.clone()));
         let client = run(config, vault.clone(), ports);
         let running = tokio::spawn(async move { _ = client.await });
-        Agent { held, verdicts, telemetry, updates, link, vault, running, allowing, allowed }
+        Agent {
+            held,
+            verdicts,
+            telemetry,
+            updates,
+            link,
+            sampling,
+            samples,
+            vault,
+            running,
+            allowing,
+            allowed,
+        }
     }
 
     pub async fn update(&mut self) -> Update {

@@ -204,6 +204,24 @@ async fn a_backend_that_goes_down_is_told_at_once() {
     assert_eq!(conversation.next(report).await.backends, [down]);
 }
 
+#[tokio::test]
+async fn samples_are_asked_for_and_sent() {
+    let dir = TempDir::new().expect("a directory");
+    let mut operator = Operator::start(dir.path()).await;
+    let mut agent = Agent::start(dir.path(), &operator, Held::default(), Arc::default());
+    let mut conversation = operator.conversation().await;
+    conversation.next(hello).await;
+    let request = v1::SampleRequest { for_ms: 15_000 };
+    conversation.send(Server::Sample(request)).await;
+    timeout(WITHIN, agent.sampling.changed()).await.expect("in time").expect("the client runs");
+    assert_eq!(*agent.sampling.borrow(), request);
+    let sample = v1::DropSample { name: "flood".into(), ..Default::default() };
+    let batch = v1::SampleBatch { samples: vec![sample], lost: 1, suppressed: 2 };
+    agent.samples.send(batch.clone()).await.expect("the client runs");
+    let sent = |kind| if let Kind::Samples(batch) = kind { Some(batch) } else { None };
+    assert_eq!(conversation.next(sent).await, batch);
+}
+
 fn counted(packets: u64) -> Telemetry {
     let sample = v1::CounterSample {
         policy_uid: "u".into(),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use sluice_distribute::{AgentEvent, AgentEventKind, Distributor, Limits, ServeError};
+use sluice_distribute::{AgentEvent, AgentEventKind, Distributor, Drops, Limits, ServeError};
 use sluice_pki::{Authority, KeyAndCertificate, Tokens, server_tls};
 use sluice_plan::Epoch;
 use sluice_raft::{Bytes, Plan, State};
@@ -21,6 +21,7 @@ pub struct Operator {
     pub tokens: Tokens,
     pub events: mpsc::Receiver<AgentEvent>,
     pub drain: CancellationToken,
+    pub drops: Drops,
     pub served: JoinHandle<Result<(), ServeError>>,
 }
 
@@ -42,19 +43,21 @@ impl Operator {
         let server = authority.issue_server(&["localhost".into()], SystemTime::now()).unwrap();
         let (events, received) = mpsc::channel(64);
         let tokens = Tokens::new(&[7; 32]);
+        let drops = Drops::default();
         let distributor = Distributor {
             state,
             cluster_id: CLUSTER.into(),
             authority: authority.clone(),
             tokens: Arc::new(tokens.clone()),
             events,
+            drops: drops.clone(),
             limits,
             clock: SystemTime::now,
         };
         let drain = CancellationToken::new();
         let tls = server_tls(&authority, &server);
         let served = tokio::spawn(distributor.serve(listener, tls, Routes::default(), drain.clone()));
-        Operator { address, authority, tokens, events: received, drain, served }
+        Operator { address, authority, tokens, events: received, drain, drops, served }
     }
 
     pub fn admin(&self) -> KeyAndCertificate {
