@@ -13,7 +13,7 @@ use super::balancer;
 use super::tables::Tables;
 
 /// Verified instructions that no plan may exceed: the time of a load is theirs.
-const MOST_VERIFIED: u32 = 25_000;
+const MOST_VERIFIED: u32 = 30_000;
 /// Beside trees each of the records of a leaf is one more turn.
 const MOST_VERIFIED_WITH_TREES: u32 = 100_000;
 
