@@ -10,6 +10,15 @@ pub mod v1 {
 /// verify this name against the operator's own CA, so that an operator may move without new certificates.
 pub const OPERATOR_NAME: &str = "operator.sluice.internal";
 
+/// Key of a node's plan among the resources.
+pub const PLAN: &str = "plan";
+/// What the key of an address set's resource begins with; its name follows.
+pub const SET: &str = "set/";
+
+pub fn set_key(name: &str) -> String {
+    format!("{SET}{name}")
+}
+
 impl From<sluice_plan::Epoch> for v1::Epoch {
     fn from(epoch: sluice_plan::Epoch) -> v1::Epoch {
         let sluice_plan::Epoch { incarnation, term, index } = epoch;

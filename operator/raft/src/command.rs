@@ -10,7 +10,7 @@ use sluice_plan::Epoch;
 /// A change of the [`State`](crate::State); at most [`Command::MAX_BYTES`] once encoded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
-    /// Replaces the plans of the whole fleet.
+    /// As [`Command::PutFleet`], for plans that use no address sets; logs of versions that knew none have it.
     PutPlans {
         /// Encoded `NodePlan` of each class.
         classes: BTreeMap<ClassKey, Bytes>,
@@ -33,6 +33,29 @@ pub enum Command {
     Recover {
         seen_incarnation: u64,
     },
+    /// Replaces the plans of the whole fleet and the address sets that they use; shards that no set is made of any more
+    /// go with it.
+    PutFleet {
+        classes: BTreeMap<ClassKey, ClassPlan>,
+        node_class: BTreeMap<String, ClassKey>,
+        rings: Bytes,
+        blobs: BTreeMap<String, Bytes>,
+        /// Encoded manifest of each set that a class uses. Its shards are agreed on before.
+        sets: BTreeMap<String, Bytes>,
+    },
+    /// Sets many values that have no epoch: shards.
+    PutBlobs {
+        blobs: BTreeMap<String, Bytes>,
+    },
+}
+
+/// What the nodes of a class are to enforce.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassPlan {
+    /// Encoded `NodePlan`.
+    pub plan: Bytes,
+    /// Names of the address sets that it uses.
+    pub sets: Vec<String>,
 }
 
 impl Command {

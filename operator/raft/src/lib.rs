@@ -24,9 +24,9 @@ mod state;
 mod store;
 
 pub use bytes::Bytes;
-pub use command::{Applied, ClassKey, Command};
+pub use command::{Applied, ClassKey, ClassPlan, Command};
 pub use error::{OpenError, ProposeError};
 pub use identity::Identity;
 pub use raft::{Options, Raft};
 pub use recover::RecoverError;
-pub use state::{Plan, State};
+pub use state::{KEPT_SET, Plan, SetManifest, State, shard_key};

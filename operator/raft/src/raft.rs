@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::config::{LOG_BYTES, TypeConfig, config};
 use crate::network::NoPeers;
 use crate::store::{self, LogStore, Stop, Store};
-use crate::{Applied, Command, Identity, OpenError, ProposeError, State};
+use crate::{Applied, Bytes, ClassKey, ClassPlan, Command, Identity, OpenError, ProposeError, State};
 
 /// How a replica runs.
 pub struct Options {
@@ -188,13 +188,24 @@ async fn tell_when_failed(
 }
 
 fn size(command: &Command) -> usize {
+    let nodes = |nodes: &BTreeMap<String, ClassKey>| {
+        nodes.iter().map(|(node, class)| node.len() + class.0.len()).sum::<usize>()
+    };
+    let values = |values: &BTreeMap<String, Bytes>| {
+        values.iter().map(|(key, bytes)| key.len() + bytes.len()).sum::<usize>()
+    };
     match command {
         Command::PutPlans { classes, node_class, rings, blobs } => {
-            classes.iter().map(|(key, bytes)| key.0.len() + bytes.len()).sum::<usize>()
-                + node_class.iter().map(|(node, class)| node.len() + class.0.len()).sum::<usize>()
-                + rings.len()
-                + blobs.iter().map(|(key, bytes)| key.len() + bytes.len()).sum::<usize>()
+            let plans: usize = classes.iter().map(|(key, bytes)| key.0.len() + bytes.len()).sum();
+            plans + nodes(node_class) + rings.len() + values(blobs)
         }
+        Command::PutFleet { classes, node_class, rings, blobs, sets } => {
+            let names = |class: &ClassPlan| class.sets.iter().map(String::len).sum::<usize>();
+            let plan = |(key, class): (&ClassKey, &ClassPlan)| key.0.len() + class.plan.len() + names(class);
+            let plans: usize = classes.iter().map(plan).sum();
+            plans + nodes(node_class) + rings.len() + values(blobs) + values(sets)
+        }
+        Command::PutBlobs { blobs } => values(blobs),
         Command::PutBlob { key, bytes } => key.len() + bytes.len(),
         Command::RemoveBlob { key } => key.len(),
         Command::Recover { .. } => 0,

@@ -1,12 +1,14 @@
 //! The state machine itself: pure, so that every replica computes the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use sluice_address_set::Manifest;
 use sluice_plan::{Epoch, Hash};
 
+use crate::command::ClassPlan;
 use crate::{ClassKey, Command};
 
 /// What all replicas agree on. Parts are shared between versions, so a clone is cheap.
@@ -17,12 +19,24 @@ pub struct State {
     pub classes: Arc<BTreeMap<ClassKey, Plan>>,
     pub node_class: Arc<BTreeMap<String, ClassKey>>,
     pub rings: Bytes,
+    /// With the shards of the sets, see [`shard_key`].
     pub blobs: Arc<BTreeMap<String, Bytes>>,
+    /// Address sets in use, by name.
+    pub sets: Arc<BTreeMap<String, SetManifest>>,
 }
 
 /// An encoded `NodePlan`, with the hash that names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
+    pub hash: Hash,
+    pub bytes: Bytes,
+    /// Names of the address sets that it uses.
+    pub sets: Vec<String>,
+}
+
+/// An encoded `Manifest`, with the hash that names the set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetManifest {
     pub hash: Hash,
     pub bytes: Bytes,
 }
@@ -34,20 +48,39 @@ impl State {
         Some((key, self.classes.get(key)?))
     }
 
+    /// The sets that a plan uses, by name.
+    pub fn sets_of<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = (&'a str, &'a SetManifest)> {
+        plan.sets.iter().filter_map(|name| Some((name.as_str(), self.sets.get(name)?)))
+    }
+
+    /// The bytes of a shard that is agreed on.
+    pub fn shard(&self, hash: Hash) -> Option<&Bytes> {
+        self.blobs.get(&shard_key(hash))
+    }
+
     /// The state after `command`, agreed at this place of the log.
     pub(crate) fn apply(&self, command: Command, term: u64, index: u64) -> State {
         let mut next = self.clone();
         match command {
             Command::PutPlans { classes, node_class, rings, blobs } => {
-                next.classes =
-                    Arc::new(classes.into_iter().map(|(key, bytes)| (key, Plan::new(bytes))).collect());
+                let plan = |plan| ClassPlan { plan, sets: Vec::new() };
+                let classes = classes.into_iter().map(|(key, bytes)| (key, plan(bytes))).collect();
+                let command = Command::PutFleet { classes, node_class, rings, blobs, sets: BTreeMap::new() };
+                return self.apply(command, term, index);
+            }
+            Command::PutFleet { classes, node_class, rings, blobs, sets } => {
+                let plan = |class: ClassPlan| Plan { sets: class.sets, ..Plan::new(class.plan) };
+                next.classes = Arc::new(classes.into_iter().map(|(key, class)| (key, plan(class))).collect());
                 next.node_class = Arc::new(node_class);
                 next.rings = rings;
+                next.sets =
+                    Arc::new(sets.into_iter().map(|(name, bytes)| (name, SetManifest::new(bytes))).collect());
                 // The same plans keep their epoch: an operator that compiles anew after a restart moves nobody.
                 if next != *self || self.epoch.index == 0 {
                     next.epoch = Epoch { term, index, ..self.epoch };
                 }
                 Arc::make_mut(&mut next.blobs).extend(blobs);
+                next.drop_shards();
             }
             Command::PutBlob { key, bytes } => {
                 Arc::make_mut(&mut next.blobs).insert(key, bytes);
@@ -55,6 +88,7 @@ impl State {
             Command::RemoveBlob { key } => {
                 Arc::make_mut(&mut next.blobs).remove(&key);
             }
+            Command::PutBlobs { blobs } => Arc::make_mut(&mut next.blobs).extend(blobs),
             Command::Recover { seen_incarnation } => {
                 let incarnation = self.epoch.incarnation.max(seen_incarnation) + 1;
                 next.epoch = Epoch { incarnation, term, index };
@@ -62,11 +96,39 @@ impl State {
         }
         next
     }
+
+    /// Forgets the shards that no set is made of.
+    fn drop_shards(&mut self) {
+        if !self.blobs.keys().any(|key| key.starts_with(SHARD)) {
+            return;
+        }
+        let kept = self.blobs.iter().filter(|(key, _)| key.starts_with(KEPT_SET)).map(|(_, bytes)| bytes);
+        let manifests = self.sets.values().map(|set| &set.bytes).chain(kept);
+        let shards = manifests.filter_map(|bytes| Manifest::decode(bytes).ok()).flat_map(|set| set.shards);
+        let used: BTreeSet<String> = shards.map(shard_key).collect();
+        Arc::make_mut(&mut self.blobs).retain(|key, _| !key.starts_with(SHARD) || used.contains(key));
+    }
 }
+
+/// Key of a shard among the blobs.
+pub fn shard_key(hash: Hash) -> String {
+    format!("{SHARD}{}", hash.to_hex())
+}
+
+/// Blobs that are encoded manifests: sets that are not in use, and whose shards stay.
+pub const KEPT_SET: &str = "kept-set/";
+
+const SHARD: &str = "shard/";
 
 impl Plan {
     pub fn new(bytes: Bytes) -> Plan {
-        Plan { hash: Hash::of(&bytes), bytes }
+        Plan { hash: Hash::of(&bytes), bytes, sets: Vec::new() }
+    }
+}
+
+impl SetManifest {
+    pub fn new(bytes: Bytes) -> SetManifest {
+        SetManifest { hash: Hash::of(&bytes), bytes }
     }
 }
 
@@ -78,6 +140,7 @@ impl Default for State {
             node_class: Arc::default(),
             rings: Bytes::new(),
             blobs: Arc::default(),
+            sets: Arc::default(),
         }
     }
 }

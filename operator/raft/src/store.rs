@@ -3,6 +3,7 @@
 
 mod log;
 mod machine;
+mod snapshot;
 mod tables;
 mod writer;
 

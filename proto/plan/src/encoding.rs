@@ -49,8 +49,12 @@ pub fn fleet_hash<'a>(resources: impl IntoIterator<Item = (&'a str, Hash)>) -> H
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("not a plan of this version: {0}")]
-pub struct DecodeError(#[from] postcard::Error);
+pub enum DecodeError {
+    #[error("not a plan of this version: {0}")]
+    Postcard(#[from] postcard::Error),
+    #[error("not a plan of this version: {0} bytes follow it")]
+    Rest(usize),
+}
 
 /// Canonical: fields in order, integers as varints, lists with their length (the postcard wire format, version 1).
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
@@ -58,5 +62,6 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 }
 
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
-    Ok(postcard::from_bytes(bytes)?)
+    let (value, rest) = postcard::take_from_bytes(bytes)?;
+    if rest.is_empty() { Ok(value) } else { Err(DecodeError::Rest(rest.len())) }
 }

@@ -17,6 +17,9 @@ pub use fleet::{AddressPool, ControlEndpoint, Failsafe, FailsafeEntry, Fleet};
 
 use serde::{Deserialize, Serialize};
 
+/// Numbers the encoding of [`NodePlan`]: a reader of another one would misread it.
+pub const SCHEMA: u32 = 2;
+
 /// Everything for one class of nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodePlan {

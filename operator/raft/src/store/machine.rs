@@ -8,7 +8,7 @@ use openraft::storage::RaftStateMachine;
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder, Snapshot, StorageIOError};
 use tokio::sync::watch;
 
-use super::tables::{decode, encode};
+use super::snapshot;
 use super::writer::{Op, Writer};
 use crate::config::{Entry, LogId, Membership, SnapshotMeta, StorageError, TypeConfig};
 use crate::{Applied, State};
@@ -116,7 +116,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let failed = |error: &dyn std::fmt::Display| {
             StorageIOError::write_snapshot(Some(meta.signature()), &std::io::Error::other(error.to_string()))
         };
-        let state: State = decode("snapshot", &snapshot).map_err(|error| failed(&error))?;
+        let state = snapshot::decode(&snapshot).map_err(|error| failed(&error))?;
         let machine = Machine {
             applied: meta.last_log_id,
             membership: meta.last_membership.clone(),
@@ -149,7 +149,7 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
         let position =
             applied.map_or_else(|| "empty".to_owned(), |at| format!("{}-{}", at.leader_id.term, at.index));
         let meta = SnapshotMeta { last_log_id: applied, last_membership: membership, snapshot_id: position };
-        let stored = StoredSnapshot { meta: meta.clone(), bytes: encode(&*state).into() };
+        let stored = StoredSnapshot { meta: meta.clone(), bytes: snapshot::encode(&state).into() };
         let written = self.writer.write(Op::Snapshot(stored.clone())).await;
         written.map_err(|error| StorageIOError::write_snapshot(Some(meta.signature()), &error))?;
         set(&self.snapshot, stored.clone());

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction};
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::log::Log;
 use super::machine::{Machine, StoredSnapshot};
 use crate::config::{Entry, LogId, Vote};
-use crate::state::Plan;
+use crate::state::{Plan, SetManifest};
 use crate::{ClassKey, Identity, State};
 
 pub const LOG: TableDefinition<u64, &[u8]> = TableDefinition::new("log");
@@ -19,6 +21,9 @@ const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 const CLASSES: TableDefinition<&str, &[u8]> = TableDefinition::new("classes");
 const NODES: TableDefinition<&str, &str> = TableDefinition::new("nodes");
 const BLOBS: TableDefinition<&str, &[u8]> = TableDefinition::new("blobs");
+/// Files of versions without address sets have neither of these.
+const SETS: TableDefinition<&str, &[u8]> = TableDefinition::new("sets");
+const CLASS_SETS: TableDefinition<&str, &[u8]> = TableDefinition::new("class-sets");
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -58,13 +63,12 @@ pub fn load(db: &Database, expected: Option<&Identity>) -> Result<Loaded, Error>
     let state = State {
         epoch: decode_or(get("epoch")?, "epoch", State::default().epoch)?,
         rings: get("rings")?.unwrap_or_default().into(),
-        classes: Arc::new(
-            strings(&txn.open_table(CLASSES)?)?
-                .map(|(key, bytes)| (ClassKey(key), Plan::new(bytes)))
-                .collect(),
-        ),
+        classes: Arc::new(plans(strings(&txn, CLASSES)?, &strings(&txn, CLASS_SETS)?)?),
         node_class: Arc::new(nodes(&txn.open_table(NODES)?)?),
-        blobs: Arc::new(strings(&txn.open_table(BLOBS)?)?.collect()),
+        blobs: Arc::new(strings(&txn, BLOBS)?),
+        sets: Arc::new(
+            strings(&txn, SETS)?.into_iter().map(|(name, bytes)| (name, SetManifest::new(bytes))).collect(),
+        ),
     };
     Ok(Loaded {
         identity,
@@ -123,7 +127,12 @@ pub fn put_machine(txn: &WriteTransaction, before: &State, after: &Machine) -> R
         state.classes.iter().map(|(key, plan)| (key.0.clone(), plan.bytes.clone())).collect()
     };
     put_strings(txn, CLASSES, &plans(before), &plans(state))?;
+    put_strings(txn, CLASS_SETS, &class_sets(before), &class_sets(state))?;
     put_strings(txn, BLOBS, &before.blobs, &state.blobs)?;
+    let sets = |state: &State| -> BTreeMap<String, Bytes> {
+        state.sets.iter().map(|(name, set)| (name.clone(), set.bytes.clone())).collect()
+    };
+    put_strings(txn, SETS, &sets(before), &sets(state))?;
     put_nodes(txn, &before.node_class, &state.node_class)
 }
 
@@ -131,7 +140,9 @@ pub fn put_machine(txn: &WriteTransaction, before: &State, after: &Machine) -> R
 pub fn clear_machine(txn: &WriteTransaction) -> Result<(), Error> {
     txn.open_table(CLASSES)?.retain(|_, _| false)?;
     txn.open_table(NODES)?.retain(|_, _| false)?;
-    txn.open_table(BLOBS)?.retain(|_, _| false)?;
+    for table in [BLOBS, SETS, CLASS_SETS] {
+        txn.open_table(table)?.retain(|_, _| false)?;
+    }
     let mut meta = txn.open_table(META)?;
     for key in ["epoch", "rings", "applied", "membership"] {
         meta.remove(key)?;
@@ -215,15 +226,37 @@ fn put_nodes(
     Ok(())
 }
 
+/// Nothing where the table is not there.
 fn strings(
-    table: &impl ReadableTable<&'static str, &'static [u8]>,
-) -> Result<impl Iterator<Item = (String, Bytes)>, Error> {
-    let mut all = Vec::new();
+    txn: &ReadTransaction,
+    definition: TableDefinition<&'static str, &'static [u8]>,
+) -> Result<BTreeMap<String, Bytes>, Error> {
+    let table = match txn.open_table(definition) {
+        Err(TableError::TableDoesNotExist(_)) => return Ok(BTreeMap::new()),
+        opened => opened?,
+    };
+    let mut all = BTreeMap::new();
     for item in table.iter()? {
         let (key, value) = item?;
-        all.push((key.value().to_owned(), Bytes::copy_from_slice(value.value())));
+        all.insert(key.value().to_owned(), Bytes::copy_from_slice(value.value()));
     }
-    Ok(all.into_iter())
+    Ok(all)
+}
+
+fn plans(
+    classes: BTreeMap<String, Bytes>,
+    sets: &BTreeMap<String, Bytes>,
+) -> Result<BTreeMap<ClassKey, Plan>, Error> {
+    let plan = |(key, bytes): (String, Bytes)| {
+        let sets = sets.get(&key).map_or(Ok(Vec::new()), |names| decode(&format!("sets of {key}"), names))?;
+        Ok((ClassKey(key), Plan { sets, ..Plan::new(bytes) }))
+    };
+    classes.into_iter().map(plan).collect()
+}
+
+fn class_sets(state: &State) -> BTreeMap<String, Bytes> {
+    let used = state.classes.iter().filter(|(_, plan)| !plan.sets.is_empty());
+    used.map(|(key, plan)| (key.0.clone(), encode(&plan.sets).into())).collect()
 }
 
 fn nodes(
