@@ -5,12 +5,15 @@
 //! # Guarantees
 //! * A stream speaks for the node of its client certificate and for no other.
 //! * One update is in flight per stream. Later states coalesce: when an agent is done, it gets the newest.
-//! * Nothing is queued per agent: a plan's bytes are those of its class in the state, shared by all streams.
+//! * Nothing is queued per agent: a plan's bytes are those of its class in the state, shared by all streams, and so are
+//!   the shards of address sets, which go to agents that lack them.
+//! * An agent that does not read our encoding of plans is sent none, and keeps what it has.
 //! * An agent that enforces a later epoch than ours, or one of another store, is not served: see [`AgentEventKind::Ahead`].
 //! * A node that the state does not name keeps what it enforces.
 
 mod drops;
 mod enroll;
+mod errand;
 mod error;
 mod event;
 mod fence;

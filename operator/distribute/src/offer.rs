@@ -1,19 +1,25 @@
 //! What one agent is sent next: pure, one per stream.
 
-use sluice_plan::{Epoch, Hash, fleet_hash};
-use sluice_proto::v1::{Resource, Update, VerdictStage, Verdicts};
-use sluice_raft::State;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use sluice_plan::{Epoch, Hash, SCHEMA, fleet_hash};
+use sluice_proto::v1::{Hello, Resource, ResourceVerdict, Shards, Update, VerdictStage, Verdicts, Want};
+use sluice_proto::{PLAN, SET, set_key};
+use sluice_raft::{Bytes, State};
+
+use crate::errand::Errand;
 use crate::fence::to_wire;
-
-/// The protocol's name of a node's plan.
-pub const PLAN: &str = "plan";
 
 pub struct Offer {
     node: String,
     cluster_id: String,
-    /// Over what the node enforces, as far as it has said so.
-    enforced: Option<Hash>,
+    /// Over what the node enforced when it came: all that one says which does not name its resources.
+    greeted: Option<Hash>,
+    /// What it enforces, as far as it has said so.
+    held: BTreeMap<String, Hash>,
+    /// It reads our plans.
+    reads: bool,
     /// Of the last update on this stream.
     sent: Option<Epoch>,
     in_flight: Option<InFlight>,
@@ -22,20 +28,32 @@ pub struct Offer {
 
 struct InFlight {
     nonce: u64,
-    plan: Hash,
-    fleet: Hash,
+    /// Sent, and without a final verdict.
+    open: BTreeSet<String>,
+    shards: Errand,
 }
 
 impl Offer {
-    /// `fleet_hash` is the Hello's; empty for a node that enforces nothing.
-    pub fn new(node: String, cluster_id: String, fleet_hash: &[u8]) -> Offer {
-        let enforced = Hash::from_slice(fleet_hash);
-        Offer { node, cluster_id, enforced, sent: None, in_flight: None, nonce: 0 }
+    pub fn new(node: String, cluster_id: String, hello: &Hello) -> Offer {
+        let have = hello.have.iter();
+        Offer {
+            node,
+            cluster_id,
+            greeted: Hash::from_slice(&hello.fleet_hash),
+            held: have.filter_map(|(key, hash)| Some((key.clone(), Hash::from_slice(hash)?))).collect(),
+            reads: hello.plan_schemas.contains(&SCHEMA),
+            sent: None,
+            in_flight: None,
+            nonce: 0,
+        }
     }
 
     /// Whether [`Offer::next`] would give an update.
     pub fn is_due(&self, state: &State) -> bool {
-        self.in_flight.is_none() && self.sent != Some(state.epoch) && state.plan_of(&self.node).is_some()
+        self.reads
+            && self.in_flight.is_none()
+            && self.sent != Some(state.epoch)
+            && state.plan_of(&self.node).is_some()
     }
 
     pub fn waits_for_verdict(&self) -> bool {
@@ -43,44 +61,107 @@ impl Offer {
     }
 
     /// The newest state for this node. Each stream hears every epoch at least once, so that the node confirms what it
-    /// enforces; the plan itself only goes to a node that does not enforce it.
-    pub fn next(&mut self, state: &State) -> Option<Update> {
+    /// enforces; plan and sets only go to a node that does not enforce them.
+    pub fn next(&mut self, state: &Arc<State>) -> Option<Update> {
         if !self.is_due(state) {
             return None;
         }
-        let (_, plan) = state.plan_of(&self.node)?;
-        let fleet = fleet_hash([(PLAN, plan.hash)]);
-        let resource =
-            || Resource { key: PLAN.into(), hash: plan.hash.0.to_vec(), bytes: plan.bytes.clone() };
+        let wanted = wanted(state, &self.node);
+        let hashes = || wanted.iter().map(|resource| (resource.key.as_str(), resource.hash));
+        let fleet = fleet_hash(hashes());
+        if self.held.is_empty() && self.greeted == Some(fleet) {
+            self.held = hashes().map(|(key, hash)| (key.to_owned(), hash)).collect();
+        }
+        let named: BTreeSet<&str> = wanted.iter().map(|resource| resource.key.as_str()).collect();
+        let removed = self.held.keys().filter(|key| !named.contains(key.as_str())).cloned().collect();
+        let differs = |resource: &&Wanted| self.held.get(&resource.key) != Some(&resource.hash);
+        let set: Vec<Resource> = wanted.iter().filter(differs).map(Wanted::resource).collect();
         self.nonce += 1;
         self.sent = Some(state.epoch);
-        self.in_flight = Some(InFlight { nonce: self.nonce, plan: plan.hash, fleet });
+        let open = set.iter().map(|resource| resource.key.clone()).chain([PLAN.to_owned()]).collect();
+        self.in_flight = Some(InFlight { nonce: self.nonce, open, shards: Errand::new(state.clone()) });
         Some(Update {
             epoch: Some(to_wire(state.epoch)),
             nonce: self.nonce,
-            set: if self.enforced == Some(fleet) { Vec::new() } else { vec![resource()] },
-            removed: Vec::new(),
+            set,
+            removed,
             fleet_hash: fleet.0.to_vec(),
             signature: Vec::new(),
             cluster_id: self.cluster_id.clone(),
         })
     }
 
-    /// A final verdict on the update in flight makes room for the next. A rejected plan leaves the node on what it had,
-    /// so the next epoch offers its plan whole again.
-    pub fn hear(&mut self, verdicts: &Verdicts) {
-        let Some(current) = self.in_flight.take_if(|current| current.nonce == verdicts.nonce) else { return };
-        let plan = verdicts.resources.iter().find(|resource| resource.key == PLAN);
-        match plan.map(|plan| (plan.stage(), Hash::from_slice(&plan.hash))) {
-            Some((VerdictStage::Programmed, hash)) => {
-                self.enforced = (hash == Some(current.plan)).then_some(current.fleet);
-            }
-            Some((VerdictStage::Rejected | VerdictStage::RolledBack, _)) => {}
-            Some((VerdictStage::Accepted | VerdictStage::Unspecified, _)) | None => {
-                self.in_flight = Some(current)
-            }
+    /// The node has not got all of the sets in the update in flight.
+    pub fn want(&mut self, want: &Want) {
+        if let Some(current) = self.in_flight.as_mut().filter(|current| current.nonce == want.nonce) {
+            current.shards.ask(&want.hashes);
         }
     }
+
+    pub fn owes_shards(&self) -> bool {
+        self.in_flight.as_ref().is_some_and(|current| current.shards.is_open())
+    }
+
+    /// The next of what the node wants.
+    pub fn shards(&mut self) -> Option<Shards> {
+        self.in_flight.as_mut()?.shards.next()
+    }
+
+    /// Final verdicts on all of the update in flight make room for the next. What was rejected leaves the node on what
+    /// it had, so the next epoch offers it whole again.
+    pub fn hear(&mut self, verdicts: &Verdicts) {
+        let Some(current) = self.in_flight.as_mut().filter(|current| current.nonce == verdicts.nonce) else {
+            return;
+        };
+        for resource in verdicts.resources.iter().filter(|resource| is_final(resource)) {
+            current.open.remove(&resource.key);
+            match (resource.stage(), Hash::from_slice(&resource.hash)) {
+                (VerdictStage::Programmed, Some(hash)) => {
+                    self.held.insert(resource.key.clone(), hash);
+                }
+                // It could not make sense of the whole, so nothing is known of its parts.
+                _ if resource.reason == "HashMismatch" => {
+                    self.held.insert(resource.key.clone(), Hash::default());
+                }
+                _ => {}
+            }
+        }
+        if current.open.is_empty() {
+            self.in_flight = None;
+            let named = |key: &String| verdicts.resources.iter().any(|resource| resource.key == *key);
+            self.held.retain(|key, _| named(key));
+        }
+    }
+}
+
+fn is_final(verdict: &ResourceVerdict) -> bool {
+    match verdict.stage() {
+        VerdictStage::Programmed | VerdictStage::Rejected | VerdictStage::RolledBack => true,
+        VerdictStage::Accepted | VerdictStage::Unspecified => false,
+    }
+}
+
+struct Wanted {
+    key: String,
+    hash: Hash,
+    bytes: Bytes,
+}
+
+impl Wanted {
+    fn resource(&self) -> Resource {
+        let schema = if self.key.starts_with(SET) { 0 } else { SCHEMA };
+        Resource { key: self.key.clone(), hash: self.hash.0.to_vec(), bytes: self.bytes.clone(), schema }
+    }
+}
+
+/// All resources of a node.
+fn wanted(state: &State, node: &str) -> Vec<Wanted> {
+    let Some((_, plan)) = state.plan_of(node) else { return Vec::new() };
+    let first = Wanted { key: PLAN.to_owned(), hash: plan.hash, bytes: plan.bytes.clone() };
+    let sets = state.sets_of(plan);
+    let sets =
+        sets.map(|(name, set)| Wanted { key: set_key(name), hash: set.hash, bytes: set.bytes.clone() });
+    [first].into_iter().chain(sets).collect()
 }
 
 #[cfg(test)]

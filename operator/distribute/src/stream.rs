@@ -77,7 +77,7 @@ async fn serve(
             hello.cluster_id, shared.cluster_id
         ))));
     }
-    let offer = Offer::new(node.to_owned(), shared.cluster_id.clone(), &hello.fleet_hash);
+    let offer = Offer::new(node.to_owned(), shared.cluster_id.clone(), &hello);
     tell(AgentEventKind::Connected(Box::new(hello))).await?;
     let ended = follow(shared, node, &session, offer, permit, incoming, outgoing).await;
     tell(AgentEventKind::Disconnected).await?;
@@ -127,12 +127,15 @@ async fn follow(
             () = shared.drain.cancelled() => return Err(End::Away("the operator restarts")),
             () = session.superseded.cancelled() => return Err(End::Away("a newer stream of this node took over")),
             said = incoming.message() => hear(shared, node, session, &mut offer, said).await?,
-            room = outgoing.reserve(), if due => {
+            room = outgoing.reserve(), if due || offer.owes_shards() => {
                 let room = room.map_err(|_| End::Gone)?;
-                let update = offer.next(&state.borrow_and_update());
-                if let Some(update) = update {
+                let next = match offer.shards() {
+                    Some(shards) => Some(Kind::Shards(shards)),
+                    None => offer.next(&state.borrow_and_update()).map(Kind::Update),
+                };
+                if let Some(next) = next {
                     verdict_due = Instant::now() + shared.limits.verdict;
-                    room.send(Ok(message(Kind::Update(update))));
+                    room.send(Ok(message(next)));
                 }
             }
             changed = state.changed() => changed.map_err(|_| End::Away("the operator ends"))?,
@@ -169,6 +172,10 @@ async fn hear(
         Some(Said::Verdicts(verdicts)) => {
             offer.hear(&verdicts);
             tell(shared, node, session.id, AgentEventKind::Verdicts(verdicts)).await
+        }
+        Some(Said::Want(want)) => {
+            offer.want(&want);
+            Ok(())
         }
         Some(Said::Report(report)) => {
             tell(shared, node, session.id, AgentEventKind::Report(Box::new(report))).await

@@ -5,6 +5,8 @@
 mod agent;
 #[path = "streams/operator.rs"]
 mod operator;
+#[path = "streams/sets.rs"]
+mod sets;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

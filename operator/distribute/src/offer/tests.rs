@@ -1,20 +1,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sluice_plan::{Epoch, Hash, fleet_hash};
-use sluice_proto::v1::{ResourceVerdict, Update, VerdictStage, Verdicts};
-use sluice_raft::{Bytes, Plan, State};
+use sluice_plan::{Epoch, Hash, SCHEMA, fleet_hash};
+use sluice_proto::PLAN;
+use sluice_proto::v1::{Hello, ResourceVerdict, Update, VerdictStage, Verdicts, Want};
+use sluice_raft::{Bytes, Plan, SetManifest, State, shard_key};
 
-use super::{Offer, PLAN};
+use super::Offer;
 
 #[test]
 fn a_node_without_a_class_waits_for_one() {
     let mut offer = offer(&[]);
-    let mut state = state(1, "one");
-    state.node_class = Arc::default();
-    assert_eq!(offer.next(&state), None);
-    state.node_class = Arc::new(BTreeMap::from([("edge-1".into(), "c".into())]));
-    assert_eq!(sent(offer.next(&state)), "1 one");
+    let unnamed = State { node_class: Arc::default(), ..State::clone(&state(1, "one")) };
+    assert_eq!(offer.next(&Arc::new(unnamed)), None);
+    assert_eq!(sent(offer.next(&state(1, "one"))), "1 one");
 }
 
 #[test]
@@ -74,17 +73,143 @@ fn streams_share_the_bytes_of_a_class() {
     assert_eq!(update.set[0].bytes.as_ptr(), plan.bytes.as_ptr());
 }
 
-fn offer(fleet_hash: &[u8]) -> Offer {
-    Offer::new("edge-1".into(), "cluster".into(), fleet_hash)
+#[test]
+fn a_set_that_changes_moves_alone() {
+    let mut offer = offer(&[]);
+    assert_eq!(
+        all(offer.next(&with_sets(1, "p", &[("a", "a1"), ("b", "b1")], &[]))),
+        "1 plan=p set/a=a1 set/b=b1"
+    );
+    offer.hear(&holds(1, &[("plan", "p"), ("set/a", "a1")]));
+    assert!(offer.waits_for_verdict(), "no word of b");
+    offer.hear(&holds(1, &[("plan", "p"), ("set/a", "a1"), ("set/b", "b1")]));
+    assert_eq!(all(offer.next(&with_sets(2, "p", &[("a", "a1"), ("b", "b2")], &[]))), "2 set/b=b2");
+    offer.hear(&holds(2, &[("plan", "p"), ("set/a", "a1"), ("set/b", "b2")]));
+    assert_eq!(all(offer.next(&with_sets(3, "q", &[("a", "a1")], &[]))), "3 plan=q -set/b");
+    offer.hear(&holds(3, &[("plan", "q"), ("set/a", "a1")]));
+    assert_eq!(all(offer.next(&with_sets(4, "q", &[("a", "a1")], &[]))), "4");
 }
 
-fn state(index: u64, plan: &'static str) -> State {
-    State {
+#[test]
+fn a_node_that_comes_back_says_what_it_has() {
+    let have = |resources: &[(&str, &str)]| {
+        let hash = |(key, bytes): &(&str, &str)| ((*key).to_owned(), Hash::of(bytes.as_bytes()).0.to_vec());
+        let have = resources.iter().map(hash).collect();
+        let hello = Hello { have, plan_schemas: vec![SCHEMA], ..Hello::default() };
+        Offer::new("edge-1".into(), "cluster".into(), &hello)
+    };
+    let state = with_sets(9, "p", &[("a", "a2")], &[]);
+    assert_eq!(
+        all(have(&[("plan", "p"), ("set/a", "a1"), ("set/b", "b1")]).next(&state)),
+        "9 set/a=a2 -set/b"
+    );
+    assert_eq!(all(have(&[("plan", "p"), ("set/a", "a2")]).next(&state)), "9");
+}
+
+#[test]
+fn a_set_that_is_rejected_is_offered_again_and_does_not_hold_up_the_rest() {
+    let mut offer = offer(&[]);
+    offer.next(&with_sets(1, "p", &[("a", "a1")], &[]));
+    let mut verdicts = holds(1, &[("plan", "p"), ("set/a", "a1")]);
+    verdicts.resources[1].stage = VerdictStage::Rejected.into();
+    offer.hear(&verdicts);
+    assert!(!offer.waits_for_verdict());
+    assert_eq!(all(offer.next(&with_sets(2, "p", &[("a", "a1")], &[]))), "2 set/a=a1");
+}
+
+#[test]
+fn an_update_that_does_not_add_up_is_followed_by_the_whole() {
+    let mut offer = offer(&[]);
+    offer.next(&with_sets(1, "p", &[("a", "a1")], &[]));
+    let mut verdicts = holds(1, &[("plan", "p"), ("set/a", "a1"), ("set/old", "o")]);
+    for resource in &mut verdicts.resources {
+        resource.stage = VerdictStage::Rejected.into();
+        resource.reason = "HashMismatch".into();
+    }
+    offer.hear(&verdicts);
+    assert_eq!(all(offer.next(&with_sets(2, "p", &[("a", "a1")], &[]))), "2 plan=p set/a=a1 -set/old");
+}
+
+#[test]
+fn shards_go_out_in_messages_that_are_not_too_large() {
+    let mut offer = offer(&[]);
+    let sizes = [400_000, 500_000, 600_000, 2_000_000, 7];
+    offer.next(&with_sets(1, "p", &[("a", "a1")], &sizes));
+    let hashes: Vec<_> = sizes.iter().map(|size| Hash::of(&vec![0; *size]).0.to_vec()).collect();
+    offer.want(&Want { nonce: 9, hashes: hashes.clone() });
+    assert!(!offer.owes_shards(), "of another update");
+    offer.want(&Want { nonce: 1, hashes: [hashes, vec![vec![1; 32], vec![2]]].concat() });
+    let mut messages = Vec::new();
+    while let Some(shards) = offer.shards() {
+        assert!(shards.shards.iter().all(|shard| Hash::of(&shard.bytes).0 == shard.hash[..]));
+        messages.push(shards.shards.iter().map(|shard| shard.bytes.len()).collect::<Vec<_>>());
+    }
+    assert_eq!(messages, [vec![400_000, 500_000], vec![600_000], vec![2_000_000], vec![7]]);
+    assert!(!offer.owes_shards());
+}
+
+#[test]
+fn a_node_that_cannot_read_our_plans_is_sent_none() {
+    let hello = Hello { plan_schemas: vec![SCHEMA - 1], ..Hello::default() };
+    let mut offer = Offer::new("edge-1".into(), "cluster".into(), &hello);
+    assert_eq!(offer.next(&state(1, "one")), None);
+}
+
+fn offer(fleet_hash: &[u8]) -> Offer {
+    let hello = Hello { fleet_hash: fleet_hash.into(), plan_schemas: vec![SCHEMA], ..Hello::default() };
+    Offer::new("edge-1".into(), "cluster".into(), &hello)
+}
+
+fn state(index: u64, plan: &'static str) -> Arc<State> {
+    Arc::new(State {
         epoch: Epoch { incarnation: 1, term: 1, index },
         classes: Arc::new(BTreeMap::from([("c".into(), Plan::new(Bytes::from_static(plan.as_bytes())))])),
         node_class: Arc::new(BTreeMap::from([("edge-1".into(), "c".into())])),
         ..State::default()
-    }
+    })
+}
+
+/// With sets, each as its name and what stands for its manifest; shards are as many zeros as their first byte says.
+fn with_sets(
+    index: u64,
+    plan: &'static str,
+    sets: &[(&'static str, &'static str)],
+    shards: &[usize],
+) -> Arc<State> {
+    let names = sets.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let plan = Plan { sets: names, ..Plan::new(Bytes::from_static(plan.as_bytes())) };
+    let set = |(name, text): &(&str, &'static str)| {
+        ((*name).to_owned(), SetManifest::new(Bytes::from_static(text.as_bytes())))
+    };
+    let shard = |size: &usize| (shard_key(Hash::of(&vec![0; *size])), Bytes::from(vec![0; *size]));
+    Arc::new(State {
+        classes: Arc::new(BTreeMap::from([("c".into(), plan)])),
+        sets: Arc::new(sets.iter().map(set).collect()),
+        blobs: Arc::new(shards.iter().map(shard).collect()),
+        ..State::clone(&state(index, ""))
+    })
+}
+
+/// `EPOCH KEY=BYTES… -KEY…`
+fn all(update: Option<Update>) -> String {
+    let update = update.expect("an update");
+    let mut words = vec![update.epoch.unwrap().index.to_string()];
+    let set = update.set.iter();
+    words
+        .extend(set.map(|resource| format!("{}={}", resource.key, String::from_utf8_lossy(&resource.bytes))));
+    words.extend(update.removed.iter().map(|key| format!("-{key}")));
+    words.join(" ")
+}
+
+/// Programmed, all of it.
+fn holds(nonce: u64, resources: &[(&str, &str)]) -> Verdicts {
+    let one = |(key, bytes): &(&str, &str)| ResourceVerdict {
+        key: (*key).to_owned(),
+        hash: Hash::of(bytes.as_bytes()).0.to_vec(),
+        stage: VerdictStage::Programmed.into(),
+        ..Default::default()
+    };
+    Verdicts { nonce, epoch: None, resources: resources.iter().map(one).collect() }
 }
 
 /// `EPOCH PLAN`, where `-` is no plan.

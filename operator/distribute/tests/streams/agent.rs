@@ -2,7 +2,7 @@
 
 use rcgen::{CertificateParams, KeyPair};
 use sluice_pki::{KeyAndCertificate, NodeName};
-use sluice_plan::{Epoch, Hash, fleet_hash};
+use sluice_plan::{Epoch, Hash, SCHEMA, fleet_hash};
 use sluice_proto::v1::agent_message::Kind as Said;
 use sluice_proto::v1::distribution_client::DistributionClient;
 use sluice_proto::v1::enrollment_client::EnrollmentClient;
@@ -121,7 +121,7 @@ impl Stream {
 }
 
 pub fn hello(node: &str) -> Hello {
-    Hello { node: node.into(), ..Default::default() }
+    Hello { node: node.into(), plan_schemas: vec![SCHEMA], ..Default::default() }
 }
 
 /// As of a node that enforces `plan`.
