@@ -24,6 +24,7 @@ mod metrics;
 mod records;
 mod run;
 mod samples;
+mod shelf;
 mod vault;
 mod verdicts;
 

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::boot::{Booted, boot};
 use crate::engine::{Engine, Inlets, Outlets};
 use crate::http::{self, View};
+use crate::shelf::StoreShelf;
 use crate::vault::StoreVault;
 use crate::{Config, backends, capabilities, drops, hops};
 
@@ -54,7 +55,8 @@ async fn follow(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let (now, changes) = watch_interfaces().await.context("watching this node's interfaces")?;
-    let wired = wire(&config, changes);
+    let shelf = Arc::new(StoreShelf::new(booted.store.clone()));
+    let wired = wire(&config, changes, shelf);
     let (plan, paths) = (wired.outlets.plan.subscribe(), wired.outlets.paths.subscribe());
     let client = client_config(&config, &booted);
     let vault = Arc::new(StoreVault(booted.store.clone()));
@@ -97,7 +99,7 @@ struct Wired {
     samples: mpsc::Sender<v1::SampleBatch>,
 }
 
-fn wire(config: &Config, changes: mpsc::Receiver<Changes>) -> Wired {
+fn wire(config: &Config, changes: mpsc::Receiver<Changes>, shelf: Arc<StoreShelf>) -> Wired {
     let (held, held_port) = watch::channel(Held::default());
     let (verdicts, verdicts_port) = watch::channel(v1::Verdicts::default());
     let (telemetry, telemetry_port) = watch::channel(Telemetry::default());
@@ -126,6 +128,7 @@ fn wire(config: &Config, changes: mpsc::Receiver<Changes>) -> Wired {
             verdicts: verdicts_port,
             telemetry: telemetry_port,
             updates: updates_port,
+            shelf,
             dialling: dialling_port,
             link,
             network,

@@ -2,10 +2,8 @@
 
 use sluice_datapath::{Applied, InterfaceOutcome, PolicyOutcome, Problem};
 use sluice_plan::{Epoch, Hash};
+use sluice_proto::PLAN;
 use sluice_proto::v1::{self, VerdictStage};
-
-/// The protocol's name of a node's plan.
-pub const PLAN: &str = "plan";
 
 /// The plan is in force: with the hash that the kernel's bytes have, and what each policy met.
 pub fn programmed(nonce: u64, epoch: Epoch, plan: Hash, applied: &Applied) -> v1::Verdicts {
@@ -19,6 +17,7 @@ pub fn programmed(nonce: u64, epoch: Epoch, plan: Hash, applied: &Applied) -> v1
         reason: String::new(),
         detail: String::new(),
         policies,
+        kernel_bytes: 0,
     };
     v1::Verdicts { nonce, epoch: Some(epoch.into()), resources: vec![resource] }
 }
@@ -32,6 +31,7 @@ pub fn rejected(nonce: u64, epoch: Epoch, plan: Hash, problem: &Problem) -> v1::
         reason: problem.reason.clone(),
         detail: problem.detail.clone(),
         policies: Vec::new(),
+        kernel_bytes: 0,
     };
     v1::Verdicts { nonce, epoch: Some(epoch.into()), resources: vec![resource] }
 }

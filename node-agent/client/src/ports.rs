@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use sluice_plan::{Epoch, Hash, fleet_hash};
 use sluice_proto::v1;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -16,8 +17,9 @@ pub struct Ports {
     /// The state of each resource; sent after Hello and whenever it changes.
     pub verdicts: watch::Receiver<v1::Verdicts>,
     pub telemetry: watch::Receiver<Telemetry>,
-    /// Verified updates, newest wins: a full channel holds the stream back.
+    /// Verified updates whose shards are on the shelf, newest wins: a full channel holds the stream back.
     pub updates: mpsc::Sender<Update>,
+    pub shelf: Arc<dyn Shelf>,
     /// Asked before each connection, so that the data plane lets the operator's answers in.
     pub dialling: mpsc::Sender<Dialling>,
     pub link: watch::Sender<LinkState>,
@@ -27,6 +29,16 @@ pub struct Ports {
     pub sampling: watch::Sender<v1::SampleRequest>,
     /// For the operator that asked; those of another are not sent.
     pub samples: mpsc::Receiver<v1::SampleBatch>,
+}
+
+/// Where the shards of address sets are kept, on disk. Its calls may block.
+pub trait Shelf: Send + Sync {
+    /// Those of `shards` that are not there. All of them are kept until the next call, whether a set in force is made of
+    /// them or not.
+    fn missing(&self, shards: &[Hash]) -> Result<Vec<Hash>, String>;
+
+    /// Returns once they are on disk.
+    fn put(&self, shards: &[(Hash, Bytes)]) -> Result<(), String>;
 }
 
 /// The last confirmed state.

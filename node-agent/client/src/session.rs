@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use sluice_plan::SCHEMA;
 use sluice_proto::v1::agent_message::Kind as Out;
 use sluice_proto::v1::distribution_client::DistributionClient;
 use sluice_proto::v1::server_message::Kind as In;
@@ -12,7 +13,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
 use crate::deltas::Deltas;
-use crate::verify::verify;
+use crate::fetch::{Fetch, Open};
+use crate::verify::{Refusal, verify};
 use crate::{ClientError, Config, Ports};
 
 /// Why a stream ended without a fault.
@@ -41,6 +43,8 @@ pub(crate) struct Session<'a> {
     pending: bool,
     /// Samples of drops that found no room since the last that did.
     lost: u64,
+    /// The update whose shards are on their way.
+    fetching: Option<(Open, v1::Update)>,
 }
 
 impl<'a> Session<'a> {
@@ -55,8 +59,17 @@ impl<'a> Session<'a> {
         let (outgoing, queue) = mpsc::channel(OUTGOING);
         let hello = hello(config, ports);
         let deltas = Deltas::after_hello(hello.facts.clone().unwrap_or_default());
-        let mut session =
-            Session { config, ports, heard, outgoing, deltas, nonce: 0, pending: false, lost: 0 };
+        let mut session = Session {
+            config,
+            ports,
+            heard,
+            outgoing,
+            deltas,
+            nonce: 0,
+            pending: false,
+            lost: 0,
+            fetching: None,
+        };
         session.send(Out::Hello(hello)).await?;
         session.ports.verdicts.mark_changed();
         session.ports.telemetry.mark_changed();
@@ -81,6 +94,7 @@ impl<'a> Session<'a> {
                     match message.kind {
                         Some(In::Update(update)) => self.update(update).await?,
                         Some(In::Sample(request)) => _ = self.ports.sampling.send_replace(request),
+                        Some(In::Shards(shards)) => self.shards(shards).await?,
                         Some(In::GoAway(go_away)) => return Ok(Ending::GoAway(go_away)),
                         Some(In::Heartbeat(_)) | None => {}
                     }
@@ -109,10 +123,36 @@ impl<'a> Session<'a> {
     async fn update(&mut self, update: v1::Update) -> Result<(), ClientError> {
         self.nonce = update.nonce;
         let held = self.ports.held.borrow().clone();
-        match verify(&update, &held) {
-            Ok(update) => self.ports.updates.send(update).await.map_err(|_| ClientError::Ended),
+        let fetch = match verify(&update, &held) {
+            Ok(verified) => Fetch::begin(verified, &self.ports.shelf).await,
+            Err(refusal) => Err(refusal),
+        };
+        self.go_on(fetch, update).await
+    }
+
+    async fn shards(&mut self, shards: v1::Shards) -> Result<(), ClientError> {
+        // Late ones, of an update that was refused meanwhile.
+        let Some((fetch, update)) = self.fetching.take() else { return Ok(()) };
+        let fetch = fetch.take(shards, &self.ports.shelf).await;
+        self.go_on(fetch, update).await
+    }
+
+    /// Passes an update on once its shards are there; until then they are asked for.
+    async fn go_on(&mut self, fetch: Result<Fetch, Refusal>, update: v1::Update) -> Result<(), ClientError> {
+        match fetch {
+            Ok(Fetch::Done(verified)) => {
+                self.ports.updates.send(verified).await.map_err(|_| ClientError::Ended)
+            }
+            Ok(Fetch::Open(mut open)) => {
+                if let Some(hashes) = open.ask() {
+                    self.send(Out::Want(v1::Want { nonce: update.nonce, hashes })).await?;
+                }
+                self.fetching = Some((open, update));
+                Ok(())
+            }
             Err(refusal) => {
                 tracing::warn!(reason = refusal.reason(), "update refused: {refusal}");
+                let held = self.ports.held.borrow().clone();
                 self.send(Out::Verdicts(refusal.verdicts(&update, &held))).await
             }
         }
@@ -158,13 +198,14 @@ fn hello(config: &Config, ports: &Ports) -> v1::Hello {
         node: config.node.clone(),
         boot_id: config.boot_id.clone(),
         version: config.version.clone(),
-        plan_schemas: vec![1],
+        plan_schemas: vec![SCHEMA],
         capabilities: Some(config.capabilities.clone()),
         last_epoch: held.epoch.map(Into::into),
         fleet_hash: if held.resources.is_empty() { Vec::new() } else { held.fleet_hash().0.to_vec() },
         labels: config.labels.clone().into_iter().collect(),
         facts: Some(ports.telemetry.borrow().facts.clone()),
         cluster_id: held.cluster_id.clone(),
+        have: held.resources.iter().map(|(key, hash)| (key.clone(), hash.0.to_vec())).collect(),
     }
 }
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use sluice_plan::{Epoch, Hash};
-use sluice_proto::v1;
+use sluice_address_set::Damaged;
+use sluice_plan::{Epoch, Hash, SCHEMA};
+use sluice_proto::{PLAN, v1};
 
 use crate::Held;
 
@@ -34,6 +35,16 @@ pub enum Refusal {
     Altered { key: String },
     #[error("the update does not lead to the fleet hash that it names")]
     FleetHash,
+    #[error(
+        "the plan is in encoding {found}, this agent reads {SCHEMA}: update the older of agent and operator"
+    )]
+    Schema { found: u32 },
+    #[error("address set `{key}`: {problem}")]
+    Set { key: String, problem: Damaged },
+    #[error("shard {0} does not have the hash that it is sent with")]
+    AlteredShard(Hash),
+    #[error("the address sets' shards cannot be kept: {0}")]
+    NotKept(String),
 }
 
 impl Refusal {
@@ -43,7 +54,10 @@ impl Refusal {
             Refusal::NoEpoch => "InvalidUpdate",
             Refusal::StaleEpoch { .. } => "StaleEpoch",
             Refusal::OtherStore { .. } => "OtherStore",
-            Refusal::Altered { .. } | Refusal::FleetHash => "HashMismatch",
+            Refusal::Altered { .. } | Refusal::AlteredShard(_) | Refusal::FleetHash => "HashMismatch",
+            Refusal::Schema { .. } => "UnknownSchema",
+            Refusal::Set { .. } => "InvalidSet",
+            Refusal::NotKept(_) => "StateNotKept",
         }
     }
 
@@ -60,6 +74,7 @@ impl Refusal {
             reason: self.reason().into(),
             detail: self.to_string(),
             policies: Vec::new(),
+            kernel_bytes: 0,
         };
         v1::Verdicts {
             nonce: update.nonce,
@@ -103,6 +118,9 @@ fn resource(resource: &v1::Resource) -> Result<(String, Hash, Bytes), Refusal> {
     if resource.hash != hash.0 {
         return Err(Refusal::Altered { key: resource.key.clone() });
     }
+    if resource.key == PLAN && resource.schema != SCHEMA {
+        return Err(Refusal::Schema { found: resource.schema });
+    }
     Ok((resource.key.clone(), hash, resource.bytes.clone()))
 }
 
@@ -129,6 +147,7 @@ mod tests {
             key: "plan".into(),
             hash: Hash::of(b"new").0.into(),
             bytes: Bytes::from_static(b"new"),
+            schema: SCHEMA,
         };
         v1::Update {
             epoch: Some(epoch.into()),
@@ -177,6 +196,14 @@ mod tests {
         let mut altered = update(at(1, 6));
         altered.set[0].bytes = Bytes::from_static(b"neW");
         assert_eq!(verify(&altered, &held(at(1, 5))), Err(Refusal::Altered { key: "plan".into() }));
+    }
+
+    #[test]
+    fn a_plan_in_another_encoding_is_refused() {
+        let mut other = update(at(1, 6));
+        other.set[0].schema = 0;
+        let refusal = verify(&other, &held(at(1, 5))).expect_err("a plan that this agent would misread");
+        assert_eq!((&refusal, refusal.reason()), (&Refusal::Schema { found: 0 }, "UnknownSchema"));
     }
 
     #[test]

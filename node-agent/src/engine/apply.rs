@@ -5,12 +5,12 @@ use std::sync::Arc;
 use sluice_client::Update;
 use sluice_datapath::{Applied, Datapath, LocalInterface, Problem};
 use sluice_plan::{Epoch, Hash, NodePlan};
+use sluice_proto::PLAN as PLAN_KEY;
 use sluice_store::{FORMER_PLAN, PLAN, Store, StoredPlan};
 
 use super::Engine;
 use crate::local;
 use crate::records::{CLUSTER, DATAPATH, OFFERED};
-use crate::verdicts::PLAN as PLAN_KEY;
 
 const STATE_NOT_KEPT: &str = "StateNotKept";
 

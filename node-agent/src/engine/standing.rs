@@ -5,10 +5,10 @@ use std::sync::Arc;
 use sluice_client::Held;
 use sluice_datapath::{Applied, Problem};
 use sluice_plan::{Epoch, Hash, NodePlan};
-use sluice_proto::v1;
+use sluice_proto::{PLAN, v1};
 
 use crate::boot::Confirmed;
-use crate::verdicts::{self, PLAN};
+use crate::verdicts;
 
 #[derive(Default)]
 pub struct Standing {

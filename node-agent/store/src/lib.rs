@@ -1,10 +1,11 @@
-//! What an agent keeps on disk: the plan it confirmed last, its counter slots, its identity. One redb file, so that a
-//! restarted agent enforces before it has dialled anybody.
+//! What an agent keeps on disk: the plan it confirmed last, the shards of its address sets, its counter slots, its
+//! identity. One redb file, so that a restarted agent enforces before it has dialled anybody.
 
 mod error;
 mod record;
+mod shards;
 mod store;
 
 pub use error::{Error, Result};
-pub use record::{BOOT, BootFacts, FORMER_PLAN, IDENTITY, Identity, PLAN, StoredPlan};
+pub use record::{BOOT, BootFacts, FORMER_PLAN, IDENTITY, Identity, PLAN, SETS, StoredPlan};
 pub use store::{Key, Store, Update};

@@ -1,5 +1,7 @@
 //! The records that the store itself knows; other crates add keys for their own.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use sluice_plan::{Epoch, Hash, NodePlan};
 
@@ -9,6 +11,8 @@ use crate::Key;
 pub const PLAN: Key<StoredPlan> = Key::new("plan");
 /// The one before, for going back when a plan cut the agent off.
 pub const FORMER_PLAN: Key<StoredPlan> = Key::new("former-plan");
+/// Encoded manifest of each address set that is in force, by name.
+pub const SETS: Key<BTreeMap<String, Vec<u8>>> = Key::new("sets");
 pub const IDENTITY: Key<Identity> = Key::new("identity");
 pub const BOOT: Key<BootFacts> = Key::new("boot");
 

@@ -89,7 +89,7 @@ impl Store {
     }
 
     /// After an I/O error (a full disk, say) redb refuses everything until it is opened again, so that is tried.
-    fn with<T>(&self, work: impl Fn(&Database) -> Result<T>) -> Result<T> {
+    pub(crate) fn with<T>(&self, work: impl Fn(&Database) -> Result<T>) -> Result<T> {
         let mut slot = self.lock();
         if let Some(database) = slot.as_ref() {
             match work(database) {
@@ -106,7 +106,7 @@ impl Store {
         self.database.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn error(&self, error: impl Into<redb::Error>) -> Error {
+    pub(crate) fn error(&self, error: impl Into<redb::Error>) -> Error {
         Error::of(&self.path, error)
     }
 }

@@ -1,13 +1,15 @@
 //! The store over real files: restarts, a damaged file, a full disk.
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking too")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 
+use bytes::Bytes;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use sluice_plan::{Epoch, Failsafe, NodePlan};
+use sluice_plan::{Epoch, Failsafe, Hash, NodePlan};
 use sluice_store::{BOOT, BootFacts, Error, FORMER_PLAN, IDENTITY, Identity, Key, PLAN, Store, StoredPlan};
 
 fn plan(rate: u32) -> StoredPlan {
@@ -95,6 +97,25 @@ fn a_record_of_another_type_is_no_panic() {
     let store = Store::open(dir.path()).unwrap();
     store.put(Key::<u8>::new("plan"), &9).unwrap();
     assert!(matches!(store.get(PLAN), Err(Error::Corrupt { .. })));
+}
+
+#[test]
+fn shards_stay_until_they_are_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let shard = |text: &'static str| (Hash::of(text.as_bytes()), Bytes::from_static(text.as_bytes()));
+    let (one, two, three) = (shard("one"), shard("two"), shard("three"));
+    let all = [one.0, two.0, three.0];
+    assert_eq!(store.missing_shards(&all).unwrap(), all);
+    assert_eq!(store.shards(&all).unwrap(), [None, None, None]);
+    store.retain_shards(&BTreeSet::new()).unwrap();
+    store.put_shards(&[one.clone(), two.clone()]).unwrap();
+    assert_eq!(store.missing_shards(&all).unwrap(), [three.0]);
+    drop(store);
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.shards(&all).unwrap(), [Some(one.1), Some(two.1.clone()), None]);
+    store.retain_shards(&[two.0].into()).unwrap();
+    assert_eq!(store.shards(&all).unwrap(), [None, Some(two.1), None]);
 }
 
 #[test]

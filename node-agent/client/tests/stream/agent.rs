@@ -1,14 +1,17 @@
 //! The rest of an agent, as channels that the test holds.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use sluice_client::{
-    Config, Dialling, Held, Identity, LinkState, Pace, Ports, Telemetry, Update, Vault, run,
+    Config, Dialling, Held, Identity, LinkState, Pace, Ports, Shelf, Telemetry, Update, Vault, run,
 };
+use sluice_plan::Hash;
 use sluice_proto::v1;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
 
 use crate::operator::{Operator, WITHIN};
@@ -22,6 +25,7 @@ pub struct Agent {
     pub sampling: watch::Receiver<v1::SampleRequest>,
     pub samples: mpsc::Sender<v1::SampleBatch>,
     pub vault: Arc<Memory>,
+    pub shelf: Arc<Boards>,
     running: tokio::task::JoinHandle<()>,
     allowing: tokio::task::JoinHandle<()>,
     pub allowed: Arc<Mutex<Vec<Dialled>>>,
@@ -41,6 +45,25 @@ impl Vault for Memory {
     }
 }
 
+/// Shards in memory.
+#[derive(Default)]
+pub struct Boards {
+    pub shards: Mutex<BTreeMap<Hash, Bytes>>,
+    pub filled: Notify,
+}
+
+impl Shelf for Boards {
+    fn missing(&self, shards: &[Hash]) -> Result<Vec<Hash>, String> {
+        let boards = self.shards.lock().expect("no panic");
+        Ok(shards.iter().filter(|hash| !boards.contains_key(hash)).copied().collect())
+    }
+    fn put(&self, shards: &[(Hash, Bytes)]) -> Result<(), String> {
+        self.shards.lock().expect("no panic").extend(shards.iter().cloned());
+        self.filled.notify_one();
+        Ok(())
+    }
+}
+
 impl Agent {
     pub fn start(dir: &Path, operator: &Operator, held: Held, vault: Arc<Memory>) -> Agent {
         Agent::launch(dir, operator, held, vault, Duration::from_millis(20))
@@ -51,6 +74,7 @@ impl Agent {
     }
 
     fn launch(dir: &Path, operator: &Operator, held: Held, vault: Arc<Memory>, report: Duration) -> Agent {
+        let shelf = Arc::<Boards>::default();
         let config = Config {
             node: "edge-1".into(),
             operator: operator.address.to_string(),
@@ -81,6 +105,7 @@ impl Agent {
             verdicts: verdicts_port,
             telemetry: telemetry_port,
             updates: updates_port,
+            shelf: shelf.clone(),
             dialling,
             link: link_port,
             network: Arc::default(),
@@ -100,6 +125,7 @@ impl Agent {
             sampling,
             samples,
             vault,
+            shelf,
             running,
             allowing,
             allowed,

@@ -2,6 +2,7 @@
 
 mod agent;
 mod operator;
+mod sets;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use agent::{Agent, Memory};
 use bytes::Bytes;
 use operator::{Operator, WITHIN};
 use sluice_client::{Held, LinkState, Telemetry};
-use sluice_plan::{Epoch, Hash, fleet_hash};
+use sluice_plan::{Epoch, Hash, SCHEMA, fleet_hash};
 use sluice_proto::v1::agent_message::Kind;
 use sluice_proto::v1::server_message::Kind as Server;
 use sluice_proto::v1::{self, VerdictStage};
@@ -31,6 +32,8 @@ async fn a_token_becomes_a_certificate_and_hello_tells_who_is_there() {
     assert_eq!((hello.node.as_str(), hello.labels["role"].as_str()), ("edge-1", "edge"));
     assert_eq!(hello.last_epoch.map(Epoch::from), Some(epoch(5)));
     assert_eq!(hello.fleet_hash, fleet_hash([("plan", Hash::of(PLAN))]).0);
+    assert_eq!(hello.have, [("plan".to_owned(), Hash::of(PLAN).0.to_vec())].into());
+    assert_eq!(hello.plan_schemas, [SCHEMA]);
     assert_eq!((hello.boot_id.as_str(), hello.cluster_id.as_str()), ("boot", "store"));
     conversation.next(heartbeat).await;
     assert_eq!(operator.enrolled(), ["edge-1"]);
@@ -246,8 +249,12 @@ fn held(epoch: Epoch) -> Held {
 }
 
 fn update(epoch: Epoch, nonce: u64) -> v1::Update {
-    let resource =
-        v1::Resource { key: "plan".into(), hash: Hash::of(PLAN).0.into(), bytes: Bytes::from_static(PLAN) };
+    let resource = v1::Resource {
+        key: "plan".into(),
+        hash: Hash::of(PLAN).0.into(),
+        bytes: Bytes::from_static(PLAN),
+        schema: SCHEMA,
+    };
     v1::Update {
         epoch: Some(epoch.into()),
         nonce,
