@@ -1,5 +1,6 @@
 //! The command line.
 
+mod drops;
 mod offline;
 
 use std::net::SocketAddr;
@@ -9,11 +10,13 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use sluice_agent::args::{label, wait};
 
+pub use drops::{Drops, DropsOutput};
 pub use offline::{Compile, Explain, LineOutput, Lint, Place, PolicyFiles, Simulate, Test, TestOutput};
 
 const HELP: &str = "Examples:
   kubectl sluice status
   kubectl sluice get counters edge -o json
+  kubectl sluice drops --policy edge
   kubectl sluice lint -f policies/
   kubectl sluice explain -f edge.yaml 'ip src=192.0.2.1 / tcp dport=443'
   kubectl sluice simulate -f edge.yaml --pcap attack.pcapng
@@ -71,6 +74,8 @@ pub enum Command {
         #[command(subcommand)]
         what: Get,
     },
+    /// Shows dropped packets as they come, and what dropped them
+    Drops(Drops),
     /// Shows what policies become: tables, sizes, hash
     Compile(Compile),
     /// Warns of rules that can never match, and of allow-lists that forget the node itself

@@ -50,7 +50,7 @@ impl Frame {
     }
 
     /// Headers decide; what was not captured counts only as length.
-    fn new(data: &[u8], original: u32, time: Duration) -> Frame {
+    pub fn new(data: &[u8], original: u32, time: Duration) -> Frame {
         let mut bytes = data.to_vec();
         bytes.resize(bytes.len().max((original as usize).min(MAX_FRAME)), 0);
         Frame { bytes, captured: data.len(), time }

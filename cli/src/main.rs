@@ -6,6 +6,7 @@ mod compile;
 mod connect;
 mod counters;
 mod detach;
+mod drops;
 mod explain;
 mod judge;
 mod lint;
@@ -55,6 +56,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Status(args) => status::run(&cli.connection, args.output).await,
             Command::Nodes(args) => nodes::run(&cli.connection, args.output).await,
             Command::Get { what: Get::Counters(args) } => counters::run(&cli.connection, &args).await,
+            Command::Drops(args) => drops::run(&cli.connection, &args).await,
             Command::Detach(args) => detach::run(&cli.connection, &args).await,
             Command::ConfirmDeletion => status::confirm_deletion(&cli.connection).await,
             Command::Recover(args) => recover::run(&cli.connection, &args).await,

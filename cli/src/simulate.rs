@@ -18,6 +18,9 @@ pub fn run(args: &Simulate) -> anyhow::Result<()> {
     let mut frames = capture::open(&args.pcap)?;
     let judge = Judge::new(&policies, args)?;
     let mut writer = args.write.as_deref().map(Writer::create).transpose()?;
+    if let Some(writer) = &mut writer {
+        writer.interface("", "as kubectl sluice simulate judged it")?;
+    }
     let mut printer = Printer::new(args.output, &policies);
     let outcome = run_packets(&mut frames, &judge, &mut printer, writer.as_mut());
     // Also after an error: what was judged so far holds.
@@ -38,7 +41,7 @@ fn run_packets(
         let decision = judge.decide(&frame, clock.since_first(frame.time))?;
         printer.print(number, &decision)?;
         if let Some(writer) = &mut writer {
-            writer.write(&frame, &decision)?;
+            writer.write(0, &frame, &decision)?;
         }
     }
     Ok(())

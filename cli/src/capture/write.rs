@@ -37,20 +37,28 @@ impl Writer {
     pub fn create(path: &Path) -> anyhow::Result<Writer> {
         let failed = |error| failed(path, error);
         let file = File::create(path).with_context(|| path.display().to_string())?;
-        let mut out =
-            PcapNgWriter::with_endianness(BufWriter::new(file), Endianness::Little).map_err(failed)?;
-        let mut interface = InterfaceDescriptionBlock::new(DataLink::ETHERNET, 0);
-        interface.options = vec![
-            InterfaceDescriptionOption::IfDescription("as kubectl sluice simulate judged it".into()),
-            InterfaceDescriptionOption::IfTsResol(NANOSECONDS),
-        ];
-        out.write_block(&interface.into_block()).map_err(failed)?;
+        let out = PcapNgWriter::with_endianness(BufWriter::new(file), Endianness::Little).map_err(failed)?;
         Ok(Writer { path: path.to_owned(), out })
     }
 
-    pub fn write(&mut self, frame: &Frame, decision: &Decision) -> anyhow::Result<()> {
+    /// Describes an interface that packets will be of; `name` may be empty.
+    pub fn interface(&mut self, name: &str, description: &str) -> anyhow::Result<u32> {
+        let number = self.out.interfaces().len() as u32;
+        let mut interface = InterfaceDescriptionBlock::new(DataLink::ETHERNET, 0);
+        if !name.is_empty() {
+            interface.options.push(InterfaceDescriptionOption::IfName(name.to_owned().into()));
+        }
+        interface.options.extend([
+            InterfaceDescriptionOption::IfDescription(description.to_owned().into()),
+            InterfaceDescriptionOption::IfTsResol(NANOSECONDS),
+        ]);
+        self.out.write_block(&interface.into_block()).map_err(|error| failed(&self.path, error))?;
+        Ok(number)
+    }
+
+    pub fn write(&mut self, interface: u32, frame: &Frame, decision: &Decision) -> anyhow::Result<()> {
         let block = EnhancedPacketBlock {
-            interface_id: 0,
+            interface_id: interface,
             timestamp: frame.time,
             original_len: frame.bytes.len() as u32,
             data: (&frame.bytes[..frame.captured]).into(),
@@ -70,6 +78,10 @@ impl Writer {
         };
         self.out.write_raw_block(&raw).map_err(|error| failed(&self.path, error))?;
         Ok(())
+    }
+
+    pub fn flush(&mut self) -> anyhow::Result<()> {
+        self.out.get_mut().flush().with_context(|| self.path.display().to_string())
     }
 
     pub fn finish(self) -> anyhow::Result<()> {

@@ -12,10 +12,10 @@ use sluice_e2e::netns::{Netns, mac};
 use sluice_e2e::process::{eventually, program};
 use sluice_e2e::sender::Sender;
 
-use crate::metrics;
 use crate::run::{Said, quiet};
+use crate::{drops, metrics};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 const EDGE: &str = "apiVersion: sluice.dev/v1alpha1
 kind: XdpFilter
 metadata: {name: edge}
@@ -32,11 +32,11 @@ const METRICS_PAGE: &str = include_str!("../../../docs/metrics.md");
 /// An IPv4 UDP frame of `frames::udp`.
 const FRAME: u64 = 60;
 
-struct Cli<'f>(&'f Fleet);
+pub struct Cli<'f>(pub &'f Fleet);
 
 impl Cli<'_> {
     /// In the operator's namespace, with its certificates.
-    fn run(&self, line: &str) -> Said {
+    pub fn run(&self, line: &str) -> Said {
         let data = self.0.data();
         Said::of(self.command(line).arg("--data").arg(data))
     }
@@ -45,7 +45,7 @@ impl Cli<'_> {
         Said::of(self.command(line).arg("--pki").arg(pki))
     }
 
-    fn command(&self, line: &str) -> Command {
+    pub fn command(&self, line: &str) -> Command {
         let mut command = quiet(self.0.hub.command(program("kubectl-sluice").unwrap()));
         command.args(line.split(' '));
         command
@@ -62,7 +62,7 @@ impl Cli<'_> {
     }
 }
 
-fn send(fleet: &Fleet, edge: usize, port: u16, count: u64) {
+pub fn send(fleet: &Fleet, edge: usize, port: u16, count: u64) {
     let to = mac(&fleet.edges[edge].netns, "eth0").unwrap();
     let net = edge as u8 + 1;
     let frame = frames::udp([2, 0, 0, 0, 0, 9], to, [10, 80, net, 1], [10, 80, net, 2], 4000, port);
@@ -101,6 +101,7 @@ fn a_network_engineer_sees_what_the_fleet_does() {
     counters_agree_with_what_was_sent(&fleet);
     metrics_agree_with_counters(&fleet);
     status_and_nodes(&fleet);
+    drops::are_seen_one_by_one(&fleet, directory.path());
     what_is_hardly_meant_is_in_the_status(&fleet);
     a_deletion_waits_for_its_confirmation(&fleet);
     a_broken_file_is_named(&fleet);

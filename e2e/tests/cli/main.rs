@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test says what failed by failing")]
 
 mod captures;
+mod drops;
 mod expected;
 mod explain;
 mod fleet;

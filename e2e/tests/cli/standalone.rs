@@ -128,6 +128,19 @@ impl Machine {
         hash
     }
 
+    fn shows_drops(&self) {
+        let mut command = self.inside("kubectl-sluice");
+        command.args(["drops", "-f", "-c", "1"]);
+        let mut drops = Process::start("drops", self.directory.path(), command).unwrap();
+        let ended = eventually(PATIENCE, || {
+            self.send(5354, 1);
+            Ok((!drops.is_running()).then_some(()))
+        });
+        ended.unwrap_or_else(|error| panic!("{error}: {}\n{}", drops.log(), self.log()));
+        let said = drops.log();
+        assert!(said.contains("alone eth0 IP 10.81.0.1.4000 > 10.81.0.2.5354: UDP, length 60"), "{said}");
+    }
+
     fn counted(&self, packets: u64) {
         let line = format!("alone  edge    flood  drop     {packets:>7}  {:>5}", packets * 60);
         self.until(&line, |machine| machine.run("get counters").out.contains(&line));
@@ -172,6 +185,7 @@ fn one_machine_needs_no_flags_and_keeps_its_policies() {
     machine.start();
     machine.ready("");
     machine.counted(750);
+    machine.shows_drops();
     machine.process.as_mut().unwrap().stop(PATIENCE).unwrap();
     assert!(machine.is_attached(), "nor does SIGTERM detach");
 
