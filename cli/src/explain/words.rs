@@ -213,10 +213,11 @@ pub fn packet(packet: &Packet) -> String {
 }
 
 fn prefixes(set: Option<&PrefixSet>) -> Vec<String> {
-    let Some(PrefixSet { v4, v6, except_v4, except_v6 }) = set else { return Vec::new() };
+    let Some(PrefixSet { v4, v6, sets, except_v4, except_v6 }) = set else { return Vec::new() };
     let except = |net: &dyn Display| format!("except {net}");
     let mut words: Vec<String> =
         v4.iter().map(ToString::to_string).chain(v6.iter().map(ToString::to_string)).collect();
+    words.extend(sets.iter().map(|name| format!("set {name}")));
     if words.is_empty() {
         words.push("any".to_owned());
     }

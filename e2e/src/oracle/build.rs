@@ -72,7 +72,13 @@ pub fn to(cidrs: &[&str], except: &[&str]) -> Match {
 pub fn prefixes(cidrs: &[&str], except: &[&str]) -> PrefixSet {
     let v4 = |texts: &[&str]| texts.iter().filter_map(|text| text.parse().ok()).collect();
     let v6 = |texts: &[&str]| texts.iter().filter_map(|text| text.parse().ok()).collect();
-    PrefixSet { v4: v4(cidrs), v6: v6(cidrs), except_v4: v4(except), except_v6: v6(except) }
+    PrefixSet {
+        v4: v4(cidrs),
+        v6: v6(cidrs),
+        except_v4: v4(except),
+        except_v6: v6(except),
+        ..PrefixSet::default()
+    }
 }
 
 pub fn source_ports(ranges: &[(u16, u16)]) -> Match {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use anyhow::Context;
 use sluice_balance::{Rings, repair_all};
 use sluice_compile::{BalancerInput, ClassInput, compile};
-use sluice_interpret::{ControlPeer, Failsafe, FailsafePort, Service, World};
+use sluice_interpret::{ControlPeer, Failsafe, FailsafePort, Service, Sets, World};
 use sluice_plan::{ControlEndpoint, FailsafeEntry, NodePlan};
 use sluice_policy::Filter;
 
@@ -40,6 +40,7 @@ impl Node {
             services,
             node_addresses: vec![place::NODE4.into(), place::NODE6.into()],
             default_route: Vec::new(),
+            sets: Sets::new(),
         };
         let plan = plan(&world, failsafe).context("these policies do not compile")?;
         Ok(Node { world, plan })

@@ -113,6 +113,6 @@ fn fields(wanted: &Match) -> Vec<Families> {
 }
 
 fn of_prefixes(set: &PrefixSet) -> Families {
-    let any = set.v4.is_empty() && set.v6.is_empty();
+    let any = set.is_open() || !set.sets.is_empty();
     Families { v4: any || !set.v4.is_empty(), v6: any || !set.v6.is_empty(), none: false }
 }

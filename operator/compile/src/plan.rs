@@ -1,4 +1,7 @@
+use std::collections::BTreeSet;
+
 use sluice_plan::{Balancers, NodePlan};
+use sluice_policy::Filter;
 
 use crate::error::CompileError;
 use crate::input::ClassInput;
@@ -16,5 +19,14 @@ pub fn compile(input: &ClassInput) -> Result<NodePlan, CompileError> {
         filters,
         balancers: Balancers { parts, tables, balancer_nodes },
         failsafe: input.failsafe.clone(),
+        sets: sets(&input.filters),
     })
+}
+
+/// Names of the address sets that these filters use.
+fn sets(filters: &[&Filter]) -> Vec<String> {
+    let rules = filters.iter().flat_map(|filter| &filter.rules);
+    let sides = rules.flat_map(|rule| [&rule.matches.sources, &rule.matches.destinations]);
+    let names: BTreeSet<&String> = sides.flatten().flat_map(|side| &side.sets).collect();
+    names.into_iter().cloned().collect()
 }

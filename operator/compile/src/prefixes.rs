@@ -10,19 +10,14 @@ const ALL_V6: Span<u128> = Span { first: 0, last: u128::MAX };
 
 /// The IPv4 addresses that a set holds.
 pub fn v4(set: &PrefixSet) -> Vec<Span<u32>> {
-    let prefixes = if names_no_prefix(set) { vec![ALL_V4] } else { set.v4.iter().map(span_v4).collect() };
+    let prefixes = if set.is_open() { vec![ALL_V4] } else { set.v4.iter().map(span_v4).collect() };
     subtract(prefixes, set.except_v4.iter().map(span_v4).collect())
 }
 
 /// The IPv6 addresses that a set holds.
 pub fn v6(set: &PrefixSet) -> Vec<Span<u128>> {
-    let prefixes = if names_no_prefix(set) { vec![ALL_V6] } else { set.v6.iter().map(span_v6).collect() };
+    let prefixes = if set.is_open() { vec![ALL_V6] } else { set.v6.iter().map(span_v6).collect() };
     subtract(prefixes, set.except_v6.iter().map(span_v6).collect())
-}
-
-/// Any address of either family but the exceptions; one prefix of one family shuts the other family out.
-fn names_no_prefix(set: &PrefixSet) -> bool {
-    set.v4.is_empty() && set.v6.is_empty()
 }
 
 fn span_v4(net: &Ipv4Net) -> Span<u32> {

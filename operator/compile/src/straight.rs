@@ -83,8 +83,8 @@ fn ends(ports: &PortRange) -> [u16; 2] {
 
 /// Prefix, mask and family of a set that is one prefix.
 fn prefix(set: &PrefixSet) -> Option<([u64; 2], [u64; 2], u16)> {
-    let PrefixSet { v4, v6, except_v4, except_v6 } = set;
-    if !except_v4.is_empty() || !except_v6.is_empty() {
+    let PrefixSet { v4, v6, sets, except_v4, except_v6 } = set;
+    if !sets.is_empty() || !except_v4.is_empty() || !except_v6.is_empty() {
         return None;
     }
     match (&v4[..], &v6[..]) {

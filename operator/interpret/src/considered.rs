@@ -4,6 +4,7 @@ use sluice_policy::{Filter, Rule};
 
 use crate::matching::{Checked, fields};
 use crate::packet::Packet;
+use crate::world::Sets;
 
 /// A rule that was held against a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +28,8 @@ pub(crate) enum Watch<'w> {
 }
 
 impl<'w> Watch<'w> {
-    pub fn matches(&mut self, filter: &'w Filter, rule: &'w Rule, packet: &Packet) -> bool {
-        let mut checked = fields(rule, packet);
+    pub fn matches(&mut self, sets: &Sets, filter: &'w Filter, rule: &'w Rule, packet: &Packet) -> bool {
+        let mut checked = fields(rule, packet, sets);
         match self {
             Watch::Off => checked.all(|checked| checked.fits),
             Watch::Keep(kept) => {

@@ -24,8 +24,8 @@ pub(crate) fn run<'w>(
     filters.sort_by_key(|filter| (Reverse(filter.priority), &filter.object.name));
     for filter in filters {
         let flow = match filter.mode {
-            Mode::Enforce => enforce(filter, packet, arrival, outcome, watch),
-            Mode::Audit => audit(filter, packet, arrival, outcome, watch),
+            Mode::Enforce => enforce(world, filter, packet, arrival, outcome, watch),
+            Mode::Audit => audit(world, filter, packet, arrival, outcome, watch),
         };
         if flow == Flow::Decided {
             return;
@@ -40,13 +40,16 @@ enum Flow {
 }
 
 fn enforce<'w>(
+    world: &'w World,
     filter: &'w Filter,
     packet: &Packet,
     arrival: &mut Arrival<'_>,
     outcome: &mut Outcome<'w>,
     watch: &mut Watch<'w>,
 ) -> Flow {
-    let Some(hit) = first_match(filter, packet, arrival, outcome, watch) else { return Flow::NextFilter };
+    let Some(hit) = first_match(world, filter, packet, arrival, outcome, watch) else {
+        return Flow::NextFilter;
+    };
     let (verdict, counted) = match hit.action {
         Action::Pass => (Verdict::Pass, Counted::Pass),
         Action::Drop => (Verdict::Drop, Counted::Drop),
@@ -66,13 +69,14 @@ fn enforce<'w>(
 
 /// A filter in Audit is absent but for what it would have done.
 fn audit<'w>(
+    world: &'w World,
     filter: &'w Filter,
     packet: &Packet,
     arrival: &mut Arrival<'_>,
     outcome: &mut Outcome<'w>,
     watch: &mut Watch<'w>,
 ) -> Flow {
-    if let Some(hit) = first_match(filter, packet, arrival, outcome, watch) {
+    if let Some(hit) = first_match(world, filter, packet, arrival, outcome, watch) {
         outcome.count(filter, hit.name, Counted::Audited);
         outcome.audit(filter, hit.name, hit.action);
     }
@@ -88,6 +92,7 @@ struct Hit<'w> {
 /// The first rule that packets do not go on from, else the malformed setting, else the default action. Notes what the
 /// others did on the way, or would have done if they or the filter were not in Audit.
 fn first_match<'w>(
+    world: &'w World,
     filter: &'w Filter,
     packet: &Packet,
     arrival: &mut Arrival<'_>,
@@ -95,7 +100,7 @@ fn first_match<'w>(
     watch: &mut Watch<'w>,
 ) -> Option<Hit<'w>> {
     for rule in &filter.rules {
-        if !watch.matches(filter, rule, packet) {
+        if !watch.matches(&world.sets, filter, rule, packet) {
             continue;
         }
         let action = effective_action(filter, rule, packet, arrival);

@@ -21,4 +21,4 @@ pub use evaluate::{evaluate, evaluate_at, explain};
 pub use limits::Limits;
 pub use matching::{Checked, Field};
 pub use outcome::{Counted, DEFAULT_NAME, Decider, Kept, MALFORMED_NAME, Matched, Outcome, Stage, Verdict};
-pub use world::{ControlPeer, Failsafe, FailsafePort, Service, World};
+pub use world::{ControlPeer, Failsafe, FailsafePort, Service, Sets, World};

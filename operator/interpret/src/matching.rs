@@ -12,6 +12,7 @@ use sluice_policy::{
 };
 
 use crate::packet::{Fragment, Packet, Transport, transport};
+use crate::world::Sets;
 
 /// A field of a rule's match, named as the API names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +47,12 @@ pub struct Checked {
 }
 
 /// Every field that the rule restricts, in the order of [`Field::ALL`]; looked at one by one as the caller asks.
-pub(crate) fn fields<'a>(rule: &'a Rule, packet: &'a Packet<'_>) -> impl Iterator<Item = Checked> + 'a {
-    Field::ALL.into_iter().filter_map(|field| Some(Checked { field, fits: field.check(rule, packet)? }))
+pub(crate) fn fields<'a>(
+    rule: &'a Rule,
+    packet: &'a Packet<'_>,
+    sets: &'a Sets,
+) -> impl Iterator<Item = Checked> + 'a {
+    Field::ALL.into_iter().filter_map(|field| Some(Checked { field, fits: field.check(rule, packet, sets)? }))
 }
 
 impl Field {
@@ -84,7 +89,7 @@ impl Field {
     }
 
     /// `None`: the rule does not restrict it.
-    fn check(self, rule: &Rule, packet: &Packet) -> Option<bool> {
+    fn check(self, rule: &Rule, packet: &Packet, sets: &Sets) -> Option<bool> {
         let Match {
             sources,
             destinations,
@@ -112,8 +117,10 @@ impl Field {
         let goes_on = rule.later_fragments != LaterFragments::NoMatch;
         let has_ports = goes_on && transport::may_have_ports(packet.protocol);
         match self {
-            Field::Sources => Some(holds(sources.as_ref()?, packet.ip.map(|ip| ip.source))),
-            Field::Destinations => Some(holds(destinations.as_ref()?, packet.ip.map(|ip| ip.destination))),
+            Field::Sources => Some(holds(sources.as_ref()?, sets, packet.ip.map(|ip| ip.source))),
+            Field::Destinations => {
+                Some(holds(destinations.as_ref()?, sets, packet.ip.map(|ip| ip.destination)))
+            }
             Field::SourceMacs => {
                 given(source_macs).map(|wanted| link::is_mac(wanted, packet.macs.map(|macs| macs.source)))
             }
@@ -175,19 +182,22 @@ fn could_be_icmp(wanted: &[IcmpMatch], packet: &Packet) -> bool {
     })
 }
 
-fn holds(PrefixSet { v4, v6, except_v4, except_v6 }: &PrefixSet, address: Option<IpAddr>) -> bool {
-    let is_open = v4.is_empty() && v6.is_empty();
-    match address {
-        None => false,
-        Some(IpAddr::V4(address)) => {
-            (is_open || v4.iter().any(|prefix| prefix.contains(&address)))
-                && !except_v4.iter().any(|prefix| prefix.contains(&address))
-        }
-        Some(IpAddr::V6(address)) => {
-            (is_open || v6.iter().any(|prefix| prefix.contains(&address)))
-                && !except_v6.iter().any(|prefix| prefix.contains(&address))
-        }
-    }
+fn holds(wanted: &PrefixSet, sets: &Sets, address: Option<IpAddr>) -> bool {
+    let PrefixSet { v4, v6, sets: names, except_v4, except_v6 } = wanted;
+    let Some(address) = address else { return false };
+    let in_set = |name: &String| {
+        let set = sets.get(name).expect("filters that name an unknown set are refused before");
+        set.contains(address)
+    };
+    let in_prefixes = match address {
+        IpAddr::V4(address) => v4.iter().any(|prefix| prefix.contains(&address)),
+        IpAddr::V6(address) => v6.iter().any(|prefix| prefix.contains(&address)),
+    };
+    let is_excepted = match address {
+        IpAddr::V4(address) => except_v4.iter().any(|prefix| prefix.contains(&address)),
+        IpAddr::V6(address) => except_v6.iter().any(|prefix| prefix.contains(&address)),
+    };
+    (wanted.is_open() || in_prefixes || names.iter().any(in_set)) && !is_excepted
 }
 
 fn in_any(ranges: &[PortRange], port: Option<u16>) -> bool {

@@ -1,9 +1,14 @@
 //! All that a node's verdict on one packet depends on.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use sluice_address_set::AddressSet;
 use sluice_policy::{Balancer, Filter};
+
+/// What is in each address set, by name.
+pub type Sets = BTreeMap<String, AddressSet>;
 
 /// The policies and the surroundings of one node. Nothing in it changes from packet to packet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +22,8 @@ pub struct World {
     pub node_addresses: Vec<IpAddr>,
     /// Interfaces of the node's default routes.
     pub default_route: Vec<String>,
+    /// Every set that the filters name: whoever builds the world refuses filters that name others.
+    pub sets: Sets,
 }
 
 /// A balancer and those of its backends that are up.

@@ -12,18 +12,18 @@ use crate::reach::{CASES, Product, Reach, everything, field};
 use crate::shadow::{covers, decides};
 use crate::warning::{Reason, Warning};
 
-/// Of rules alone: that a default action leaves failsafe traffic be is what it is documented to do.
-pub(crate) fn warnings(filter: &Filter, reaches: &[Reach], around: &Surroundings) -> Vec<Warning> {
+/// `certain` is what the rules match at least. Of rules alone: that a default action leaves failsafe traffic be is what it is documented to do.
+pub(crate) fn warnings(filter: &Filter, certain: &[Reach], around: &Surroundings) -> Vec<Warning> {
     if filter.mode == Mode::Audit {
         return Vec::new();
     }
     let (network, node) = (network_classes(), node_classes(around.failsafe));
     let mut warnings = Vec::new();
-    for (index, (rule, reach)) in filter.rules.iter().zip(reaches).enumerate() {
+    for (index, (rule, reach)) in filter.rules.iter().zip(certain).enumerate() {
         if rule.action != Action::Drop || rule.mode == Mode::Audit {
             continue;
         }
-        let earlier = earlier(filter, reaches, index);
+        let earlier = earlier(filter, certain, index);
         let destinations = rule.matches.destinations.as_ref();
         let to_node =
             destinations.is_none_or(|set| around.node_addresses.iter().any(|address| holds(set, *address)));
@@ -82,12 +82,14 @@ fn is_about(reach: &Reach, class: &Reach, aside: &[usize]) -> bool {
         || is_somewhere && pairs().all(|(_, (rule, class))| no_more(rule, class))
 }
 
-fn holds(PrefixSet { v4, v6, except_v4, except_v6 }: &PrefixSet, address: IpAddr) -> bool {
+/// What is in a named set is not known here.
+fn holds(set: &PrefixSet, address: IpAddr) -> bool {
+    let PrefixSet { v4, v6, sets: _, except_v4, except_v6 } = set;
     let any = |v4: &[ipnet::Ipv4Net], v6: &[ipnet::Ipv6Net]| {
         let nets = v4.iter().copied().map(IpNet::V4).chain(v6.iter().copied().map(IpNet::V6));
         nets.into_iter().any(|net| net.contains(&address))
     };
-    (v4.is_empty() && v6.is_empty() || any(v4, v6)) && !any(except_v4, except_v6)
+    (set.is_open() || any(v4, v6)) && !any(except_v4, except_v6)
 }
 
 /// What keeps a network alive, whoever it is for.

@@ -36,9 +36,11 @@ pub struct Surroundings<'a> {
 pub fn lint(filter: &Filter, around: &Surroundings) -> Vec<Warning> {
     let reaches: Vec<_> =
         filter.rules.iter().map(|rule| reach::of_rule(&rule.matches, rule.later_fragments)).collect();
-    let mut warnings = shadow::warnings(filter, &reaches);
+    let certain: Vec<_> =
+        filter.rules.iter().map(|rule| reach::certain(&rule.matches, rule.later_fragments)).collect();
+    let mut warnings = shadow::warnings(filter, &reaches, &certain);
     warnings.extend(rates::warnings(filter, &reaches));
-    warnings.extend(failsafe::warnings(filter, &reaches, around));
+    warnings.extend(failsafe::warnings(filter, &certain, around));
     let place =
         |name: &str| filter.rules.iter().position(|rule| rule.name == name).unwrap_or(filter.rules.len());
     warnings.sort_by_key(|warning| warning.rule.as_deref().map_or(filter.rules.len(), place));

@@ -75,9 +75,26 @@ mod kind {
     pub const LATER_TINY: u128 = 4;
 }
 
+/// What a rule matches at most: any address may be in a named set.
 pub(crate) fn of_rule(matches: &Match, later: LaterFragments) -> Reach {
+    reach(matches, later, SetsHold::Everything)
+}
+
+/// What a rule matches at least: a named set may be empty.
+pub(crate) fn certain(matches: &Match, later: LaterFragments) -> Reach {
+    reach(matches, later, SetsHold::Nothing)
+}
+
+/// What is assumed of named sets, whose contents are not known here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SetsHold {
+    Nothing,
+    Everything,
+}
+
+fn reach(matches: &Match, later: LaterFragments, sets_hold: SetsHold) -> Reach {
     CASES.map(|case| {
-        let product = product(matches, later, case)?;
+        let product = product(matches, later, case, sets_hold)?;
         product.0.iter().all(|set| !set.is_empty()).then_some(product)
     })
 }
@@ -163,7 +180,7 @@ impl Case {
     }
 }
 
-fn product(matches: &Match, later: LaterFragments, case: Case) -> Option<Product> {
+fn product(matches: &Match, later: LaterFragments, case: Case, sets_hold: SetsHold) -> Option<Product> {
     // Without `..`: what a new field takes away must be said here, or warnings would be wrong.
     let Match {
         sources,
@@ -191,7 +208,7 @@ fn product(matches: &Match, later: LaterFragments, case: Case) -> Option<Product
     details::narrow(&mut product, matches, case);
     for (field, set) in [(field::SOURCE, sources), (field::DESTINATION, destinations)] {
         if let Some(set) = set {
-            product.narrow(field, &addresses(set, case)?);
+            product.narrow(field, &addresses(set, case, sets_hold)?);
         }
     }
     if !protocols.is_empty() {
@@ -249,9 +266,10 @@ fn narrow_to_ports(product: &mut Product, field: usize, ports: &[PortRange], cas
     }
 }
 
-fn addresses(PrefixSet { v4, v6, except_v4, except_v6 }: &PrefixSet, case: Case) -> Option<Ranges> {
+fn addresses(set: &PrefixSet, case: Case, sets_hold: SetsHold) -> Option<Ranges> {
+    let PrefixSet { v4, v6, sets, except_v4, except_v6 } = set;
     let all = case.every().0[field::SOURCE].clone();
-    let is_open = v4.is_empty() && v6.is_empty();
+    let is_open = set.is_open() || !sets.is_empty() && sets_hold == SetsHold::Everything;
     let (prefixes, except) = match case {
         Case::NoIp => return None,
         Case::V4 | Case::LaterV4 => {

@@ -14,7 +14,8 @@ const NAMED: usize = 5;
 /// A rule that leaves the filter with the first packet that matches, and what it matches.
 pub(crate) type Deciding<'a> = (&'a Rule, &'a Reach);
 
-pub(crate) fn warnings(filter: &Filter, reaches: &[Reach]) -> Vec<Warning> {
+/// `reaches` is what the rules match at most, `certain` what they match at least.
+pub(crate) fn warnings(filter: &Filter, reaches: &[Reach], certain: &[Reach]) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let mut deciding: Vec<Deciding> = Vec::new();
     for (index, (rule, reach)) in filter.rules.iter().zip(reaches).enumerate() {
@@ -35,7 +36,7 @@ pub(crate) fn warnings(filter: &Filter, reaches: &[Reach]) -> Vec<Warning> {
             continue;
         }
         let behind: Vec<&str> = filter.rules[index + 1..].iter().map(|rule| rule.name.as_str()).collect();
-        if *reach == everything() && !behind.is_empty() {
+        if certain[index] == everything() && !behind.is_empty() {
             let message = format!(
                 "matches every packet, so no rule behind it ever does ({}): move it to the end, or remove them",
                 names(&behind)
@@ -43,7 +44,7 @@ pub(crate) fn warnings(filter: &Filter, reaches: &[Reach]) -> Vec<Warning> {
             warnings.push(about(rule, Reason::MatchesEverything, message));
             return warnings;
         }
-        deciding.push((rule, reach));
+        deciding.push((rule, &certain[index]));
     }
     warnings
 }

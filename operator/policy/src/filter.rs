@@ -163,13 +163,23 @@ pub struct Match {
 /// A VLAN id that no tag has, for a packet without one.
 pub const NO_VLAN: u16 = 4096;
 
-/// In any prefix and in no exception. Only `except` given: any address of either family but those.
+/// In any prefix or any named set, and in no exception. Only `except` given: any address of either family but those.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrefixSet {
     pub v4: Vec<Ipv4Net>,
     pub v6: Vec<Ipv6Net>,
+    /// Names of address sets.
+    #[serde(default)]
+    pub sets: Vec<String>,
     pub except_v4: Vec<Ipv4Net>,
     pub except_v6: Vec<Ipv6Net>,
+}
+
+impl PrefixSet {
+    /// Names nothing to be in: any address will do that is no exception.
+    pub fn is_open(&self) -> bool {
+        self.v4.is_empty() && self.v6.is_empty() && self.sets.is_empty()
+    }
 }
 
 /// Both ends included.

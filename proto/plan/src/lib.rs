@@ -26,6 +26,9 @@ pub struct NodePlan {
     pub filters: Filters,
     pub balancers: Balancers,
     pub failsafe: Failsafe,
+    /// Names of the address sets that the filters use, sorted; a set's position is its bit. What is in a set is a
+    /// resource of its own, so that a set changes without its plans.
+    pub sets: Vec<String>,
 }
 
 impl NodePlan {

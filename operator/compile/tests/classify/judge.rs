@@ -182,7 +182,7 @@ fn later(rule: &Rule, packet: &Packet, could: impl Fn(u8) -> bool) -> bool {
 }
 
 fn holds(set: &PrefixSet, address: IpAddr) -> bool {
-    let any = set.v4.is_empty() && set.v6.is_empty();
+    let any = set.is_open();
     match address {
         IpAddr::V4(a) => {
             (any || set.v4.iter().any(|net| net.contains(&a)))

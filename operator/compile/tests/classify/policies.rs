@@ -175,6 +175,7 @@ fn prefixes() -> impl Strategy<Value = PrefixSet> {
         v6,
         except_v4,
         except_v6,
+        ..PrefixSet::default()
     })
 }
 
@@ -246,7 +247,7 @@ pub fn sample() -> Vec<Filter> {
         v4: vec!["192.0.2.0/24".parse().unwrap(), "198.51.100.7/32".parse().unwrap()],
         v6: vec!["2001:db8::/32".parse().unwrap()],
         except_v4: vec!["192.0.2.128/25".parse().unwrap()],
-        except_v6: vec![],
+        ..PrefixSet::default()
     };
     let destinations = PrefixSet {
         v4: vec!["203.0.113.0/24".parse().unwrap()],

@@ -37,6 +37,7 @@ fn closed() -> World {
         }),
         node_addresses: vec![NODE.parse().unwrap(), VIP.parse().unwrap(), "2001:db8::2".parse().unwrap()],
         default_route: vec![],
+        sets: Default::default(),
     }
 }
 
