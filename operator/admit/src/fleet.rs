@@ -1,6 +1,6 @@
 //! The fleet configuration: a mistake here would shut nodes off or leave balancers without addresses.
 
-use sluice_plan::{AddressPool, Failsafe, Fleet};
+use sluice_plan::{AddressPool, Failsafe, FeedTarget, Fleet};
 use sluice_policy::ObjectRef;
 
 use crate::addresses::prefix;
@@ -19,6 +19,13 @@ pub fn admit_fleet(found: Fleet) -> Result<Fleet, Vec<Refusal>> {
     check_failsafe(&found.failsafe, &mut checks);
     for (index, pool) in found.address_pools.iter().enumerate() {
         check_pool(pool, &format!("addressPools[{index}]"), &mut checks);
+    }
+    for (index, FeedTarget { prefix: text, ports }) in found.feed_targets.iter().enumerate() {
+        let path = format!("feedTargets[{index}]");
+        if let Err(message) = prefix(text) {
+            checks.refuse(format!("{path}.prefix"), message);
+        }
+        checks.require(!ports.contains(&0), &format!("{path}.ports"), "0 is no port: write 1 to 65535");
     }
     checks.finish(found)
 }

@@ -3,12 +3,14 @@
 //! `sluice-admit` makes these values from API objects; what it lets through satisfies the bounds that each field states,
 //! and everything behind it relies on them.
 
+pub mod address_set;
 pub mod balancer;
 pub mod filter;
 pub mod mac;
 pub mod payload;
 pub mod selection;
 
+pub use address_set::{Feed, ListFormat, ListRef, SetDefinition, SetEntry};
 pub use balancer::{Backend, Balancer, HealthCheck, VipPort};
 pub use filter::{
     Action, ExtensionHeader, Filter, FragmentKind, IcmpFamily, IcmpMatch, IpOption, LaterFragments, LimitKey,

@@ -11,6 +11,18 @@ use serde::{Deserialize, Serialize};
 pub struct Fleet {
     pub failsafe: Failsafe,
     pub address_pools: Vec<AddressPool>,
+    /// Where feeds of address sets may be fetched from although it is inside: elsewhere only public addresses are.
+    pub feed_targets: Vec<FeedTarget>,
+}
+
+/// Addresses that the operator may fetch feeds from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FeedTarget {
+    /// As `10.1.0.0/16`.
+    pub prefix: String,
+    /// Empty = every port.
+    pub ports: Vec<u16>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

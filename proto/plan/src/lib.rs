@@ -13,7 +13,7 @@ pub use balancers::{BalancerPart, BalancerTables, Balancers, HealthCheck, Target
 pub use encoding::{DecodeError, Hash, decode, encode, fleet_hash};
 pub use epoch::Epoch;
 pub use filters::{AttachMode, FilterPart, FilterTables, Filters, Interfaces, LargeTables, PolicyRef};
-pub use fleet::{AddressPool, ControlEndpoint, Failsafe, FailsafeEntry, Fleet};
+pub use fleet::{AddressPool, ControlEndpoint, Failsafe, FailsafeEntry, FeedTarget, Fleet};
 
 use serde::{Deserialize, Serialize};
 
