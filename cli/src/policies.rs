@@ -1,22 +1,29 @@
 //! Policies from files, without an operator.
 
+mod sets;
+
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use sluice_index::{Held, Policy};
+use sluice_address_set::AddressSet;
+use sluice_index::{Held, Object, ObjectKey, Policy, check_sets};
 use sluice_plan::Fleet;
-use sluice_policy::{Balancer, Filter};
-use sluice_source::directory::{Directory, parse_documents, parse_fleet};
+use sluice_policy::{Balancer, Filter, ListRef};
+use sluice_sets::ListState;
+use sluice_source::directory::{Directory, Lists, parse_documents, parse_fleet};
 
 use crate::args::PolicyFiles;
+use sets::SetFiles;
 
 /// What was read; all of it passed the checks that an API server and the operator make.
 #[derive(Clone, Debug, Default)]
 pub struct Policies {
     pub filters: Vec<Filter>,
     pub balancers: Vec<Balancer>,
+    /// Contents of the address sets, by name.
+    pub sets: BTreeMap<String, AddressSet>,
     pub fleet: Fleet,
 }
 
@@ -26,8 +33,10 @@ pub fn read(args: &PolicyFiles) -> anyhow::Result<Policies> {
     let mut policies = Policies::default();
     let mut problems = Vec::new();
     let mut seen = BTreeMap::new();
+    let mut sets = SetFiles::default();
     for file in &args.files {
-        for (key, object) in objects(file, &mut policies.fleet, &mut problems)? {
+        let Found { objects, lists } = objects(file, &mut policies.fleet, &mut problems)?;
+        for (key, object) in objects {
             if let Some(first) = seen.insert(key.clone(), file) {
                 problems.push(format!(
                     "{}: {key} is in {} already: one name is one object, so rename or remove one of them",
@@ -40,6 +49,7 @@ pub fn read(args: &PolicyFiles) -> anyhow::Result<Policies> {
             match held.good {
                 Some(Policy::Filter(filter)) => policies.filters.push(filter),
                 Some(Policy::Balancer(balancer)) => policies.balancers.push(balancer),
+                Some(Policy::Set(definition)) => sets.add(definition, &lists),
                 None => {}
             }
         }
@@ -51,10 +61,15 @@ pub fn read(args: &PolicyFiles) -> anyhow::Result<Policies> {
             Err(found) => problems.extend(found.iter().map(ToString::to_string)),
         }
     }
+    policies.sets = sets.contents(args.fetch, &policies.fleet, &mut problems)?;
+    // Of a set without contents it is said already why.
+    let known = sets.names().map(|name| (name, true)).collect();
+    let refused = policies.filters.iter().filter_map(|filter| Some((filter, check_sets(filter, &known)?)));
+    problems.extend(refused.map(|(filter, refused)| format!("XdpFilter/{}: {refused}", filter.object.name)));
     if !problems.is_empty() {
         bail!("{}", problems.join("\n"));
     }
-    if policies.filters.is_empty() && policies.balancers.is_empty() {
+    if policies.filters.is_empty() && policies.balancers.is_empty() && policies.sets.is_empty() {
         let files: Vec<String> = args.files.iter().map(|file| file.display().to_string()).collect();
         bail!(
             "{}: no policy in it: write XdpFilter or XdpLoadBalancer objects, or name another file",
@@ -64,21 +79,33 @@ pub fn read(args: &PolicyFiles) -> anyhow::Result<Policies> {
     Ok(policies)
 }
 
-type Objects = Vec<(sluice_index::ObjectKey, sluice_index::Object)>;
+#[derive(Default)]
+struct Found {
+    objects: Vec<(ObjectKey, Object)>,
+    /// What the sets among them draw from.
+    lists: BTreeMap<ListRef, ListState>,
+}
 
-fn objects(file: &Path, fleet: &mut Fleet, problems: &mut Vec<String>) -> anyhow::Result<Objects> {
+fn objects(file: &Path, fleet: &mut Fleet, problems: &mut Vec<String>) -> anyhow::Result<Found> {
     if file.is_dir() {
         let desired = Directory::new(file).read().with_context(|| file.display().to_string())?;
         problems.extend(desired.problems.iter().map(ToString::to_string));
         *fleet = desired.fleet.unwrap_or_default();
-        return Ok(desired.objects.into_iter().map(|(key, object)| (key, (*object).clone())).collect());
+        let objects = desired.objects.into_iter().map(|(key, object)| (key, (*object).clone()));
+        return Ok(Found { objects: objects.collect(), lists: desired.lists });
     }
     let (name, text) = text(file)?;
     match parse_documents(&name, &text) {
-        Ok(documents) => Ok(documents.into_iter().map(|document| (document.key, document.object)).collect()),
+        Ok(documents) => {
+            let objects: Vec<_> =
+                documents.into_iter().map(|document| (document.key, document.object)).collect();
+            let folder = name.parent().unwrap_or(Path::new(""));
+            let lists = Lists::default().read(folder, objects.iter().map(|(_, object)| object));
+            Ok(Found { objects, lists })
+        }
         Err(found) => {
             problems.extend(found.iter().map(ToString::to_string));
-            Ok(Vec::new())
+            Ok(Found::default())
         }
     }
 }

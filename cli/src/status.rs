@@ -4,13 +4,15 @@ use std::process::ExitCode;
 
 use comfy_table::{Cell, Table};
 use serde_json::{Value, json};
-use sluice_proto::v1::{ListPoliciesResponse, ListRequest, PolicyStatus};
+use sluice_proto::v1::{ListPoliciesResponse, ListRequest, PolicyStatus, SetStatus};
 
 use crate::args::{Connection, Output};
 use crate::connect::{answer, connect};
 use crate::output::{Head, Tone, print_line, print_structured, print_table, short, table, toned, wide_table};
 
+const FILTER: &str = "XdpFilter";
 const BALANCER: &str = "XdpLoadBalancer";
+const SET: &str = "XdpAddressSet";
 /// Reason of objects that vanished together and are held.
 const HELD: &str = "MassDeletion";
 
@@ -39,19 +41,18 @@ pub async fn confirm_deletion(connection: &Connection) -> anyhow::Result<ExitCod
 }
 
 fn print_tables(found: &ListPoliciesResponse, wide: bool) -> anyhow::Result<()> {
-    let (balancers, filters): (Vec<_>, Vec<_>) =
-        found.policies.iter().partition(|policy| policy.kind == BALANCER);
-    let tables = [(filters, filter_heads(wide)), (balancers, balancer_heads(wide))];
+    let tables = [(FILTER, filter_heads(wide)), (BALANCER, balancer_heads(wide)), (SET, set_heads(wide))];
     let mut printed = false;
-    for (policies, heads) in tables {
-        if policies.is_empty() {
+    for (kind, heads) in tables {
+        let mut policies = found.policies.iter().filter(|policy| policy.kind == kind).peekable();
+        if policies.peek().is_none() {
             continue;
         }
         if printed {
             print_line("")?;
         }
         let mut rows = (if wide { wide_table } else { table })(&heads);
-        policies.iter().for_each(|policy| add_row(&mut rows, policy, wide));
+        policies.for_each(|policy| add_row(&mut rows, policy, wide));
         print_table(&rows)?;
         printed = true;
     }
@@ -66,6 +67,9 @@ fn print_tables(found: &ListPoliciesResponse, wide: bool) -> anyhow::Result<()> 
         }
     }
     for policy in &found.policies {
+        if let Some(error) = policy.set.as_ref().map(|set| &set.error).filter(|error| !error.is_empty()) {
+            print_line(format_args!("\n{}: the last good reading is in force of {error}", name(policy)))?;
+        }
         for warning in &policy.warnings {
             print_line(format_args!("\n{}: warning: {warning}", name(policy)))?;
         }
@@ -84,6 +88,20 @@ fn balancer_heads(wide: bool) -> Vec<Head> {
     heads("BALANCER", &[Head::Text("BACKENDS")], wide)
 }
 
+fn set_heads(wide: bool) -> Vec<Head> {
+    let mut heads = vec![Head::Text("SET"), Head::Number("ENTRIES"), Head::Number("PREFIXES")];
+    heads.extend([Head::Text("NODES"), Head::Text("READY"), Head::Text("REASON")]);
+    if wide {
+        heads.extend([
+            Head::Number("BYTES"),
+            Head::Text("FETCHED"),
+            Head::Text("GENERATION"),
+            Head::Text("HASH"),
+        ]);
+    }
+    heads
+}
+
 fn heads(first: &'static str, own: &[Head], wide: bool) -> Vec<Head> {
     let mut heads = vec![Head::Text(first)];
     heads.extend(own);
@@ -96,6 +114,10 @@ fn heads(first: &'static str, own: &[Head], wide: bool) -> Vec<Head> {
 
 fn add_row(rows: &mut Table, policy: &PolicyStatus, wide: bool) {
     let mut cells = vec![Cell::new(name(policy))];
+    if policy.kind == SET {
+        rows.add_row(set_cells(cells, policy, wide));
+        return;
+    }
     if policy.kind == BALANCER {
         let (healthy, total) = (policy.backends_healthy, policy.backends_total);
         let tone = if healthy == total { Tone::Good } else { Tone::Doubtful };
@@ -103,15 +125,10 @@ fn add_row(rows: &mut Table, policy: &PolicyStatus, wide: bool) {
     } else {
         cells.extend([Cell::new(&policy.mode), Cell::new(policy.rules)]);
     }
-    let tone = match policy.ready.as_str() {
-        "True" => Tone::Good,
-        "False" => Tone::Bad,
-        _ => Tone::Doubtful,
-    };
     cells.extend([
         Cell::new(format!("{}/{}", policy.programmed, policy.desired)),
         Cell::new(short(policy.dropped_per_second)),
-        toned(&policy.ready, tone),
+        ready(policy),
         Cell::new(&policy.reason),
     ]);
     if wide {
@@ -122,6 +139,41 @@ fn add_row(rows: &mut Table, policy: &PolicyStatus, wide: bool) {
         ]);
     }
     rows.add_row(cells);
+}
+
+fn ready(policy: &PolicyStatus) -> Cell {
+    let tone = match policy.ready.as_str() {
+        "True" => Tone::Good,
+        "False" => Tone::Bad,
+        _ => Tone::Doubtful,
+    };
+    toned(&policy.ready, tone)
+}
+
+fn set_cells(mut cells: Vec<Cell>, policy: &PolicyStatus, wide: bool) -> Vec<Cell> {
+    let set = policy.set.clone().unwrap_or_default();
+    cells.extend([
+        Cell::new(set.entries),
+        Cell::new(set.prefixes),
+        Cell::new(format!("{}/{}", policy.programmed, policy.desired)),
+        ready(policy),
+        Cell::new(&policy.reason),
+    ]);
+    if wide {
+        cells.extend([
+            Cell::new(set.kernel_bytes),
+            Cell::new(fetched(&set).unwrap_or_else(|| "-".to_owned())),
+            Cell::new(policy.generation),
+            Cell::new(&policy.hash),
+        ]);
+    }
+    cells
+}
+
+/// RFC 3339, to the second.
+fn fetched(set: &SetStatus) -> Option<String> {
+    let at = jiff::Timestamp::from_second(set.last_fetch / 1000).ok()?;
+    (set.last_fetch > 0).then(|| at.to_string())
 }
 
 fn name(policy: &PolicyStatus) -> String {
@@ -143,6 +195,18 @@ fn structured_policy(policy: &PolicyStatus) -> Value {
         .iter()
         .map(|one| json!({"node": one.node, "reason": one.reason, "message": one.message}))
         .collect();
+    if let Some(set) = &policy.set {
+        return json!({
+            "kind": policy.kind, "name": policy.name, "uid": policy.uid, "generation": policy.generation,
+            "hash": policy.hash, "entries": set.entries, "prefixes": set.prefixes, "kernelBytes": set.kernel_bytes,
+            "lastFetch": fetched(set), "error": set.error,
+            "nodes": {
+                "desired": policy.desired, "programmed": policy.programmed, "rejected": policy.rejected,
+                "unreachable": policy.unreachable, "failing": failing,
+            },
+            "ready": policy.ready, "reason": policy.reason, "message": policy.message,
+        });
+    }
     json!({
         "kind": policy.kind, "namespace": policy.namespace, "name": policy.name, "uid": policy.uid,
         "generation": policy.generation, "hash": policy.hash, "mode": policy.mode, "rules": policy.rules,

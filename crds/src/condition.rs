@@ -30,6 +30,16 @@ pub mod reason {
     pub const SHADOWED_BY_FAILSAFE: &str = "ShadowedByFailsafe";
     /// Accepted is False: a field has a value that cannot be compiled; the message names it.
     pub const INVALID: &str = "Invalid";
+    /// Accepted is False: a rule or a set names a set that is not there, or that has no contents yet.
+    pub const UNKNOWN_SET: &str = "UnknownSet";
+    /// Accepted is False: sets are made of each other in a circle, which the message names.
+    pub const SET_CYCLE: &str = "SetCycle";
+    /// Accepted is False: a list of the set has not been readable yet; the message says which and why.
+    pub const UNREAD_LIST: &str = "UnreadList";
+    /// Accepted is True, of a set: a list of it has a fault, and its last good reading is in force.
+    pub const LAST_GOOD: &str = "LastGood";
+    /// Ready is True, of a set: no filter that is in force uses it, so no node needs it.
+    pub const UNUSED: &str = "Unused";
     /// Accepted is False: an older object claims the same address.
     pub const CONFLICT: &str = "Conflict";
     /// Accepted is False: the address lies in no pool that is granted to this namespace.

@@ -6,13 +6,14 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::{Map, Value};
 
-use crate::{Kind, XdpFilter, XdpLoadBalancer, XdpNode};
+use crate::{Kind, XdpAddressSet, XdpFilter, XdpLoadBalancer, XdpNode};
 
 /// The definition of a kind, tidied and with its keys in order, so that equal types give equal bytes.
 pub fn definition(kind: Kind) -> Value {
     let crd: CustomResourceDefinition = match kind {
         Kind::XdpFilter => XdpFilter::crd(),
         Kind::XdpLoadBalancer => XdpLoadBalancer::crd(),
+        Kind::XdpAddressSet => XdpAddressSet::crd(),
         Kind::XdpNode => XdpNode::crd(),
     };
     let mut value = serde_json::to_value(crd).expect("a definition is plain JSON");

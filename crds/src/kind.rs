@@ -13,17 +13,19 @@ pub const API_VERSION: &str = "sluice.dev/v1alpha1";
 pub enum Kind {
     XdpFilter,
     XdpLoadBalancer,
+    XdpAddressSet,
     XdpNode,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 3] = [Kind::XdpFilter, Kind::XdpLoadBalancer, Kind::XdpNode];
+    pub const ALL: [Kind; 4] = [Kind::XdpFilter, Kind::XdpLoadBalancer, Kind::XdpAddressSet, Kind::XdpNode];
 
     /// As `kind` says it in an object.
     pub const fn name(self) -> &'static str {
         match self {
             Kind::XdpFilter => "XdpFilter",
             Kind::XdpLoadBalancer => "XdpLoadBalancer",
+            Kind::XdpAddressSet => "XdpAddressSet",
             Kind::XdpNode => "XdpNode",
         }
     }
@@ -33,6 +35,7 @@ impl Kind {
         match self {
             Kind::XdpFilter => "xdpfilters",
             Kind::XdpLoadBalancer => "xdploadbalancers",
+            Kind::XdpAddressSet => "xdpaddresssets",
             Kind::XdpNode => "xdpnodes",
         }
     }

@@ -13,11 +13,14 @@
     reason = "printer columns share a type, a path's field or a priority"
 )]
 
+mod address_set;
+mod address_set_status;
 mod backends;
 mod balancer_status;
 mod cidr;
 mod condition;
 mod duration;
+mod feed;
 mod filter;
 mod generate;
 mod health_check;
@@ -41,11 +44,17 @@ mod selector;
 mod text;
 mod unknown;
 
+pub use address_set::{
+    ConfigMapList, ListFile, MAX_SET_CONFIG_MAPS, MAX_SET_ENTRIES, MAX_SET_EXCEPT, MAX_SET_FEEDS,
+    MAX_SET_FILES, MAX_SET_NAMES, PointInTime, SetEntry, SetName, XdpAddressSet, XdpAddressSetSpec,
+};
+pub use address_set_status::{FeedStatus, XdpAddressSetStatus};
 pub use backends::{Backends, MAX_BACKENDS, StaticBackend};
 pub use balancer_status::{BackendHealth, BackendStatus, PortStatus, XdpLoadBalancerStatus};
 pub use cidr::{Cidr, IpAddress};
 pub use condition::{Condition, MAX_CONDITIONS, condition_type, reason};
 pub use duration::Duration;
+pub use feed::{Feed, FeedFormat, FeedInterval, FeedUrl, MAX_FEED_BYTES, Percent};
 pub use filter::{
     Attach, AttachMode, DefaultAction, DroppedSummary, FilterWarning, MAX_RULES, MAX_WARNINGS,
     MalformedAction, Mode, XdpFilter, XdpFilterSpec, XdpFilterStatus,

@@ -3,8 +3,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Cidr, DscpRange, EcnRange, EtherType, LengthRange, MAX_PAYLOADS, MacAddress, PayloadMatch, PortRange,
-    Protocol, TtlRange, VlanMatch,
+    Cidr, DscpRange, EcnRange, EtherType, LengthRange, MAX_PAYLOADS, MAX_SET_NAMES, MacAddress, PayloadMatch,
+    PortRange, Protocol, SetName, TtlRange, VlanMatch,
 };
 
 /// How many entries a list of a match may have.
@@ -47,17 +47,17 @@ pub const MAX_ENTRIES: usize = 64;
 ).message("etherTypes without IPv4 and IPv6 beside fields of IP packets never match: add IPv4 or IPv6 to \
     etherTypes, or remove the others"))]
 #[x_kube(validation = Rule::new(
-    "[[!has(self.sources) || !has(self.sources.cidrs) || self.sources.cidrs.size() == 0 \
+    "[[!has(self.sources) || has(self.sources.sets) || !has(self.sources.cidrs) || self.sources.cidrs.size() == 0 \
         || self.sources.cidrs.exists(c, !c.contains(':')), \
-       !has(self.destinations) || !has(self.destinations.cidrs) || self.destinations.cidrs.size() == 0 \
+       !has(self.destinations) || has(self.destinations.sets) || !has(self.destinations.cidrs) || self.destinations.cidrs.size() == 0 \
         || self.destinations.cidrs.exists(c, !c.contains(':')), \
        !has(self.etherTypes) || self.etherTypes.size() == 0 \
         || self.etherTypes.exists(t, t.lowerAscii() in ['ipv4', '0x0800']), \
        !has(self.icmp) || self.icmp.size() == 0 || self.icmp.exists(i, !has(i.family) || i.family == 'IPv4'), \
        !has(self.extensionHeaders) || self.extensionHeaders.size() == 0], \
-      [!has(self.sources) || !has(self.sources.cidrs) || self.sources.cidrs.size() == 0 \
+      [!has(self.sources) || has(self.sources.sets) || !has(self.sources.cidrs) || self.sources.cidrs.size() == 0 \
         || self.sources.cidrs.exists(c, c.contains(':')), \
-       !has(self.destinations) || !has(self.destinations.cidrs) || self.destinations.cidrs.size() == 0 \
+       !has(self.destinations) || has(self.destinations.sets) || !has(self.destinations.cidrs) || self.destinations.cidrs.size() == 0 \
         || self.destinations.cidrs.exists(c, c.contains(':')), \
        !has(self.etherTypes) || self.etherTypes.size() == 0 \
         || self.etherTypes.exists(t, t.lowerAscii() in ['ipv6', '0x86dd']), \
@@ -190,20 +190,26 @@ impl Match {
     }
 }
 
-/// Addresses: in any of cidrs and in none of except.
+/// Addresses: in any of cidrs or of sets, and in none of except.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(
-    "(has(self.cidrs) && self.cidrs.size() > 0) || (has(self.except) && self.except.size() > 0)",
-).message("no prefix is named: write cidrs or except, or remove the field"))]
+    "(has(self.cidrs) && self.cidrs.size() > 0) || (has(self.sets) && self.sets.size() > 0) \
+     || (has(self.except) && self.except.size() > 0)",
+).message("no prefix is named: write cidrs, sets or except, or remove the field"))]
 pub struct AddressMatch {
-    /// IPv4 and IPv6 prefixes, 192.0.2.0/24 or 2001:db8::/32, without host bits; one of them must hold the
-    /// address. The families are kept apart: 0.0.0.0/0 holds no IPv6 address. Default: any address of either
-    /// family.
+    /// IPv4 and IPv6 prefixes, 192.0.2.0/24 or 2001:db8::/32, without host bits; one of them, or of sets,
+    /// must hold the address. The families are kept apart: 0.0.0.0/0 holds no IPv6 address. Default, without sets: any
+    /// address of either family.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = "MAX_ENTRIES"))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub cidrs: Vec<Cidr>,
+    /// Names of XdpAddressSets, whose addresses match like those of cidrs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = "MAX_SET_NAMES"))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub sets: Vec<SetName>,
     /// Prefixes that are taken out again: an address in one of them does not match.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = "MAX_ENTRIES"))]

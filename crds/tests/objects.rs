@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sluice_crds::{
-    AttachMode, DefaultAction, Kind, LaterFragments, MalformedAction, Mode, XdpFilter, XdpLoadBalancer,
-    XdpNode, unknown_fields,
+    AttachMode, DefaultAction, Kind, LaterFragments, MalformedAction, Mode, XdpAddressSet, XdpFilter,
+    XdpLoadBalancer, XdpNode, unknown_fields,
 };
 
 fn files(folder: &str) -> Vec<PathBuf> {
@@ -48,6 +48,8 @@ fn full_objects_survive_a_round_trip() {
     assert_eq!(written, filter);
     let balancer = good("balancer-full.yaml");
     assert_eq!(again::<XdpLoadBalancer>(&balancer), balancer);
+    let set = good("set-full.yaml");
+    assert_eq!(again::<XdpAddressSet>(&set), set);
     let node = good("node.yaml");
     assert_eq!(again::<XdpNode>(&node), node);
 }
@@ -102,7 +104,7 @@ fn bad_objects_say_what_is_expected() {
             path.display()
         );
         let kind = yaml(&text)["kind"].as_str().unwrap().parse::<Kind>();
-        assert!(matches!(kind, Ok(Kind::XdpFilter | Kind::XdpLoadBalancer)), "{}", path.display());
+        assert!(matches!(kind, Ok(kind) if kind != Kind::XdpNode), "{}", path.display());
     }
 }
 

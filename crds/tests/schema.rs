@@ -143,6 +143,7 @@ fn kinds_have_their_names_and_columns() {
         |short: &str, scope: &str| (serde_json::json!([short]), serde_json::json!(["sluice"]), scope.into());
     assert_eq!(names(Kind::XdpFilter), json("xf", "Cluster"));
     assert_eq!(names(Kind::XdpLoadBalancer), json("xlb", "Namespaced"));
+    assert_eq!(names(Kind::XdpAddressSet), json("xas", "Cluster"));
     assert_eq!(names(Kind::XdpNode), json("xn", "Cluster"));
 
     let columns = |kind| -> Vec<String> {
@@ -154,5 +155,9 @@ fn kinds_have_their_names_and_columns() {
     assert_eq!(
         columns(Kind::XdpLoadBalancer),
         ["Addresses", "Healthy", "Nodes", "Ready", "Reason", "Hash", "Age"]
+    );
+    assert_eq!(
+        columns(Kind::XdpAddressSet),
+        ["Entries", "Prefixes", "Nodes", "Ready", "Reason", "Bytes", "Fetched", "Hash", "Age"]
     );
 }

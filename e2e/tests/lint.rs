@@ -112,7 +112,10 @@ fn silent(filter: &Filter, warnings: &[Warning]) -> BTreeSet<String> {
                 let behind = filter.rules.iter().skip_while(|one| one.name != rule).skip(1);
                 silent.extend(behind.map(|one| one.name.clone()));
             }
-            Reason::ShadowedByFailsafe | Reason::OverlappingRateLimits | Reason::AllowListIncomplete => {}
+            Reason::ShadowedByFailsafe
+            | Reason::OverlappingRateLimits
+            | Reason::AllowListIncomplete
+            | Reason::SetGone => {}
         }
     }
     silent

@@ -9,7 +9,7 @@ use sluice_pki::Peer;
 use sluice_proto::v1::admin_server::Admin;
 use sluice_proto::v1::{
     FailingNode, ListCountersResponse, ListNodesResponse, ListPoliciesResponse, ListRequest, NamedCounter,
-    NodeCounters, NodeStatus, PolicyStatus, RecoverRequest, RecoverResponse, VersionResponse,
+    NodeCounters, NodeStatus, PolicyStatus, RecoverRequest, RecoverResponse, SetStatus, VersionResponse,
     WatchDropsRequest,
 };
 use sluice_raft::Raft;
@@ -45,7 +45,7 @@ impl AdminService {
     /// Only for who may delete every policy: what is decided may be about any of them.
     async fn admit_to_decide<T>(&self, request: &Request<T>) -> Result<(), Status> {
         let reader = self.gate.recognise(&self.caller(request)).await?;
-        for kind in [Kind::XdpFilter, Kind::XdpLoadBalancer] {
+        for kind in [Kind::XdpFilter, Kind::XdpLoadBalancer, Kind::XdpAddressSet] {
             reader.require("delete", kind).await?;
         }
         Ok(())
@@ -170,7 +170,11 @@ fn named(view: &View, sight: &Sight, node: &str, policy: &str) -> Vec<NamedCount
 }
 
 fn policy_status(placed: &Placed, state: &PolicyState) -> PolicyStatus {
-    let conditions = Conditions::new(&[], placed.generation, jiff::Timestamp::now()).of_policy(placed, state);
+    let conditions = Conditions::new(&[], placed.generation, jiff::Timestamp::now());
+    let conditions = match &placed.set {
+        Some(_) => conditions.of_set(placed, state),
+        None => conditions.of_policy(placed, state),
+    };
     let ready = conditions.into_iter().find(|condition| condition.type_ == "Ready");
     let (ready, reason, message) =
         ready.map(|ready| (ready.status, ready.reason, ready.message)).unwrap_or_default();
@@ -206,5 +210,12 @@ fn policy_status(placed: &Placed, state: &PolicyState) -> PolicyStatus {
         backends_healthy: healthy as u32,
         backends_total: placed.backends.len() as u32,
         warnings: placed.warnings.iter().map(ToString::to_string).collect(),
+        set: placed.set.as_ref().map(|facts| SetStatus {
+            entries: facts.size.map_or(0, |size| size.entries),
+            prefixes: facts.size.map_or(0, |size| size.prefixes),
+            kernel_bytes: state.kernel_bytes,
+            last_fetch: facts.last_fetch().unwrap_or_default(),
+            error: facts.error().unwrap_or_default(),
+        }),
     }
 }

@@ -9,6 +9,7 @@ pub mod args;
 mod backends;
 mod counters;
 mod drops;
+mod feeds;
 mod gate;
 mod http;
 mod lints;

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use sluice_index::{Index, Policy, Snapshot};
-use sluice_lint::{Surroundings, Warning, lint};
+use sluice_index::{Index, Snapshot};
+use sluice_lint::{Reason, Surroundings, Warning, lint};
 use sluice_plan::Failsafe;
 use sluice_policy::{Action, Filter};
 
@@ -27,13 +27,7 @@ struct Cause {
 
 impl Lints {
     pub fn of(&mut self, index: &Index, snapshot: &Snapshot) -> BTreeMap<String, Vec<Warning>> {
-        let policies = index.state().held.values().filter_map(|held| held.good.as_ref());
-        let mut filters: Vec<&Filter> = policies
-            .filter_map(|policy| match policy {
-                Policy::Filter(filter) => Some(filter),
-                Policy::Balancer(_) => None,
-            })
-            .collect();
+        let mut filters: Vec<&Filter> = snapshot.filters.iter().map(AsRef::as_ref).collect();
         filters.sort_by_key(|filter| (Reverse(filter.priority), &filter.object.name));
         let failsafe = &snapshot.fleet.failsafe;
         let node_addresses: Vec<IpAddr> = snapshot.node_addresses.iter().copied().collect();
@@ -54,8 +48,21 @@ impl Lints {
             };
             self.known.insert(filter.object.uid.clone(), (cause, warnings));
         }
-        self.known.iter().map(|(uid, (_, warnings))| (uid.clone(), warnings.clone())).collect()
+        let mut all: BTreeMap<String, Vec<Warning>> =
+            self.known.iter().map(|(uid, (_, warnings))| (uid.clone(), warnings.clone())).collect();
+        for filter in filters {
+            let gone = index.gone_sets(filter).into_iter().map(set_gone);
+            all.entry(filter.object.uid.clone()).or_default().extend(gone);
+        }
+        all
     }
+}
+
+fn set_gone((rule, set): (&str, &str)) -> Warning {
+    let message = format!(
+        "uses the set {set}, which was deleted: its last contents stay in force; make it again, or remove it from the rule"
+    );
+    Warning { rule: Some(rule.to_owned()), reason: Reason::SetGone, message }
 }
 
 #[cfg(test)]
@@ -65,7 +72,6 @@ mod tests {
     use serde_json::{Value, json};
     use sluice_crds::Kind;
     use sluice_index::{Desired, Object, ObjectKey};
-    use sluice_lint::Reason;
 
     use super::*;
 

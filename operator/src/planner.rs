@@ -1,19 +1,22 @@
 //! From a snapshot to the plans of every class. Pure: the same snapshot, rings and health give the same bytes.
 
 #[cfg(test)]
+mod set_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use sluice_admit::ClaimRefused;
 use sluice_balance::{Rings, repair_all};
 use sluice_compile::{BalancerInput, ClassInput, compile};
-use sluice_index::{Class, Snapshot};
+use sluice_crds::reason;
+use sluice_index::{Class, Refused, Snapshot};
 use sluice_lint::Warning;
 use sluice_plan::{Hash, NodePlan, encode};
-use sluice_policy::Balancer;
-use sluice_raft::{Bytes, ClassKey, State};
+use sluice_policy::{Balancer, Filter};
+use sluice_raft::{Bytes, ClassKey, ClassPlan, Command, State, shard_key};
+use sluice_sets::Contents;
 
 /// The agreed rings of every balancer, by uid.
 pub type AllRings = BTreeMap<String, Rings>;
@@ -26,6 +29,10 @@ pub struct Planned {
     pub classes: BTreeMap<ClassKey, Bytes>,
     pub hashes: BTreeMap<ClassKey, Hash>,
     pub node_class: BTreeMap<String, ClassKey>,
+    /// Address sets that each class uses.
+    pub class_sets: BTreeMap<ClassKey, Vec<String>>,
+    /// What names the contents of each of them.
+    pub set_hashes: BTreeMap<String, Hash>,
     pub rings: AllRings,
     /// By policy uid: (reason, message).
     pub refusals: BTreeMap<String, (String, String)>,
@@ -38,8 +45,43 @@ impl Planned {
     pub fn agreed(snapshot: Snapshot, agreed: &State) -> Planned {
         let refusals = refusals(&snapshot);
         let hashes = agreed.classes.iter().map(|(key, plan)| (key.clone(), plan.hash)).collect();
+        let class_sets = agreed.classes.iter().map(|(key, plan)| (key.clone(), plan.sets.clone())).collect();
+        let set_hashes = agreed.sets.iter().map(|(name, set)| (name.clone(), set.hash)).collect();
         let node_class = (*agreed.node_class).clone();
-        Planned { snapshot, refusals, hashes, node_class, ..Planned::default() }
+        Planned { snapshot, refusals, hashes, class_sets, set_hashes, node_class, ..Planned::default() }
+    }
+
+    /// Plans and contents of sets as they are agreed on. Contents that cannot be had now stay what they are.
+    pub fn fleet(&self, agreed: &State) -> (BTreeMap<ClassKey, ClassPlan>, BTreeMap<String, Bytes>) {
+        let plan = |(key, plan): (&ClassKey, &Bytes)| {
+            let sets = self.class_sets.get(key).cloned().unwrap_or_default();
+            (key.clone(), ClassPlan { plan: plan.clone(), sets })
+        };
+        let manifest = |name: &String| match self.snapshot.sets.get(name) {
+            Some(contents) => Some((name.clone(), Bytes::from(contents.shards().0.encode()))),
+            None => agreed.sets.get(name).map(|set| (name.clone(), set.bytes.clone())),
+        };
+        (self.classes.iter().map(plan).collect(), self.used_sets().filter_map(manifest).collect())
+    }
+
+    /// Shards of the sets in use that are not agreed on yet, in parts that are agreed on one after the other.
+    pub fn shards(&self, agreed: &State) -> Vec<BTreeMap<String, Bytes>> {
+        let used = self.used_sets().filter_map(|name| self.snapshot.sets.get(name));
+        missing_shards(used.map(AsRef::as_ref), agreed)
+    }
+
+    fn used_sets(&self) -> impl Iterator<Item = &String> {
+        self.class_sets.values().flatten().collect::<BTreeSet<_>>().into_iter()
+    }
+
+    /// Filters that these plans bring into force.
+    pub fn filters_in_force(&self) -> impl Iterator<Item = &Filter> {
+        let kept = |filter: &&Filter| match self.refusals.get(&filter.object.uid) {
+            // Of a version whose sets are not there: the one in force is another, and goes on.
+            Some((reason, _)) => reason == reason::UNKNOWN_SET,
+            None => true,
+        };
+        self.snapshot.filters.iter().map(AsRef::as_ref).filter(kept)
     }
 
     /// Balancers whose newest versions these plans bring into force.
@@ -61,6 +103,7 @@ pub fn plan(snapshot: Snapshot, agreed: &State, unhealthy: &BTreeMap<String, BTr
             Ok(plan) => {
                 let bytes = Bytes::from(encode::<NodePlan>(&plan));
                 planned.hashes.insert(key.clone(), Hash::of(&bytes));
+                planned.class_sets.insert(key.clone(), plan.sets);
                 planned.classes.insert(key, bytes);
             }
             Err(error) => {
@@ -69,6 +112,7 @@ pub fn plan(snapshot: Snapshot, agreed: &State, unhealthy: &BTreeMap<String, BTr
                 // The class keeps its last good plan.
                 if let Some(plan) = agreed.classes.get(&key) {
                     planned.hashes.insert(key.clone(), plan.hash);
+                    planned.class_sets.insert(key.clone(), plan.sets.clone());
                     planned.classes.insert(key, plan.bytes.clone());
                 } else {
                     planned.node_class.retain(|_, class| *class != key);
@@ -76,12 +120,47 @@ pub fn plan(snapshot: Snapshot, agreed: &State, unhealthy: &BTreeMap<String, BTr
             }
         }
     }
+    planned.set_hashes = set_hashes(&planned, &snapshot, agreed);
     Planned { snapshot, ..planned }
 }
 
-/// Claims that are refused, by uid.
+fn set_hashes(planned: &Planned, snapshot: &Snapshot, agreed: &State) -> BTreeMap<String, Hash> {
+    let hash = |name: &String| match snapshot.sets.get(name) {
+        Some(contents) => Some((name.clone(), contents.hash())),
+        None => agreed.sets.get(name).map(|set| (name.clone(), set.hash)),
+    };
+    planned.used_sets().filter_map(hash).collect()
+}
+
+/// As much as one command may well carry.
+const PART_BYTES: usize = Command::MAX_BYTES / 4;
+
+/// Shards that are not agreed on yet.
+pub fn missing_shards<'a>(
+    sets: impl Iterator<Item = &'a Contents>,
+    agreed: &State,
+) -> Vec<BTreeMap<String, Bytes>> {
+    let (mut parts, mut part, mut bytes) = (Vec::new(), BTreeMap::new(), 0);
+    for shard in sets.flat_map(|contents| &contents.shards().1) {
+        if agreed.shard(shard.hash).is_some() {
+            continue;
+        }
+        bytes += shard.bytes.len();
+        part.insert(shard_key(shard.hash), shard.bytes.clone());
+        if bytes > PART_BYTES {
+            parts.push(std::mem::take(&mut part));
+            bytes = 0;
+        }
+    }
+    if !part.is_empty() {
+        parts.push(part);
+    }
+    parts
+}
+
+/// Versions that other objects keep from being in force, by uid.
 fn refusals(snapshot: &Snapshot) -> BTreeMap<String, (String, String)> {
-    let words = |why: &ClaimRefused| (why.reason().to_owned(), why.to_string());
+    let words = |why: &Refused| (why.reason().to_owned(), why.to_string());
     snapshot.refused.iter().map(|(uid, why)| (uid.clone(), words(why))).collect()
 }
 

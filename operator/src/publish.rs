@@ -9,7 +9,7 @@ use sluice_crds::{Condition, Kind};
 use sluice_index::{Desired, Object, ObjectKey};
 use sluice_status::writer::directory::DirectoryWriter;
 use sluice_status::writer::kubernetes::KubernetesWriter;
-use sluice_status::{balancer_status, filter_status, node_status};
+use sluice_status::{balancer_status, filter_status, node_status, set_status};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -93,6 +93,9 @@ impl Publisher {
             let (status, conditions) = if key.kind == Kind::XdpFilter.name() {
                 let status = filter_status(placed, state, &previous, now);
                 (serde_json::to_value(&status), status.conditions)
+            } else if key.kind == Kind::XdpAddressSet.name() {
+                let status = set_status(placed, state, &previous, now);
+                (serde_json::to_value(&status), status.conditions)
             } else {
                 let status = balancer_status(placed, state, &previous, now);
                 (serde_json::to_value(&status), status.conditions)
@@ -117,6 +120,7 @@ impl Publisher {
         let found = desired.objects.get(key).and_then(|object| match object.as_ref() {
             Object::Filter(filter) => filter.status.as_ref().map(|status| status.conditions.clone()),
             Object::Balancer(balancer) => balancer.status.as_ref().map(|status| status.conditions.clone()),
+            Object::Set(set) => set.status.as_ref().map(|status| status.conditions.clone()),
         });
         found.unwrap_or_default()
     }
@@ -193,6 +197,12 @@ fn without_counters(status: &Value) -> Value {
             }
         }
         fields.remove("softnet");
+        fields.remove("lastFetch");
+        if let Some(Value::Array(feeds)) = fields.get_mut("feeds") {
+            for feed in feeds.iter_mut().filter_map(Value::as_object_mut) {
+                feed.remove("lastFetch");
+            }
+        }
     }
     status
 }

@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::backends::Votes;
+use crate::feeds::{self, FeedDesk};
 use crate::lints::Lints;
 use crate::planner::{self, Planned};
 use crate::view::{View, view};
@@ -52,6 +53,7 @@ pub struct Reconciler {
     show_took: Duration,
     view: watch::Sender<Arc<View>>,
     ready: watch::Sender<bool>,
+    feeds: FeedDesk,
 }
 
 /// What reaches the reconciler.
@@ -71,7 +73,7 @@ impl Reconciler {
         for name in state.nodes.keys() {
             book.expect(name, now());
         }
-        let index = Index::restore(state);
+        let index = Index::restore(state).with_contents(feeds::contents(&agreed));
         let (mut planned, mut lints) = (Planned::agreed(index.snapshot(), &agreed), Lints::default());
         planned.warnings = lints.of(&index, &planned.snapshot);
         Reconciler {
@@ -87,6 +89,7 @@ impl Reconciler {
             show_took: Duration::ZERO,
             view,
             ready,
+            feeds: FeedDesk::default(),
         }
     }
 
@@ -95,6 +98,8 @@ impl Reconciler {
     /// # Errors
     /// The store failed: nothing can be agreed any more.
     pub async fn run(mut self, mut inputs: Inputs, stop: CancellationToken) -> Result<(), ProposeError> {
+        self.index.set_time(now());
+        let mut fed = self.feeds.open(&self.raft.state().borrow());
         self.take_desired(&mut inputs.desired);
         let mut plan_at = self.ready.borrow().then(Instant::now);
         self.show();
@@ -106,6 +111,14 @@ impl Reconciler {
                 Some(event) = inputs.agents.recv() => {
                     said = true;
                     self.take_agent_event(event)
+                }
+                Ok(()) = fed.changed() => {
+                    let known = fed.borrow_and_update().clone();
+                    self.feeds.keep(&self.raft, &known).await?;
+                    self.index.set_feeds(Arc::new(feeds::states(&known)))
+                }
+                () = sleep_until(self.expiry_at()), if self.index.next_expiry().is_some() => {
+                    self.index.set_time(now())
                 }
                 Some(()) = inputs.confirm.recv() => self.index.confirm_mass_deletion(),
                 () = sleep_until(plan_at.unwrap_or_else(Instant::now)), if plan_at.is_some() => {
@@ -136,7 +149,15 @@ impl Reconciler {
         self.ready.send_replace(true);
         self.existing = desired.nodes.as_ref().map(|nodes| nodes.keys().cloned().collect());
         let forgot = self.forget_deleted_nodes();
-        self.index.update(desired) || forgot
+        let changed = self.index.update(desired) || forgot;
+        self.feeds.want(&self.index);
+        changed
+    }
+
+    /// When the next entry of a set leaves it.
+    fn expiry_at(&self) -> Instant {
+        let left = self.index.next_expiry().map_or(0, |at| at - now());
+        Instant::now() + Duration::from_millis(left.max(0).unsigned_abs())
     }
 
     /// A node that the cluster no longer has is not waited for once its agent is gone too. True if there was one.
@@ -210,11 +231,16 @@ impl Reconciler {
         let snapshot = self.index.snapshot();
         let unhealthy = Votes::count(&snapshot, &self.book).unhealthy();
         self.planned = planner::plan(snapshot, &agreed, &unhealthy);
-        self.index.set_in_force(self.planned.in_force());
+        for blobs in self.planned.shards(&agreed) {
+            self.raft.propose(Command::PutBlobs { blobs }).await?;
+        }
+        let (classes, sets) = self.planned.fleet(&agreed);
+        self.index.set_in_force(self.planned.in_force(), self.planned.filters_in_force());
         let saved = serde_json::to_vec(&SavedIndex::from(self.index.state()))
             .expect("index state has string keys only");
-        let command = Command::PutPlans {
-            classes: self.planned.classes.clone(),
+        let command = Command::PutFleet {
+            classes,
+            sets,
             node_class: self.planned.node_class.clone(),
             rings: Bytes::from(encode(&self.planned.rings)),
             // With the plans: a restart never finds newer policies beside older plans.

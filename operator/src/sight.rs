@@ -12,6 +12,7 @@ use crate::view::View;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sight {
     pub filters: bool,
+    sets: bool,
     balancers: Namespaces,
 }
 
@@ -28,13 +29,16 @@ impl Sight {
     /// Not one policy may be seen, so an empty list would read as "there are none"; or nobody could be asked.
     pub async fn of(reader: &Reader, view: &View) -> Result<Sight, Status> {
         let filters = reader.may("list", Kind::XdpFilter, None).await?;
-        let sight = Sight { filters, balancers: balancers(reader, view).await? };
+        let sets = reader.may("list", Kind::XdpAddressSet, None).await?;
+        let sight = Sight { filters, sets, balancers: balancers(reader, view).await? };
         if !sight.is_blind() {
             return Ok(sight);
         }
-        let (filters, balancers) = (Kind::XdpFilter.plural(), Kind::XdpLoadBalancer.plural());
+        let [filters, sets, balancers] =
+            [Kind::XdpFilter, Kind::XdpAddressSet, Kind::XdpLoadBalancer].map(Kind::plural);
         Err(Status::permission_denied(format!(
-            "{reader} may list neither {filters}.{GROUP} nor, in any namespace that has some, {balancers}.{GROUP}"
+            "{reader} may list neither {filters}.{GROUP} nor {sets}.{GROUP} nor, in any namespace that has some, \
+             {balancers}.{GROUP}"
         )))
     }
 
@@ -42,25 +46,31 @@ impl Sight {
         if key.kind == Kind::XdpFilter.name() {
             return self.filters;
         }
+        if key.kind == Kind::XdpAddressSet.name() {
+            return self.sets;
+        }
         match &self.balancers {
             Namespaces::All => true,
             Namespaces::These(allowed) => allowed.contains(&key.namespace),
         }
     }
 
-    /// Filters of nobody, and the balancers of these namespaces.
+    /// Filters and sets of nobody, and the balancers of these namespaces.
     #[cfg(test)]
     pub fn of_namespaces<const N: usize>(namespaces: [&str; N]) -> Sight {
-        Sight { filters: false, balancers: Namespaces::These(namespaces.map(str::to_owned).into()) }
+        let balancers = Namespaces::These(namespaces.map(str::to_owned).into());
+        Sight { filters: false, sets: false, balancers }
     }
 
     #[cfg(test)]
     pub fn all() -> Sight {
-        Sight { filters: true, balancers: Namespaces::All }
+        Sight { filters: true, sets: true, balancers: Namespaces::All }
     }
 
     fn is_blind(&self) -> bool {
-        !self.filters && matches!(&self.balancers, Namespaces::These(allowed) if allowed.is_empty())
+        !self.filters
+            && !self.sets
+            && matches!(&self.balancers, Namespaces::These(allowed) if allowed.is_empty())
     }
 }
 
@@ -92,6 +102,8 @@ mod tests {
         assert!(sight.sees(&ObjectKey::new(Kind::XdpLoadBalancer, "web", "shop")));
         assert!(!sight.sees(&ObjectKey::new(Kind::XdpLoadBalancer, "mail", "mx")));
         assert!(!sight.sees(&ObjectKey::new(Kind::XdpFilter, "", "edge")));
+        let set = ObjectKey::new(Kind::XdpAddressSet, "", "scanners");
+        assert!(!sight.sees(&set) && Sight { sets: true, ..sight.clone() }.sees(&set));
         assert!(!sight.is_blind());
         assert!(Sight::of_namespaces([]).is_blind());
     }

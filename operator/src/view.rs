@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use sluice_compile::{balancer_hash, filter_hash};
-use sluice_index::{Held, Index, ObjectKey, Policy, Problem};
+use sluice_crds::{Kind, reason};
+use sluice_index::{Held, Index, ObjectKey, Policy, Problem, Snapshot};
 use sluice_plan::Epoch;
-use sluice_policy::{Balancer, Mode};
-use sluice_status::{Book, Expected, NodeState, Placed, PolicyState, policy_state};
+use sluice_policy::{Balancer, Filter, ListRef, Mode, SetDefinition};
+use sluice_sets::Unresolved;
+use sluice_status::{
+    Book, Expected, FeedFacts, NodeState, Placed, PolicyState, SetFacts, SetSize, policy_state,
+};
 
 use crate::backends::Votes;
 use crate::counters::{self, Entry};
@@ -44,17 +48,25 @@ pub fn view(
     now: i64,
 ) -> View {
     let (expected, votes) = (expected(planned), Votes::count(&planned.snapshot, book));
-    let balancers: BTreeMap<&str, &Balancer> =
-        planned.snapshot.balancers.iter().map(|one| (one.object.uid.as_str(), one.as_ref())).collect();
+    let versions = Versions::of(planned);
     let (mut objects, mut entries) = (BTreeMap::new(), BTreeMap::new());
     for (key, held) in &index.state().held {
-        let (mut placed, counted) = place(key, held, balancers.get(held.uid.as_str()).copied(), &votes);
+        let (mut placed, counted) = place(key, held, &versions, &votes);
         placed.refusal = refusal(held, planned, placed.in_force);
+        if key.kind == Kind::XdpAddressSet.name() {
+            placed.set = Some(SetFacts::default());
+            placed.nodes = holders(&key.name, planned);
+        }
+        if let Some(Policy::Set(definition)) = &held.good {
+            place_set(&mut placed, definition, index, planned);
+        }
         // They speak of the generation that is in force, and of no other.
         if placed.refusal.is_none() {
             placed.warnings = planned.warnings.get(&held.uid).cloned().unwrap_or_default();
         }
-        placed.nodes = expected.get(held.uid.as_str()).cloned().unwrap_or_default();
+        if let Some(nodes) = expected.get(held.uid.as_str()) {
+            placed.nodes.clone_from(nodes);
+        }
         if let Some(gone) = index.state().mass_deletion {
             let message =
                 format!("{gone} objects vanished from the source at once; all stay in force until confirmed");
@@ -84,8 +96,23 @@ fn lost((node, epoch): (&String, &Epoch)) -> Problem {
     Problem { place: format!("node {node}"), message }
 }
 
-/// `balancer` is the version of it that the plans are made of, if any.
-fn place(key: &ObjectKey, held: &Held, balancer: Option<&Balancer>, votes: &Votes) -> (Placed, Vec<Entry>) {
+/// What the plans are made of, by uid.
+struct Versions<'a> {
+    balancers: BTreeMap<&'a str, &'a Balancer>,
+    filters: BTreeMap<&'a str, &'a Filter>,
+}
+
+impl<'a> Versions<'a> {
+    fn of(planned: &'a Planned) -> Versions<'a> {
+        let Snapshot { balancers, filters, .. } = &planned.snapshot;
+        Versions {
+            balancers: balancers.iter().map(|one| (one.object.uid.as_str(), one.as_ref())).collect(),
+            filters: filters.iter().map(|one| (one.object.uid.as_str(), one.as_ref())).collect(),
+        }
+    }
+}
+
+fn place(key: &ObjectKey, held: &Held, versions: &Versions, votes: &Votes) -> (Placed, Vec<Entry>) {
     let mut placed = Placed {
         key: Some(key.clone()),
         uid: held.uid.clone(),
@@ -94,7 +121,8 @@ fn place(key: &ObjectKey, held: &Held, balancer: Option<&Balancer>, votes: &Vote
     };
     let older = |generation: i64| (generation != held.generation).then_some(generation);
     let entries = match &held.good {
-        Some(Policy::Filter(filter)) => {
+        Some(Policy::Filter(newest)) => {
+            let filter = versions.filters.get(held.uid.as_str()).copied().unwrap_or(newest);
             placed.rules = u32::try_from(filter.rules.len()).unwrap_or(u32::MAX);
             placed.mode = if filter.mode == Mode::Audit { "Audit" } else { "Enforce" }.to_owned();
             placed.hash = Some(filter_hash(filter));
@@ -102,15 +130,64 @@ fn place(key: &ObjectKey, held: &Held, balancer: Option<&Balancer>, votes: &Vote
             counters::of_filter(filter)
         }
         Some(Policy::Balancer(newest)) => {
+            let balancer = versions.balancers.get(held.uid.as_str()).copied();
             placed.in_force = balancer.and_then(|balancer| older(balancer.object.generation));
             let balancer = balancer.unwrap_or(newest);
             placed.hash = Some(balancer_hash(balancer));
             place_backends(&mut placed, balancer, votes);
             counters::of_balancer(balancer)
         }
-        None => Vec::new(),
+        Some(Policy::Set(_)) | None => Vec::new(),
     };
     (placed, entries)
+}
+
+fn place_set(placed: &mut Placed, definition: &SetDefinition, index: &Index, planned: &Planned) {
+    let name = &definition.object.name;
+    let found = index.sets().get(name);
+    let contents = planned.snapshot.sets.get(name);
+    placed.hash = contents.map(|contents| contents.hash());
+    placed.set = Some(SetFacts {
+        size: contents.map(|contents| SetSize {
+            entries: contents.entries,
+            prefixes: u32::try_from(contents.addresses.len()).unwrap_or(u32::MAX),
+        }),
+        faults: found.map(|found| found.faults.clone()).unwrap_or_default(),
+        feeds: definition.lists.iter().filter_map(|list| feed_facts(list, index)).collect(),
+    });
+    if let Some(unresolved) = found.and_then(|found| found.unresolved.as_ref()) {
+        placed.refusal.get_or_insert((unresolved_reason(unresolved).to_owned(), unresolved.to_string()));
+    }
+}
+
+fn unresolved_reason(unresolved: &Unresolved) -> &'static str {
+    match unresolved {
+        Unresolved::UnknownSet(..) | Unresolved::WithoutContents(_) => reason::UNKNOWN_SET,
+        Unresolved::Cycle(_) => reason::SET_CYCLE,
+        Unresolved::UnreadList { .. } => reason::UNREAD_LIST,
+        Unresolved::TooLarge { .. } => reason::INVALID,
+    }
+}
+
+fn feed_facts(list: &ListRef, index: &Index) -> Option<FeedFacts> {
+    let ListRef::Feed(feed) = list else { return None };
+    let state = index.feed_states().get(feed).cloned().unwrap_or_default();
+    let entries = state.good.map(|good| good.entries);
+    Some(FeedFacts { url: feed.url.clone(), entries, fetched: state.fetched, fault: state.fault })
+}
+
+/// The nodes whose plans use the set, and the contents that each must hold.
+fn holders(name: &str, planned: &Planned) -> Vec<Expected> {
+    let Some(hash) = planned.set_hashes.get(name) else { return Vec::new() };
+    let uses = |class: &str| {
+        let key = sluice_raft::ClassKey(class.to_owned());
+        planned.class_sets.get(&key).is_some_and(|sets| sets.iter().any(|set| set == name))
+    };
+    let classes = planned.snapshot.classes.iter().filter(|(key, _)| uses(key));
+    let nodes = classes.flat_map(|(_, class)| &class.nodes);
+    let mut nodes: Vec<Expected> = nodes.map(|node| Expected { node: node.clone(), plan: *hash }).collect();
+    nodes.sort_by(|a, b| a.node.cmp(&b.node));
+    nodes
 }
 
 fn refusal(held: &Held, planned: &Planned, in_force: Option<i64>) -> Option<(String, String)> {

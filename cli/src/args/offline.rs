@@ -16,6 +16,9 @@ pub struct PolicyFiles {
     /// Fleet configuration (failsafe, address pools) [default: the built-in one, or fleet.yaml of a directory]
     #[arg(long, value_name = "FILE")]
     pub fleet: Option<PathBuf>,
+    /// Fetch the feeds of address sets, now and once; without it a set with feeds is an error
+    #[arg(long)]
+    pub fetch: bool,
 }
 
 /// Where packets arrive.

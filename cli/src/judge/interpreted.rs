@@ -8,7 +8,7 @@ use sluice_balance::{Flow, Rings, Vip};
 use sluice_interpret::packet::Packet;
 use sluice_interpret::{
     Considered, ControlPeer, DEFAULT_NAME, Failsafe, FailsafePort, Kept, Limits, MALFORMED_NAME, Outcome,
-    Service, Sets, Stage, Verdict, World, evaluate, evaluate_at, explain,
+    Service, Stage, Verdict, World, evaluate, evaluate_at, explain,
 };
 
 use super::INTERFACE;
@@ -52,7 +52,7 @@ impl Interpreter {
             }),
             node_addresses: node_addresses.to_vec(),
             default_route: Vec::new(),
-            sets: Sets::new(),
+            sets: policies.sets.clone(),
         };
         let limits = RefCell::default();
         Interpreter { world, limits, rings: compile::rings(policies).into_iter().flatten().collect() }

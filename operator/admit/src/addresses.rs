@@ -6,20 +6,23 @@ use ipnet::IpNet;
 use sluice_crds::{AddressMatch, Cidr, IpAddress, MAX_ENTRIES};
 use sluice_policy::PrefixSet;
 
+use crate::address_set::set_names;
 use crate::refusal::Checks;
 
 pub(crate) fn prefix_set(found: &AddressMatch, path: &str, checks: &mut Checks) -> PrefixSet {
-    if found.cidrs.is_empty() && found.except.is_empty() {
-        checks.refuse(path, "no prefix is named: write cidrs or except, or remove the field");
+    let AddressMatch { cidrs, sets, except } = found;
+    if cidrs.is_empty() && sets.is_empty() && except.is_empty() {
+        checks.refuse(path, "no prefix is named: write cidrs, sets or except, or remove the field");
     }
-    let mut set = PrefixSet::default();
-    for net in prefixes(&found.cidrs, &format!("{path}.cidrs"), checks) {
+    let sets = set_names(sets, &format!("{path}.sets"), checks);
+    let mut set = PrefixSet { sets, ..PrefixSet::default() };
+    for net in prefixes(cidrs, &format!("{path}.cidrs"), checks) {
         match net {
             IpNet::V4(net) => set.v4.push(net),
             IpNet::V6(net) => set.v6.push(net),
         }
     }
-    for net in prefixes(&found.except, &format!("{path}.except"), checks) {
+    for net in prefixes(except, &format!("{path}.except"), checks) {
         match net {
             IpNet::V4(net) => set.except_v4.push(net),
             IpNet::V6(net) => set.except_v6.push(net),

@@ -148,7 +148,7 @@ fn admit_check(found: &ApiCheck, checks: &mut Checks) -> Option<HealthCheck> {
     Some(HealthCheck { port: found.tcp.port, interval, timeout, rise: found.rise, fall: found.fall })
 }
 
-fn duration(found: &ApiDuration, path: &str, checks: &mut Checks) -> Option<Duration> {
+pub(crate) fn duration(found: &ApiDuration, path: &str, checks: &mut Checks) -> Option<Duration> {
     let text = found.as_str();
     let Some(length) = found.to_std() else {
         checks.refuse(

@@ -4,6 +4,7 @@
 //! Every refusal names the object, the field's path, what was found and what to write; all of an object's refusals come
 //! at once.
 
+mod address_set;
 mod addresses;
 mod balancer;
 mod claims;
@@ -17,6 +18,7 @@ mod payload;
 mod refusal;
 mod selection;
 
+pub use address_set::admit_address_set;
 pub use balancer::admit_balancer;
 pub use claims::{Claim, ClaimRefused, Grants, Taken, grant_claims};
 pub use filter::admit_filter;

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use sluice_admit::{admit_balancer, admit_filter};
-use sluice_crds::{Kind, XdpFilter, XdpLoadBalancer, unknown_fields};
+use sluice_admit::{admit_address_set, admit_balancer, admit_filter};
+use sluice_crds::{Kind, XdpAddressSet, XdpFilter, XdpLoadBalancer, unknown_fields};
 
 /// Everything that directory mode would say of an object.
 fn refusals(file: &Path) -> Vec<String> {
@@ -22,6 +22,10 @@ fn refusals(file: &Path) -> Vec<String> {
         },
         Kind::XdpLoadBalancer => match serde_json::from_value::<XdpLoadBalancer>(value) {
             Ok(balancer) => admit_balancer(&balancer).err().map(lines).unwrap_or_default(),
+            Err(error) => vec![error.to_string()],
+        },
+        Kind::XdpAddressSet => match serde_json::from_value::<XdpAddressSet>(value) {
+            Ok(set) => admit_address_set(&set).err().map(lines).unwrap_or_default(),
             Err(error) => vec![error.to_string()],
         },
         Kind::XdpNode => Vec::new(),

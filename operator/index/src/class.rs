@@ -7,26 +7,51 @@ use std::sync::Arc;
 use sluice_admit::ClaimRefused;
 use sluice_plan::{Fleet, Hash};
 use sluice_policy::{Balancer, Filter, NodeSelector};
+use sluice_sets::Contents;
 
 use crate::node::Node;
+use crate::sets::SetRefused;
 
 /// Stable while the same policies (by uid) select the same kind of node, whatever their contents.
 pub type ClassKey = String;
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     pub fleet: Fleet,
     pub classes: BTreeMap<ClassKey, Class>,
     pub node_class: BTreeMap<String, ClassKey>,
+    /// Filters in the versions whose sets are there, whether they select a node or not.
+    pub filters: Vec<Arc<Filter>>,
+    /// Contents of address sets, by name.
+    pub sets: BTreeMap<String, Arc<Contents>>,
     /// Balancers that may have their addresses, each in the version that may, whether they select a node or not.
     pub balancers: Vec<Arc<Balancer>>,
-    /// By uid, why the newest version of a balancer may not have its addresses. An earlier one may be among `balancers`;
+    /// By uid, why the newest version of an object is not in force. An earlier one may be among `balancers` or `filters`;
     /// otherwise it is left out whole: half of a service answers its clients worse than none.
-    pub refused: BTreeMap<String, ClaimRefused>,
+    pub refused: BTreeMap<String, Refused>,
     /// Addresses of the nodes that each balancer (by uid) selects.
     pub balancer_nodes: BTreeMap<String, BTreeSet<IpAddr>>,
     /// Addresses of every node.
     pub node_addresses: BTreeSet<IpAddr>,
+}
+
+/// Why other objects keep a sound version from being in force.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("{0}")]
+    Claim(ClaimRefused),
+    #[error("{0}")]
+    Set(SetRefused),
+}
+
+impl Refused {
+    /// A reason of the conditions.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Refused::Claim(claim) => claim.reason(),
+            Refused::Set(_) => sluice_crds::reason::UNKNOWN_SET,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,6 +100,7 @@ pub(crate) fn snapshot(
         snapshot.classes.entry(key.clone()).or_insert(class).nodes.insert(name.to_owned());
         snapshot.node_class.insert(name.to_owned(), key);
     }
+    snapshot.filters = filters;
     snapshot.balancers = balancers;
     snapshot
 }

@@ -6,8 +6,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sluice_crds::{Kind, XdpFilter, XdpLoadBalancer};
+use sluice_crds::{Kind, XdpAddressSet, XdpFilter, XdpLoadBalancer};
 use sluice_plan::Fleet;
+use sluice_policy::ListRef;
+use sluice_sets::ListState;
 
 /// The state of a source at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,6 +21,8 @@ pub struct Desired {
     pub unread: BTreeSet<ObjectKey>,
     /// A part of the source could not be read since this process started, and may hold any object.
     pub partial: bool,
+    /// What address sets draw from, but for feeds.
+    pub lists: BTreeMap<ListRef, ListState>,
     /// What could not be read; the objects concerned are those of the last good reading.
     pub problems: Vec<Problem>,
     /// `None` if it could not be read since this process started.
@@ -48,6 +52,7 @@ pub struct NodeObject {
 pub enum Object {
     Filter(XdpFilter),
     Balancer(XdpLoadBalancer),
+    Set(XdpAddressSet),
 }
 
 /// Kind, namespace (empty for cluster-scoped kinds) and name.

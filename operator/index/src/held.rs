@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sluice_admit::Claim;
 use sluice_plan::Hash;
-use sluice_policy::{Balancer, Filter, ObjectRef};
+use sluice_policy::{Balancer, Filter, ObjectRef, SetDefinition};
 
 use crate::desired::{Object, ObjectKey};
 
@@ -12,6 +12,7 @@ use crate::desired::{Object, ObjectKey};
 pub enum Policy {
     Filter(Filter),
     Balancer(Balancer),
+    Set(SetDefinition),
 }
 
 impl Policy {
@@ -19,6 +20,7 @@ impl Policy {
         match self {
             Policy::Filter(filter) => &filter.object,
             Policy::Balancer(balancer) => &balancer.object,
+            Policy::Set(set) => &set.object,
         }
     }
 }
@@ -33,11 +35,18 @@ pub struct Held {
     pub since: i64,
     /// Of the newest spec; tells a changed spec where the source has no generations of its own.
     pub spec: Hash,
-    /// The newest version that is sound: what is in force, unless it is a balancer that may not have its addresses.
+    /// The newest version that is sound: what is in force, unless it is a balancer that may not have its addresses, or a
+    /// filter whose sets are not there.
     pub good: Option<Policy>,
     /// Of a balancer, the version that was last planned for.
     #[serde(default)]
     pub in_force: Option<Balancer>,
+    /// Of a filter, the version that was last planned for.
+    #[serde(default)]
+    pub filter_in_force: Option<Filter>,
+    /// A set that the source no longer has, in force as long as a filter uses it.
+    #[serde(default)]
+    pub gone: bool,
     /// Why the newest generation is not in force; empty if it is.
     pub refusals: Vec<String>,
 }
@@ -50,19 +59,20 @@ impl Held {
         // An object that was deleted and made anew under the same name has nothing to fall back on.
         let previous = previous.filter(|held| held.uid == uid);
         let since = previous.as_ref().map_or(0, |held| held.since);
-        let (good, in_force) = previous.map(|held| (held.good, held.in_force)).unwrap_or_default();
+        let (good, in_force, filter_in_force) =
+            previous.map(|held| (held.good, held.in_force, held.filter_in_force)).unwrap_or_default();
         let (good, refusals) = match admitted(object, &uid, generation) {
             Ok(policy) => (Some(policy), Vec::new()),
             Err(refusals) => (good, refusals),
         };
-        Held { uid, generation, since, spec, good, in_force, refusals }
+        Held { uid, generation, since, spec, good, in_force, filter_in_force, gone: false, refusals }
     }
 
     /// What it asks for, if it is a balancer.
     pub(crate) fn claim(&self) -> Option<Claim<'_>> {
         match &self.good {
             Some(Policy::Balancer(newest)) => Some(Claim { newest, in_force: self.in_force.as_ref() }),
-            Some(Policy::Filter(_)) | None => None,
+            Some(Policy::Filter(_) | Policy::Set(_)) | None => None,
         }
     }
 
@@ -95,6 +105,12 @@ fn admitted(object: &Object, uid: &str, generation: i64) -> Result<Policy, Vec<S
             balancer.metadata.generation = Some(generation);
             sluice_admit::admit_balancer(&balancer).map(Policy::Balancer).map_err(lines)
         }
+        Object::Set(set) => {
+            let mut set = set.clone();
+            set.metadata.uid = Some(uid.to_owned());
+            set.metadata.generation = Some(generation);
+            sluice_admit::admit_address_set(&set).map(Policy::Set).map_err(lines)
+        }
     }
 }
 
@@ -104,6 +120,7 @@ fn identity(previous: Option<&Held>, key: &ObjectKey, object: &Object, spec: Has
     let metadata = match object {
         Object::Filter(filter) => &filter.metadata,
         Object::Balancer(balancer) => &balancer.metadata,
+        Object::Set(set) => &set.metadata,
     };
     if let (Some(uid), Some(generation)) = (&metadata.uid, metadata.generation) {
         return (uid.clone(), generation);
@@ -121,6 +138,7 @@ fn spec_bytes(object: &Object) -> Vec<u8> {
     match object {
         Object::Filter(filter) => serde_json::to_vec(&filter.spec),
         Object::Balancer(balancer) => serde_json::to_vec(&balancer.spec),
+        Object::Set(set) => serde_json::to_vec(&set.spec),
     }
     .expect("API types have string keys only, so they always serialise")
 }

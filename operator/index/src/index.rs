@@ -1,23 +1,28 @@
 //! The index itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use sluice_address_set::AddressSet;
 use sluice_admit::{Taken, grant_claims};
+use sluice_crds::Kind;
 use sluice_plan::Fleet;
-use sluice_policy::Balancer;
+use sluice_policy::{Balancer, Feed, Filter};
+use sluice_sets::Resolution;
 
-use crate::class::{self, KnownNode, Snapshot};
+use crate::class::{self, KnownNode, Refused, Snapshot};
 use crate::desired::{Desired, ObjectKey, Problem};
-use crate::held::{Held, Policy};
+use crate::held::Held;
 use crate::node::Node;
+use crate::sets::{self, Feeds, Sets};
 
 #[derive(Debug, Default)]
 pub struct Index {
     desired: Arc<Desired>,
     state: IndexState,
+    sets: Sets,
 }
 
 /// What a restarted operator needs to serve the last good version before its source has spoken.
@@ -36,7 +41,13 @@ pub struct IndexState {
 
 impl Index {
     pub fn restore(state: IndexState) -> Index {
-        Index { desired: Arc::default(), state }
+        Index { state, ..Index::default() }
+    }
+
+    /// With the contents of the address sets that were in force.
+    #[must_use]
+    pub fn with_contents(self, contents: BTreeMap<String, AddressSet>) -> Index {
+        Index { sets: Sets::restore(contents), ..self }
     }
 
     pub fn state(&self) -> &IndexState {
@@ -62,6 +73,7 @@ impl Index {
         if desired.synced && !desired.partial {
             self.remove_absent(&desired);
         }
+        let sets_changed = self.sets.update(&self.state.held, &desired.lists);
         if let Some(fleet) = &desired.fleet {
             self.state.fleet = fleet.clone();
         }
@@ -75,7 +87,8 @@ impl Index {
         if let Some(pods) = &desired.pods {
             self.state.pods.clone_from(pods);
         }
-        let changed = before != self.state
+        let changed = sets_changed
+            || before != self.state
             || self.desired.nodes != desired.nodes
             || self.desired.problems != desired.problems;
         self.desired = desired;
@@ -86,10 +99,61 @@ impl Index {
     pub fn confirm_mass_deletion(&mut self) -> bool {
         let confirmed = self.state.mass_deletion.take().is_some();
         if confirmed {
-            let desired = self.desired.clone();
-            self.state.held.retain(|key, _| desired.names(key));
+            self.let_go(&self.desired.clone());
         }
         confirmed
+    }
+
+    /// What feeds gave; true if it changes anything.
+    pub fn set_feeds(&mut self, feeds: Arc<Feeds>) -> bool {
+        self.sets.feeds = feeds;
+        self.resolve()
+    }
+
+    /// The time by which entries of sets expire, in Unix milliseconds; true if it changes anything.
+    pub fn set_time(&mut self, now: i64) -> bool {
+        let due = self.sets.next_expiry().is_some_and(|at| at <= now);
+        self.sets.now = now;
+        due && self.resolve()
+    }
+
+    /// When the next entry of a set expires.
+    pub fn next_expiry(&self) -> Option<i64> {
+        self.sets.next_expiry()
+    }
+
+    /// Feeds that sets draw from.
+    pub fn feeds(&self) -> BTreeSet<Feed> {
+        sets::feeds(&self.state.held)
+    }
+
+    /// Addresses of the fleet itself, as far as they are known: its nodes, Services and pods, and where the API server is.
+    pub fn own_addresses(&self) -> BTreeSet<IpAddr> {
+        let IndexState { fleet, services, pods, nodes, .. } = &self.state;
+        let control = fleet.failsafe.control_endpoints.iter().map(|endpoint| &endpoint.address);
+        let nodes = nodes.values().flat_map(|node| &node.addresses);
+        let services = self.desired.services.iter().flat_map(BTreeMap::keys).chain(services.keys());
+        control.chain(nodes).chain(services).chain(pods.keys()).copied().collect()
+    }
+
+    /// What the feeds gave last.
+    pub fn feed_states(&self) -> &Feeds {
+        &self.sets.feeds
+    }
+
+    /// What became of each set, by name.
+    pub fn sets(&self) -> &BTreeMap<String, Resolution> {
+        &self.sets.resolved
+    }
+
+    /// Rules of a filter, each with a set that the source no longer has.
+    pub fn gone_sets<'a>(&self, filter: &'a Filter) -> Vec<(&'a str, &'a str)> {
+        sets::gone(filter, &self.state.held)
+    }
+
+    fn resolve(&mut self) -> bool {
+        let lists = &self.desired.lists;
+        self.sets.update(&self.state.held, lists)
     }
 
     /// An agent's greeting or a change of its facts.
@@ -101,15 +165,29 @@ impl Index {
         self.state.nodes.remove(name).is_some()
     }
 
-    /// Remembers which versions of balancers were planned for: those stay while newer ones may not have their addresses.
-    pub fn set_in_force<'a>(&mut self, balancers: impl IntoIterator<Item = &'a Balancer>) {
+    /// Remembers which versions were planned for: those of balancers stay while newer ones may not have their addresses,
+    /// those of filters while the sets of newer ones are not there. Sets that are gone and that nothing uses any more are
+    /// let go of.
+    pub fn set_in_force<'a>(
+        &mut self,
+        balancers: impl IntoIterator<Item = &'a Balancer>,
+        filters: impl IntoIterator<Item = &'a Filter>,
+    ) {
         let balancers: BTreeMap<&str, &Balancer> =
             balancers.into_iter().map(|balancer| (balancer.object.uid.as_str(), balancer)).collect();
+        let filters: BTreeMap<&str, &Filter> =
+            filters.into_iter().map(|filter| (filter.object.uid.as_str(), filter)).collect();
         for held in self.state.held.values_mut() {
             if let Some(balancer) = balancers.get(held.uid.as_str()) {
                 held.in_force = Some((*balancer).clone());
             }
+            if let Some(filter) = filters.get(held.uid.as_str()) {
+                held.filter_in_force = Some((*filter).clone());
+            }
         }
+        let used = sets::in_use(&self.state.held);
+        self.state.held.retain(|key, held| !held.gone || used.contains(&key.name));
+        self.resolve();
     }
 
     pub fn snapshot(&self) -> Snapshot {
@@ -117,20 +195,25 @@ impl Index {
         let held = self.state.held.values();
         let pools = &self.state.fleet.address_pools;
         let grants = grant_claims(held.clone().filter_map(Held::claim), pools, &self.taken(&nodes));
-        let filter = |held: &'_ Held| match &held.good {
-            Some(Policy::Filter(filter)) => Some(Arc::new(filter.clone())),
-            Some(Policy::Balancer(_)) | None => None,
+        let mut refused: BTreeMap<String, Refused> = BTreeMap::new();
+        for (uid, why) in &grants.refused {
+            refused.insert((*uid).to_owned(), Refused::Claim(why.clone()));
+        }
+        let filter = |held: &Held| {
+            let (usable, why) = sets::usable(held, &self.state.held, &self.sets);
+            if let Some(why) = why {
+                refused.insert(held.uid.clone(), Refused::Set(why));
+            }
+            usable.cloned().map(Arc::new)
         };
+        let filters = held.clone().filter_map(filter).collect();
         let balancer =
             |held: &Held| grants.granted.get(held.uid.as_str()).map(|one| Arc::new((*one).clone()));
         Snapshot {
             fleet: self.state.fleet.clone(),
-            refused: grants.refused.iter().map(|(uid, why)| ((*uid).to_owned(), why.clone())).collect(),
-            ..class::snapshot(
-                held.clone().filter_map(filter).collect(),
-                held.filter_map(balancer).collect(),
-                nodes,
-            )
+            sets: self.sets.contents().map(|(name, found)| (name.clone(), found.clone())).collect(),
+            refused,
+            ..class::snapshot(filters, held.filter_map(balancer).collect(), nodes)
         }
     }
 
@@ -157,12 +240,23 @@ impl Index {
     /// An empty or half-read source must not open every node: more than half gone at once (of at least four) is held,
     /// until a person confirms it or the objects are back.
     fn remove_absent(&mut self, desired: &Desired) {
-        let gone = self.state.held.keys().filter(|key| !desired.names(key)).count();
+        let gone = self.state.held.iter().filter(|(key, held)| !held.gone && !desired.names(key)).count();
         let many = self.state.held.len() >= 4 && gone * 2 > self.state.held.len();
         let waiting = self.state.mass_deletion.is_some() && gone > 0;
         self.state.mass_deletion = (many || waiting).then_some(gone);
         if self.state.mass_deletion.is_none() {
-            self.state.held.retain(|key, _| desired.names(key));
+            self.let_go(desired);
         }
+    }
+
+    /// A set outlives its object as long as a filter uses it: without it the filter would be another.
+    fn let_go(&mut self, desired: &Desired) {
+        let set = Kind::XdpAddressSet.name();
+        self.state.held.retain(|key, _| desired.names(key) || key.kind == set);
+        let used = sets::in_use(&self.state.held);
+        self.state.held.retain(|key, held| {
+            held.gone = !desired.names(key);
+            !held.gone || used.contains(&key.name)
+        });
     }
 }

@@ -9,9 +9,11 @@ mod desired;
 mod held;
 mod index;
 mod node;
+mod sets;
 
-pub use class::{Class, ClassBalancer, ClassKey, Snapshot};
+pub use class::{Class, ClassBalancer, ClassKey, Refused, Snapshot};
 pub use desired::{Desired, NodeObject, Object, ObjectKey, Problem};
 pub use held::{Held, Policy};
 pub use index::{Index, IndexState};
 pub use node::Node;
+pub use sets::{Feeds, SetRefused, check_sets};

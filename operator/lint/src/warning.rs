@@ -24,6 +24,8 @@ pub enum Reason {
     OverlappingRateLimits,
     /// The default is Drop, and traffic that the node itself needs is passed by no rule.
     AllowListIncomplete,
+    /// An address set of the rule was deleted; its last contents stay in force.
+    SetGone,
 }
 
 impl Reason {
@@ -36,6 +38,7 @@ impl Reason {
             Reason::ShadowedByFailsafe => "ShadowedByFailsafe",
             Reason::OverlappingRateLimits => "OverlappingRateLimits",
             Reason::AllowListIncomplete => "AllowListIncomplete",
+            Reason::SetGone => "SetGone",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The Kubernetes API: one reflector per kind, published whole at every change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,15 +12,19 @@ use kube::core::DeserializeGuard;
 use kube::runtime::reflector::Store;
 use kube::runtime::watcher;
 use kube::{Client, Resource, ResourceExt};
-use sluice_crds::{Kind, XdpFilter, XdpLoadBalancer};
+use sluice_crds::{ConfigMapList, Kind, XdpAddressSet, XdpFilter, XdpLoadBalancer};
 use sluice_index::{Desired, NodeObject, Object, ObjectKey, Problem};
 use sluice_plan::{ControlEndpoint, Fleet};
+use sluice_policy::ListRef;
+use sluice_sets::ListState;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
+use self::config_maps::ConfigMaps;
 use self::follow::reflect;
 use crate::gather::gather;
 
+mod config_maps;
 mod follow;
 mod pods;
 mod services;
@@ -36,6 +40,7 @@ type Guarded<K> = DeserializeGuard<K>;
 struct Stores {
     filters: Store<Guarded<XdpFilter>>,
     balancers: Store<Guarded<XdpLoadBalancer>>,
+    sets: Store<Guarded<XdpAddressSet>>,
     nodes: Store<PartialObjectMeta<Node>>,
     /// Of the API server.
     endpoints: Store<EndpointSlice>,
@@ -50,6 +55,7 @@ pub fn watch_cluster(client: Client, fleet: Fleet) -> watch::Receiver<Arc<Desire
     let stores = Stores {
         filters: reflect(Api::all(client.clone()), all(), changed.clone()),
         balancers: reflect(Api::all(client.clone()), all(), changed.clone()),
+        sets: reflect(Api::all(client.clone()), all(), changed.clone()),
         // Metadata only: a node's status changes every few seconds and its labels are all that matters here.
         nodes: reflect(Api::all(client.clone()), all(), changed.clone()),
         endpoints: reflect(
@@ -58,15 +64,17 @@ pub fn watch_cluster(client: Client, fleet: Fleet) -> watch::Receiver<Arc<Desire
             changed.clone(),
         ),
         services: reflect(Api::all(client.clone()), all(), changed.clone()),
-        pods: pods::follow(client, fleet.address_pools.clone(), changed),
+        pods: pods::follow(client.clone(), fleet.address_pools.clone(), changed.clone()),
     };
+    let config_maps = ConfigMaps::new(client, changed);
     let (sender, receiver) = watch::channel(Arc::new(Desired::default()));
-    tokio::spawn(publish(stores, fleet, changes, sender));
+    tokio::spawn(publish(stores, config_maps, fleet, changes, sender));
     receiver
 }
 
 async fn publish(
     stores: Stores,
+    mut config_maps: ConfigMaps,
     fleet: Fleet,
     mut changes: mpsc::Receiver<()>,
     sender: watch::Sender<Arc<Desired>>,
@@ -74,6 +82,7 @@ async fn publish(
     let ready = async {
         stores.filters.wait_until_ready().await?;
         stores.balancers.wait_until_ready().await?;
+        stores.sets.wait_until_ready().await?;
         stores.nodes.wait_until_ready().await
     };
     if ready.await.is_err() {
@@ -82,7 +91,8 @@ async fn publish(
     stores.wait_for_extras().await;
     let mut seen = Seen::default();
     loop {
-        let desired = stores.desired(&fleet, &mut seen);
+        let mut desired = stores.desired(&fleet, &mut seen);
+        desired.lists = lists(&desired, &mut config_maps);
         sender.send_if_modified(|current| {
             let changed = **current != desired;
             if changed {
@@ -133,6 +143,9 @@ impl Stores {
         for stored in self.balancers.state() {
             convert(Kind::XdpLoadBalancer, &stored, Object::Balancer, seen, &mut next, &mut desired);
         }
+        for stored in self.sets.state() {
+            convert(Kind::XdpAddressSet, &stored, Object::Set, seen, &mut next, &mut desired);
+        }
         let labels = |node: &PartialObjectMeta<Node>| NodeObject { labels: node.labels().clone() };
         desired.nodes = Some(self.nodes.state().iter().map(|node| (node.name_any(), labels(node))).collect());
         *seen = next;
@@ -160,6 +173,24 @@ impl Stores {
         fleet.failsafe.control_endpoints.dedup();
         fleet
     }
+}
+
+/// What the sets draw from.
+fn lists(desired: &Desired, config_maps: &mut ConfigMaps) -> BTreeMap<ListRef, ListState> {
+    let sets = desired.objects.values().filter_map(|object| match object.as_ref() {
+        Object::Set(set) => Some(&set.spec),
+        Object::Filter(_) | Object::Balancer(_) => None,
+    });
+    let (mut wanted, mut files) = (BTreeSet::<ConfigMapList>::new(), BTreeMap::new());
+    for set in sets {
+        wanted.extend(set.config_maps.iter().cloned());
+        let fault = "a cluster has no files: put its list into a ConfigMap and name that in configMaps";
+        let state = ListState { fault: Some(fault.to_owned()), ..ListState::default() };
+        files.extend(set.files.iter().map(|file| (ListRef::File(file.as_str().to_owned()), state.clone())));
+    }
+    let mut lists = config_maps.states(&wanted);
+    lists.extend(files);
+    lists
 }
 
 fn convert<K>(

@@ -168,7 +168,7 @@ fn age_outlives_a_restart() {
 /// What the reconciler does with a plan.
 fn agree(index: &mut Index) -> Planned {
     let planned = planned(index);
-    index.set_in_force(planned.in_force());
+    index.set_in_force(planned.in_force(), planned.filters_in_force());
     planned
 }
 

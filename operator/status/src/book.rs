@@ -1,6 +1,6 @@
 //! What each agent said last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sluice_plan::{Epoch, Hash};
 use sluice_proto::v1::{self, Hello, NodeFacts, Report, VerdictStage, Verdicts};
@@ -38,12 +38,24 @@ pub struct NodeState {
     pub plan: Option<(Hash, VerdictStage)>,
     /// Of the newest plan that was refused.
     pub refused: Option<(Hash, String, String)>,
+    /// Address sets, by name.
+    pub sets: BTreeMap<String, SetOnNode>,
     /// By policy uid.
     pub policies: BTreeMap<String, v1::PolicyVerdict>,
     pub counters: BTreeMap<CounterKey, Total>,
     pub stats: BTreeMap<String, u64>,
     /// By policy uid and backend address.
     pub backends: BTreeMap<(String, String), v1::BackendHealth>,
+}
+
+/// An address set in a node's kernel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SetOnNode {
+    /// Hash of what was read back.
+    pub programmed: Option<Hash>,
+    pub kernel_bytes: u64,
+    /// Of the newest contents that were refused: hash, reason and detail.
+    pub refused: Option<(Hash, String, String)>,
 }
 
 /// The nodes' last words. Times are Unix milliseconds and passed in.
@@ -104,8 +116,15 @@ impl Book {
         let Some(node) = self.nodes.get_mut(name) else { return };
         node.last_seen = now;
         let epoch = verdicts.epoch.map(Epoch::from);
+        // They name everything that is enforced, and what was refused.
+        let named: BTreeSet<&str> = verdicts.resources.iter().map(|resource| resource.key.as_str()).collect();
+        node.sets.retain(|name, _| named.contains(format!("set/{name}").as_str()));
         for resource in &verdicts.resources {
             let Some(hash) = Hash::from_slice(&resource.hash) else { continue };
+            if let Some(name) = resource.key.strip_prefix("set/") {
+                node.sets.entry(name.to_owned()).or_default().take(hash, resource);
+                continue;
+            }
             match resource.stage() {
                 VerdictStage::Programmed => {
                     node.plan = Some((hash, VerdictStage::Programmed));
@@ -140,6 +159,21 @@ impl Book {
         }
         if let Some(facts) = &report.facts {
             node.facts = facts.clone();
+        }
+    }
+}
+
+impl SetOnNode {
+    fn take(&mut self, hash: Hash, verdict: &v1::ResourceVerdict) {
+        match verdict.stage() {
+            VerdictStage::Programmed => {
+                *self =
+                    SetOnNode { programmed: Some(hash), kernel_bytes: verdict.kernel_bytes, refused: None };
+            }
+            VerdictStage::Rejected | VerdictStage::RolledBack => {
+                self.refused = Some((hash, verdict.reason.clone(), verdict.detail.clone()));
+            }
+            VerdictStage::Accepted | VerdictStage::Unspecified => {}
         }
     }
 }

@@ -60,6 +60,11 @@ impl<'a> Conditions<'a> {
         }
         let (accepted, message) = acceptance(placed);
         self.set(condition_type::ACCEPTED, true, accepted, message);
+        self.of_nodes(placed, state)
+    }
+
+    /// Programmed, Ready and what goes with them of an object that is accepted.
+    pub(crate) fn of_nodes(mut self, placed: &Placed, state: &PolicyState) -> Vec<Condition> {
         let (ready, why, message) = readiness(placed, state);
         let all = state.desired > 0 && state.programmed == state.desired;
         // Backends have no part in this one: the tables are in the kernel whether anybody answers or not.
@@ -98,6 +103,9 @@ fn claim_refused(why: &str) -> bool {
 }
 
 fn enforcing(placed: &Placed, state: &PolicyState) -> String {
+    if placed.set.is_some() {
+        return format!("{} of {} nodes hold its present addresses", state.programmed, state.desired);
+    }
     format!("{} of {} nodes enforce generation {}", state.programmed, state.desired, placed.generation)
 }
 

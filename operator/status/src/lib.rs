@@ -9,10 +9,12 @@ mod conditions;
 mod node_status;
 mod object_status;
 mod policy;
+mod set;
 pub mod writer;
 
-pub use book::{Book, CounterKey, NodeState, Total};
+pub use book::{Book, CounterKey, NodeState, SetOnNode, Total};
 pub use conditions::Conditions;
 pub use node_status::node_status;
 pub use object_status::{balancer_status, filter_status};
 pub use policy::{Expected, Placed, PolicyState, policy_state};
+pub use set::{FeedFacts, SetFacts, SetSize, set_status};

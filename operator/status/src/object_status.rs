@@ -10,7 +10,7 @@ use crate::conditions::Conditions;
 use crate::policy::{Placed, PolicyState};
 
 /// Room that the schema gives the message of a failing node and of a warning.
-const MESSAGE_CHARS: usize = 1024;
+pub(crate) const MESSAGE_CHARS: usize = 1024;
 
 pub fn filter_status(
     placed: &Placed,
@@ -86,7 +86,7 @@ fn backend_status((address, healthy, message): &(String, Option<bool>, String)) 
     }
 }
 
-fn node_summary(state: &PolicyState) -> NodeSummary {
+pub(crate) fn node_summary(state: &PolicyState) -> NodeSummary {
     NodeSummary {
         desired: state.desired,
         accepted: state.desired - state.rejected - state.unreachable,

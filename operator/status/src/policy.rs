@@ -5,7 +5,8 @@ use sluice_lint::Warning;
 use sluice_plan::Hash;
 use sluice_proto::v1::VerdictStage;
 
-use crate::book::{Book, NodeState, RATE_MS, SILENCE_MS};
+use crate::book::{Book, NodeState, RATE_MS, SILENCE_MS, SetOnNode};
+use crate::set::SetFacts;
 
 /// A node that joins a running fleet counts once it confirmed its first plan, or after this long.
 const JOINING_MS: i64 = 60_000;
@@ -33,9 +34,11 @@ pub struct Placed {
     /// Ports (name, healthy, total) and backends of a balancer.
     pub ports: Vec<(String, u32, u32)>,
     pub backends: Vec<(String, Option<bool>, String)>,
+    /// Of an address set alone.
+    pub set: Option<SetFacts>,
 }
 
-/// What a node must hold for the object's newest generation to be enforced there.
+/// What a node must hold for the object's newest generation to be enforced there: a plan, or the contents of a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
     pub node: String,
@@ -53,6 +56,8 @@ pub struct PolicyState {
     pub dropped_packets: u64,
     pub dropped_per_second: f64,
     pub oversize: u64,
+    /// Of an address set, on the node where it takes most.
+    pub kernel_bytes: u64,
 }
 
 enum OnNode {
@@ -68,7 +73,12 @@ pub fn policy_state(placed: &Placed, book: &Book, now: i64) -> PolicyState {
     for expected in &placed.nodes {
         let Some(node) = book.nodes().get(&expected.node) else { continue };
         count_drops(&mut state, placed, node, now);
-        let found = on_node(placed, expected, node, now);
+        let set = placed.set.as_ref().and(placed.key.as_ref()).map(|key| node.sets.get(&key.name));
+        let found = match set {
+            None => on_node(placed, expected, node, now),
+            Some(set) => set_on_node(set, expected, node, now),
+        };
+        state.kernel_bytes = state.kernel_bytes.max(set.flatten().map_or(0, |set| set.kernel_bytes));
         // One that confirmed any plan is a member, and what comes after is for it too.
         let member = node.plan.is_some() || now - node.joined >= JOINING_MS;
         if !matches!(found, OnNode::Programmed) && !member {
@@ -113,13 +123,25 @@ impl PolicyState {
     }
 }
 
-fn on_node(placed: &Placed, expected: &Expected, node: &NodeState, now: i64) -> OnNode {
+fn unreachable(node: &NodeState, now: i64) -> Option<OnNode> {
     let silent = now - node.last_seen;
-    if !node.connected && silent > SILENCE_MS {
-        return OnNode::Unreachable(format!(
-            "no word from its agent for {} s; its last plan stays in force",
-            silent / 1000
-        ));
+    let words = || format!("no word from its agent for {} s; its last plan stays in force", silent / 1000);
+    (!node.connected && silent > SILENCE_MS).then(|| OnNode::Unreachable(words()))
+}
+
+fn set_on_node(set: Option<&SetOnNode>, expected: &Expected, node: &NodeState, now: i64) -> OnNode {
+    let refused = set.and_then(|set| set.refused.as_ref()).filter(|(hash, ..)| *hash == expected.plan);
+    match (unreachable(node, now), refused) {
+        (Some(silent), _) => silent,
+        (None, Some((_, reason, detail))) => OnNode::Rejected(reason.clone(), detail.clone()),
+        (None, None) if set.is_some_and(|set| set.programmed == Some(expected.plan)) => OnNode::Programmed,
+        (None, None) => OnNode::Pending,
+    }
+}
+
+fn on_node(placed: &Placed, expected: &Expected, node: &NodeState, now: i64) -> OnNode {
+    if let Some(silent) = unreachable(node, now) {
+        return silent;
     }
     if let Some((_, reason, detail)) = node.refused.as_ref().filter(|(hash, ..)| *hash == expected.plan) {
         return OnNode::Rejected(reason.clone(), detail.clone());
@@ -247,6 +269,33 @@ mod tests {
         book.report("a", &report(&["bad-nets"]), 3_000);
         assert_eq!(rate(&book, 3_000), 500.0, "one of the two has ended");
         assert_eq!(rate(&book, 60_000), 0.0, "an agent without news sends no report");
+    }
+
+    #[test]
+    fn a_set_is_on_a_node_when_the_node_has_read_back_its_very_contents() {
+        let mut placed = placed(&["a", "b", "c"]);
+        placed.key = Some(ObjectKey::new(sluice_crds::Kind::XdpAddressSet, "", "bad"));
+        placed.set = Some(SetFacts::default());
+        let mut book = book(&["a", "b", "c"]);
+        let verdict = |hash: Hash, stage: VerdictStage, kernel_bytes| ResourceVerdict {
+            key: "set/bad".to_owned(),
+            hash: hash.0.to_vec(),
+            stage: stage.into(),
+            reason: "TooLarge".to_owned(),
+            kernel_bytes,
+            ..Default::default()
+        };
+        for (node, resource) in [
+            ("a", verdict(PLAN, VerdictStage::Programmed, 4096)),
+            ("b", verdict(Hash([8; 32]), VerdictStage::Programmed, 8192)),
+            ("c", verdict(PLAN, VerdictStage::Rejected, 0)),
+        ] {
+            book.verdicts(node, &Verdicts { resources: vec![resource], ..Default::default() }, 0);
+        }
+        let state = policy_state(&placed, &book, JOINING_MS);
+        assert_eq!((state.desired, state.programmed, state.rejected, state.kernel_bytes), (3, 1, 1, 8192));
+        assert_eq!(state.failing[0].1, "TooLarge");
+        assert!(book.nodes().values().all(|node| node.plan.is_none()), "a set is no plan");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sluice_crds::{API_VERSION, Kind, XdpFilter, XdpLoadBalancer, nearest, unknown_fields};
+use sluice_crds::{API_VERSION, Kind, XdpAddressSet, XdpFilter, XdpLoadBalancer, nearest, unknown_fields};
 use sluice_index::{Object, ObjectKey, Problem};
 use sluice_plan::Fleet;
 
@@ -104,6 +104,7 @@ fn parse_document(file: &Path, line: u64, text: &str) -> Result<Option<Document>
             balancer.metadata.namespace = Some(namespace);
             Object::Balancer(balancer)
         }
+        Kind::XdpAddressSet => Object::Set(from_value::<XdpAddressSet>(value).map_err(typed)?),
         Kind::XdpNode => return Err(place(format!("{key}: XdpNode is written by the operator: remove it"))),
     };
     Ok(Some(Document { key, object }))
@@ -113,7 +114,7 @@ fn unknown_kind(kind: &str) -> String {
     let names: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
     match nearest(kind, names.iter().copied()) {
         Some(near) => format!("kind is \"{kind}\": did you mean {near}?"),
-        None => format!("kind is \"{kind}\": write XdpFilter or XdpLoadBalancer"),
+        None => format!("kind is \"{kind}\": write XdpFilter, XdpLoadBalancer or XdpAddressSet"),
     }
 }
 

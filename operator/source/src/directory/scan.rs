@@ -1,15 +1,16 @@
 //! Reading the whole directory, file by file, with the memory of each file's last good reading.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use sluice_index::{Desired, Object, ObjectKey, Problem};
 use sluice_plan::Fleet;
 
+use super::file::{Stamp, read_text};
+use super::lists::Lists;
 use super::parse::{Document, MAX_FILE_BYTES, parse_documents, parse_fleet};
 
 const FLEET_FILE: &str = "fleet.yaml";
@@ -19,6 +20,7 @@ const FLEET_FILE: &str = "fleet.yaml";
 pub struct Directory {
     path: PathBuf,
     files: BTreeMap<PathBuf, FileState>,
+    lists: Lists,
     /// `None` while it was never read.
     fleet: Option<Fleet>,
     /// Set by the first reading: files that break or come later hold nothing that was in force before.
@@ -35,16 +37,15 @@ struct FileState {
     problems: Vec<Problem>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Stamp {
-    modified: Option<SystemTime>,
-    bytes: u64,
-    inode: u64,
-}
-
 impl Directory {
     pub fn new(path: impl Into<PathBuf>) -> Directory {
-        Directory { path: path.into(), files: BTreeMap::new(), fleet: None, started: false }
+        Directory {
+            path: path.into(),
+            files: BTreeMap::new(),
+            lists: Lists::default(),
+            fleet: None,
+            started: false,
+        }
     }
 
     /// Reads what changed since the last call.
@@ -71,13 +72,20 @@ impl Directory {
         let (objects, duplicates) = self.merge();
         problems.extend(self.files.values().flat_map(|state| state.problems.iter().cloned()));
         problems.extend(duplicates);
+        let lists = self.lists.read(&self.path, objects.values().map(AsRef::as_ref));
+        problems.extend(self.lists.problems(&self.path));
         let partial = self.files.values().any(|state| state.unread);
         let fleet = self.fleet.clone();
-        Ok(Desired { synced: true, objects, partial, problems, fleet, ..Desired::default() })
+        Ok(Desired { synced: true, objects, lists, partial, problems, fleet, ..Desired::default() })
+    }
+
+    /// Folders other than its own in which files that address sets name may change.
+    pub fn list_folders(&self) -> BTreeSet<PathBuf> {
+        self.lists.folders(&self.path)
     }
 
     fn read_fleet(&mut self, file: &Path) -> Vec<Problem> {
-        let read = read_text(file).map_err(|problem| vec![problem]);
+        let read = read_text(file, MAX_FILE_BYTES).map_err(|problem| vec![problem]);
         match read.and_then(|text| parse_fleet(file, &text)) {
             Ok(fleet) => {
                 self.fleet = Some(fleet);
@@ -109,13 +117,14 @@ impl Directory {
 
 impl FileState {
     fn read(&mut self, file: &Path) {
-        let stamp = stamp(file);
+        let stamp = Stamp::of(file);
         if stamp.is_some() && stamp == self.stamp {
             return;
         }
         self.stamp = stamp;
-        let parsed =
-            read_text(file).map_err(|problem| vec![problem]).and_then(|text| parse_documents(file, &text));
+        let parsed = read_text(file, MAX_FILE_BYTES)
+            .map_err(|problem| vec![problem])
+            .and_then(|text| parse_documents(file, &text));
         match parsed {
             Ok(documents) => {
                 self.good =
@@ -145,38 +154,6 @@ fn policy_files(path: &Path) -> io::Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
-}
-
-fn stamp(file: &Path) -> Option<Stamp> {
-    use std::os::unix::fs::MetadataExt;
-    let metadata = fs::metadata(file).ok()?;
-    Some(Stamp { modified: metadata.modified().ok(), bytes: metadata.len(), inode: metadata.ino() })
-}
-
-fn read_text(file: &Path) -> Result<String, Problem> {
-    let problem = |message: String| Problem { place: file.display().to_string(), message };
-    let metadata = fs::metadata(file).map_err(|error| problem(read_failure(&error)))?;
-    if metadata.len() > MAX_FILE_BYTES {
-        let (found, limit) = (metadata.len() >> 20, MAX_FILE_BYTES >> 20);
-        return Err(problem(format!(
-            "the file has {found} MiB, more than the {limit} MiB allowed: split it"
-        )));
-    }
-    if !metadata.is_file() {
-        return Err(problem("not a regular file: put a file or a link to one here".to_owned()));
-    }
-    let bytes = fs::read(file).map_err(|error| problem(read_failure(&error)))?;
-    String::from_utf8(bytes).map_err(|error| problem(format!("not UTF-8 text: {error}: save it as UTF-8")))
-}
-
-fn read_failure(error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(40) => "a symbolic link that leads back to itself: point it at a file".to_owned(),
-        _ if error.kind() == io::ErrorKind::NotFound => {
-            "a symbolic link to nothing: point it at a file".to_owned()
-        }
-        _ => format!("cannot be read: {error}"),
-    }
 }
 
 #[cfg(test)]

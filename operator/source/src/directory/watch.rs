@@ -1,6 +1,7 @@
 //! Following the directory with inotify.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,29 +45,54 @@ pub async fn watch(path: &Path) -> Result<watch::Receiver<Arc<Desired>>, WatchEr
     let mut directory = Directory::new(path);
     let first = directory.read().map_err(|source| WatchError::Read { path: shown, source })?;
     let (sender, receiver) = watch::channel(Arc::new(first));
-    tokio::spawn(follow(directory, watcher, events, sender));
+    let followed = Followed { directory, watcher, folders: BTreeSet::new() };
+    tokio::spawn(followed.follow(events, sender));
     Ok(receiver)
 }
 
-async fn follow(
-    mut directory: Directory,
+/// The directory, and those folders in which files lie that address sets name.
+struct Followed {
+    directory: Directory,
+    /// Dropping it ends the events.
     watcher: notify::RecommendedWatcher,
-    mut events: mpsc::Receiver<()>,
-    sender: watch::Sender<Arc<Desired>>,
-) {
-    // Dropping the watcher ends the events.
-    let _watcher = watcher;
-    loop {
-        tokio::select! {
-            () = sender.closed() => return,
-            event = timeout(POLL, events.recv()) => {
-                if let Ok(None) = event {
-                    return;
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Followed {
+    async fn follow(mut self, mut events: mpsc::Receiver<()>, sender: watch::Sender<Arc<Desired>>) {
+        loop {
+            // What changed before a folder was followed must not wait for the next change.
+            while self.follow_folders() {
+                publish(&mut self.directory, &sender);
+            }
+            tokio::select! {
+                () = sender.closed() => return,
+                event = timeout(POLL, events.recv()) => {
+                    if let Ok(None) = event {
+                        return;
+                    }
                 }
             }
+            gather(&mut events, QUIET).await;
+            publish(&mut self.directory, &sender);
         }
-        gather(&mut events, QUIET).await;
-        publish(&mut directory, &sender);
+    }
+
+    /// True if one was not followed before. One that cannot be, because it is not there yet, is read every so often all
+    /// the same.
+    fn follow_folders(&mut self) -> bool {
+        let wanted = self.directory.list_folders();
+        for old in self.folders.difference(&wanted) {
+            let _ = self.watcher.unwatch(old);
+        }
+        self.folders.retain(|folder| wanted.contains(folder));
+        let before = self.folders.len();
+        for new in wanted {
+            if !self.folders.contains(&new) && self.watcher.watch(&new, RecursiveMode::NonRecursive).is_ok() {
+                self.folders.insert(new);
+            }
+        }
+        self.folders.len() > before
     }
 }
 

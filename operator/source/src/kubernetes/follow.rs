@@ -67,7 +67,7 @@ pub fn owner<K: Resource<DynamicType = ()>>(object: &K) -> String {
 
 /// An API server that restarts is back in seconds, and one operator is no herd: it is asked again soon, whatever happened
 /// in the minutes before.
-struct Retry(Duration);
+pub struct Retry(Duration);
 
 impl Retry {
     const FIRST: Duration = Duration::from_millis(200);
