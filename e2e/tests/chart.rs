@@ -69,8 +69,10 @@ fn the_operator_may_do_what_it_does_and_no_more() {
     let mut expected = vec![
         "xdpfilters: list watch",
         "xdploadbalancers: list watch",
+        "xdpaddresssets: list watch",
         "xdpfilters/status: patch",
         "xdploadbalancers/status: patch",
+        "xdpaddresssets/status: patch",
         "xdpnodes/status: patch",
         "xdpnodes: create patch delete",
         "nodes: list watch",
@@ -80,9 +82,34 @@ fn the_operator_may_do_what_it_does_and_no_more() {
     ];
     assert_eq!(operator_rules(&[]), expected);
     // Where there are addresses to claim.
-    expected.insert(8, "pods: list watch");
+    expected.insert(10, "pods: list watch");
     let pool = r#"fleet.addressPools=[{"name": "public", "prefixes": ["203.0.113.0/24"]}]"#;
     assert_eq!(operator_rules(&[pool]), expected);
+}
+
+/// Lists of address sets: in the namespaces that are named, and no other.
+#[test]
+fn config_maps_are_read_only_where_the_chart_says_so() {
+    let roles = |objects: &[Value]| -> Vec<String> {
+        let roles = objects.iter().filter(|object| object["kind"] == "Role");
+        let lists = roles.filter(|role| role["metadata"]["name"] == "sluice-operator-lists");
+        lists
+            .map(|role| {
+                assert_eq!(
+                    role["rules"],
+                    json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list", "watch"]}])
+                );
+                role["metadata"]["namespace"].as_str().unwrap().to_owned()
+            })
+            .collect()
+    };
+    assert!(roles(&render(&[]).unwrap()).is_empty());
+    let named = render(&[r#"addressSets.configMapNamespaces=["security", "edge"]"#]).unwrap();
+    assert_eq!(roles(&named), ["security", "edge"]);
+    let bound = named.iter().filter(|object| object["roleRef"]["name"] == "sluice-operator-lists");
+    assert!(
+        bound.clone().all(|one| one["subjects"][0]["namespace"] == "sluice-system") && bound.count() == 2
+    );
 }
 
 fn operator_rules(settings: &[&str]) -> Vec<String> {
@@ -108,8 +135,8 @@ fn definitions_are_part_of_the_release_and_outlive_it() {
             .filter(|definition| definition["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep");
         (definitions.len(), kept.count())
     };
-    assert_eq!(keep(&render(&[]).unwrap()), (3, 3));
-    assert_eq!(keep(&render(&["crds.keep=false"]).unwrap()), (3, 0));
+    assert_eq!(keep(&render(&[]).unwrap()), (4, 4));
+    assert_eq!(keep(&render(&["crds.keep=false"]).unwrap()), (4, 0));
     assert_eq!(keep(&render(&["crds.install=false"]).unwrap()), (0, 0));
 }
 
