@@ -28,6 +28,8 @@ mod decap;
 #[cfg(target_arch = "bpf")]
 mod details;
 #[cfg(target_arch = "bpf")]
+mod exception;
+#[cfg(target_arch = "bpf")]
 mod failsafe;
 #[cfg(target_arch = "bpf")]
 mod frame;

@@ -106,6 +106,10 @@ pub static SAMPLES: RingBuf<Sample, { SAMPLE_RING as usize }> = RingBuf::new();
 #[btf_map]
 pub static SAMPLE_TOKENS: Array<FullAt, SHARED_SLOTS> = Array::new();
 
+/// Of the trace points, which share nothing with the packets' program.
+#[btf_map]
+pub static EXCEPTIONS: PerCpuArray<u64, { sluice_abi::EXCEPTIONS as usize }> = PerCpuArray::new();
+
 #[btf_map]
 pub static NODE_ADDRS: HashMap<NodeAddress, u8, NODE_SET, BPF_F_NO_PREALLOC> = HashMap::new();
 #[btf_map]

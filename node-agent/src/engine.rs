@@ -130,13 +130,16 @@ impl Engine {
     }
 
     async fn sample(&self) -> anyhow::Result<()> {
-        let (counters, stats) = self.kernel.call(|datapath| (datapath.counters(), datapath.stats())).await?;
-        match (counters, stats) {
-            (Ok(counters), Ok(stats)) => self.outlets.telemetry.send_modify(|telemetry| {
+        let read = self.kernel.call(|datapath| {
+            Ok::<_, sluice_datapath::Error>((datapath.counters()?, datapath.stats()?, datapath.exceptions()?))
+        });
+        match read.await? {
+            Ok((counters, stats, exceptions)) => self.outlets.telemetry.send_modify(|telemetry| {
                 telemetry.counters = samples::counters(&counters);
                 telemetry.stats = samples::stats(&stats);
+                telemetry.exceptions = exceptions.unwrap_or_default();
             }),
-            (Err(error), _) | (_, Err(error)) => tracing::warn!(%error, "counters could not be read"),
+            Err(error) => tracing::warn!(%error, "counters could not be read"),
         }
         Ok(())
     }

@@ -29,8 +29,10 @@ pub struct Moment {
 }
 
 pub fn text(moment: Moment) -> String {
-    let mut registry = Registry::with_prefix("sluice_agent");
-    registry.register_collector(Box::new(moment));
+    let mut registry = Registry::with_prefix("sluice");
+    // The kernel's, whosever program it was: no name of the agent's.
+    registry.register_collector(Box::new(Exceptions(moment.telemetry.exceptions.clone())));
+    registry.sub_registry_with_prefix("agent").register_collector(Box::new(moment));
     let mut text = String::new();
     encode(&mut text, &registry).expect("a string takes any text");
     text
@@ -52,6 +54,16 @@ struct Pair<'a>(&'static str, &'a str);
 impl EncodeLabelSet for Pair<'_> {
     fn encode(&self, encoder: &mut prometheus_client::encoding::LabelSetEncoder<'_>) -> fmt::Result {
         EncodeLabelSet::encode(&[(self.0, self.1)], encoder)
+    }
+}
+
+#[derive(Debug)]
+struct Exceptions(BTreeMap<String, u64>);
+
+impl Collector for Exceptions {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let values = self.0.iter().map(|(reason, count)| (Pair("reason", reason), *count));
+        counters(&mut encoder, "xdp_exceptions", "What XDP failed at on this node", values)
     }
 }
 
@@ -203,7 +215,9 @@ mod tests {
             packets: 1000 - rule,
             ..CounterSample::default()
         };
-        let telemetry = Telemetry { counters: (0..rules).map(sample).collect(), ..Telemetry::default() };
+        let exceptions = [("aborted".to_owned(), 2)].into();
+        let telemetry =
+            Telemetry { counters: (0..rules).map(sample).collect(), exceptions, ..Telemetry::default() };
         let filters = Filters { parts: vec![part], ..Filters::default() };
         let plan = Arc::new(NodePlan { filters, ..NodePlan::default() });
         Moment { telemetry, plan, held: Held::default(), link: LinkState::default(), rejected: false }
@@ -215,6 +229,7 @@ mod tests {
         let series = r#"sluice_agent_rule_packets_total{kind="XdpFilter",namespace="",policy="edge",rule="rule-0",verdict="drop"} 1000"#;
         assert!(text.contains(series), "{text}");
         assert!(text.contains("sluice_agent_operator_connected 0"), "{text}");
+        assert!(text.contains(r#"sluice_xdp_exceptions_total{reason="aborted"} 2"#), "{text}");
     }
 
     #[test]

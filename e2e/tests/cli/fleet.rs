@@ -174,6 +174,9 @@ fn metrics_agree_with_counters(fleet: &Fleet) {
             [1.0]
         );
     }
+    // The kernel's, so that other tests of the machine count too.
+    let reasons = series(&agent, "sluice_xdp_exceptions_total");
+    assert!(reasons.keys().any(|labels| labels["reason"] == "aborted"), "{reasons:?}");
     assert_eq!(series(&operator, "sluice_agents_connected").into_values().collect::<Vec<_>>(), [2.0]);
 }
 

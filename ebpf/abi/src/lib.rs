@@ -7,6 +7,7 @@ mod balance;
 mod classify;
 mod config;
 mod count;
+mod exception;
 mod failsafe;
 mod headers;
 mod large;
@@ -26,6 +27,9 @@ pub use classify::{
 };
 pub use config::{Config, Dimension, dimension, features};
 pub use count::{Counted, Counter, MAX_SLOTS, STAGED_OFFSET, STATS, Stat, VERDICTS};
+pub use exception::{
+    ERRNOS, EXCEPTION_ACTIONS, EXCEPTION_FORWARD, EXCEPTION_REDIRECT, EXCEPTION_TRANSMIT, EXCEPTIONS,
+};
 pub use failsafe::{
     Bucket, ControlPeer, FAILSAFE_BUCKETS, FailsafePort, FailsafeSource, MAX_FAILSAFE_PORTS,
     MAX_FAILSAFE_SOURCES, MAX_NODE_SET, NodeAddress, PROTOCOL_PORTS, failsafe_bit,

@@ -64,6 +64,8 @@ pub struct Telemetry {
     pub backends: Vec<v1::BackendHealth>,
     pub stats: BTreeMap<String, u64>,
     pub facts: v1::NodeFacts,
+    /// What XDP failed at, by reason; stays on the node.
+    pub exceptions: BTreeMap<String, u64>,
 }
 
 /// Endpoints that will be connected to; answered when their replies get in.

@@ -6,7 +6,7 @@ mod link;
 mod map;
 
 pub use info::{MapInfo, ProgramInfo, link_info, map_info, program_by_id, program_info};
-pub use link::{LinkMode, link_create, link_detach, link_update, tcx_link_create};
+pub use link::{LinkMode, link_create, link_detach, link_update, raw_tracepoint_open, tcx_link_create};
 pub use map::{
     delete, freeze, is_frozen, lookup, per_cpu_elements, read_all, update, update_batch, zero_per_cpu,
 };

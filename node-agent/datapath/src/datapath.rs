@@ -24,6 +24,7 @@ use sluice_plan::{ControlEndpoint, Hash, NodePlan};
 use crate::counters::{self, Counts, Stats};
 use crate::drops::Dropped;
 use crate::error::{Context, Result};
+use crate::exceptions::Exceptions;
 use crate::host;
 use crate::link::{Link, remove_pin};
 use crate::load::SHARED;
@@ -61,6 +62,8 @@ pub struct Datapath {
     /// Every program that a link may run: those of the current plan, and those that outlive it somewhere.
     members: Vec<Arc<Member>>,
     interfaces: Vec<LocalInterface>,
+    /// `None` where the kernel refuses.
+    exceptions: Option<Exceptions>,
     /// Number of the next directory of pins.
     next_dir: u64,
 }
@@ -84,6 +87,11 @@ impl Datapath {
             Link::adopt_all(&root.join("links"))?.into_iter().map(|link| (link.ifindex(), link)).collect();
         let marks = Marks::open(root.join("marks"))?;
         let (members, next_dir) = adopt::pinned(&root.join("programs"))?;
+        let exceptions = Exceptions::attach()
+            .inspect_err(
+                |error| tracing::warn!(%error, "XDP exceptions and failed transmits are not counted"),
+            )
+            .ok();
         Ok(Datapath {
             root,
             state: state.seeded(),
@@ -94,6 +102,7 @@ impl Datapath {
             current: None,
             members,
             interfaces: Vec::new(),
+            exceptions,
             next_dir,
         })
     }
@@ -195,6 +204,11 @@ impl Datapath {
             }
             _ => Ok(detached),
         }
+    }
+
+    /// What XDP failed at on this node since [`Datapath::open`], by reason; `None` where the kernel does not tell.
+    pub fn exceptions(&self) -> Result<Option<BTreeMap<String, u64>>> {
+        self.exceptions.as_ref().map(Exceptions::read).transpose()
     }
 
     fn sample_statistics(&self) -> Result<[u64; 2]> {

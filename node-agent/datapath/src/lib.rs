@@ -9,6 +9,7 @@ mod counters;
 mod datapath;
 mod drops;
 mod error;
+mod exceptions;
 mod host;
 mod image;
 mod limits;

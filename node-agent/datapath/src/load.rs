@@ -34,7 +34,7 @@ pub use patch::Patch;
 pub use pins::SHARED;
 pub(crate) use pins::pin_of;
 pub(crate) use prepared::btf as prepared_btf;
-pub(crate) use prepared::load_mark_program;
+pub(crate) use prepared::{TracePrograms, load_mark_program, load_trace_programs};
 pub use raw::ProgramFacts;
 pub(crate) use raw::{ProgramKind, ProgramRequest, TestRun, load as load_program, test_run};
 pub(crate) use tables::with_slots;

@@ -1,11 +1,13 @@
 //! Links: created by interface index (a name may change meanwhile), and those of XDP swapped only from the program we
 //! expect.
 
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use super::{call, call_for_fd};
 
+const RAW_TRACEPOINT_OPEN: libc::c_int = 17;
 const LINK_CREATE: libc::c_int = 28;
 const LINK_UPDATE: libc::c_int = 29;
 const LINK_DETACH: libc::c_int = 34;
@@ -104,4 +106,17 @@ pub fn link_update(link: BorrowedFd<'_>, new: BorrowedFd<'_>, old: Option<Borrow
 pub fn link_detach(link: BorrowedFd<'_>) -> io::Result<()> {
     let mut fd = link.as_raw_fd() as u32;
     call(LINK_DETACH, &mut fd).map(drop)
+}
+
+/// Runs a program at a trace point until the descriptor is closed. Needs CAP_PERFMON. Since Linux 4.17.
+pub fn raw_tracepoint_open(name: &str, program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    #[repr(C)]
+    struct Attr {
+        name: u64,
+        program: u32,
+        padding: u32,
+    }
+    let name = CString::new(name)?;
+    let mut attr = Attr { name: name.as_ptr() as u64, program: program.as_raw_fd() as u32, padding: 0 };
+    call_for_fd(RAW_TRACEPOINT_OPEN, &mut attr)
 }

@@ -100,7 +100,7 @@ fn open_or_pin(
     Ok(map)
 }
 
-fn new(name: &str, definition: aya_obj::Map, btf: BorrowedFd<'_>) -> Result<MapData, LoadError> {
+pub fn new(name: &str, definition: aya_obj::Map, btf: BorrowedFd<'_>) -> Result<MapData, LoadError> {
     let constants =
         (definition.section_kind() == EbpfSectionKind::Rodata).then(|| definition.data().to_vec());
     let map = MapData::create(definition, name, Some(btf)).map_err(|error| failed(name, "create", error))?;

@@ -12,8 +12,8 @@ use aya_obj::Object;
 use sluice_abi::Config;
 
 use super::raw::ProgramKind;
-use super::{LoadError, raw};
-use crate::object::{MARK_PROGRAM, OBJECT, PROGRAM};
+use super::{LoadError, maps, raw};
+use crate::object::{EXCEPTIONS_MAP, MARK_PROGRAM, OBJECT, PROGRAM, TRACE_PROGRAMS};
 
 static PARSED: LazyLock<Result<Object, String>> = LazyLock::new(|| {
     let mut object = Object::parse(OBJECT).map_err(|error| error.to_string())?;
@@ -32,6 +32,9 @@ static BTF: OnceLock<OwnedFd> = OnceLock::new();
 /// A copy of the object with these constants.
 pub fn object(config: &Config) -> Result<Object, LoadError> {
     let mut object = PARSED.clone().map_err(LoadError::Object)?;
+    let others: Vec<_> = TRACE_PROGRAMS.iter().filter_map(|name| object.programs.remove(*name)).collect();
+    others.iter().for_each(|other| _ = object.functions.remove(&other.function_key()));
+    object.maps.remove(EXCEPTIONS_MAP);
     let constants = HashMap::from([("CONFIG", (bytemuck::bytes_of(config), true))]);
     object.patch_map_data(constants).map_err(broken)?;
     Ok(object)
@@ -75,6 +78,33 @@ pub fn load_mark_program() -> Result<OwnedFd, LoadError> {
     object.programs.retain(|name, _| name == MARK_PROGRAM);
     object.relocate_calls(&HashSet::new()).map_err(broken)?;
     load_one(&object, MARK_PROGRAM, ProgramKind::Tcx, btf()?)
+}
+
+pub struct TracePrograms {
+    /// That they count in.
+    pub counts: MapData,
+    /// By trace point.
+    pub programs: Vec<(&'static str, OwnedFd)>,
+}
+
+pub fn load_trace_programs() -> Result<TracePrograms, LoadError> {
+    let mut parsed = PARSED.clone().map_err(LoadError::Object)?;
+    let text = parsed.functions.keys().map(|(section, _)| *section).collect();
+    let definition = parsed.maps.remove(EXCEPTIONS_MAP);
+    let definition = definition.ok_or_else(|| LoadError::Object(format!("no map {EXCEPTIONS_MAP}")))?;
+    let counts = maps::new(EXCEPTIONS_MAP, definition.clone(), btf()?)?;
+    let mut programs = Vec::new();
+    for name in TRACE_PROGRAMS {
+        let mut object = parsed.clone();
+        object.programs.retain(|other, _| other == name);
+        let own = object.programs.get(name).map(aya_obj::Program::function_key);
+        object.functions.retain(|key, _| Some(*key) == own);
+        let map = (EXCEPTIONS_MAP, counts.fd().as_fd().as_raw_fd(), &definition);
+        object.relocate_maps([map].into_iter(), &text).map_err(broken)?;
+        object.relocate_calls(&text).map_err(broken)?;
+        programs.push((name, load_one(&object, name, ProgramKind::RawTracepoint, btf()?)?));
+    }
+    Ok(TracePrograms { counts, programs })
 }
 
 fn load_one(

@@ -14,6 +14,7 @@ const OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const BTF_LOAD: libc::c_int = 18;
 const PROG_TYPE_SCHED_CLS: u32 = 3;
 const PROG_TYPE_XDP: u32 = 6;
+const PROG_TYPE_RAW_TRACEPOINT: u32 = 17;
 const ATTACH_TYPE_XDP: u32 = 37;
 /// The program takes frames of several buffers (large MTUs).
 const XDP_HAS_FRAGS: u32 = 1 << 5;
@@ -25,6 +26,7 @@ const LOG_SIZE: usize = 16 << 20;
 pub enum ProgramKind {
     Xdp,
     Tcx,
+    RawTracepoint,
 }
 
 impl ProgramKind {
@@ -33,6 +35,7 @@ impl ProgramKind {
         match self {
             ProgramKind::Xdp => (PROG_TYPE_XDP, ATTACH_TYPE_XDP, XDP_HAS_FRAGS),
             ProgramKind::Tcx => (PROG_TYPE_SCHED_CLS, 0, 0),
+            ProgramKind::RawTracepoint => (PROG_TYPE_RAW_TRACEPOINT, 0, 0),
         }
     }
 }

@@ -119,6 +119,26 @@ fn a_balancer_is_read_back_and_follows_its_next_hops_in_place() {
 }
 
 #[test]
+fn what_cannot_be_transmitted_is_counted_with_its_reason() {
+    world::run(|world| {
+        let eth = [world.veth("eth0")];
+        let mut datapath = world.open();
+        datapath.apply(&plan(true), &eth).unwrap();
+        datapath.set_next_hops([(BACKEND.into(), hop())].into()).unwrap();
+        // The other end has no program, so the driver has nowhere to put frames.
+        let failed = |datapath: &Datapath| {
+            let exceptions = datapath.exceptions().unwrap().expect("the trace points are attached");
+            assert!(exceptions.contains_key("aborted"), "{exceptions:?}");
+            exceptions.get("transmit_enxio").copied().unwrap_or_default()
+        };
+        let before = failed(&datapath);
+        Wire::on("xeth0").send(&udp_to(VIP, 80, b"x"));
+        world::eventually("a failed transmit", || failed(&datapath) > before);
+        assert_eq!(datapath.stats().unwrap().get(Stat::Transmitted), 1, "so far as the program can tell");
+    });
+}
+
+#[test]
 fn a_node_opens_tunnels_once_it_has_a_backend_s_address() {
     world::run(|world| {
         let eth = [world.veth("eth0")];

@@ -54,6 +54,7 @@ fn apply_and_adopt() {
     let plan = drop_ports(&["eth0"], &[7]);
     let mut first = Datapath::open(root.clone().into(), State::default()).unwrap();
     first.apply(&plan, &eth).unwrap();
+    assert!(first.exceptions().unwrap().is_some(), "trace points take no more than that");
     let state = first.state().clone();
     drop(first);
     let mut second = Datapath::open(root.into(), state).unwrap();
