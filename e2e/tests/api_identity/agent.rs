@@ -57,7 +57,8 @@ impl Agent {
     pub fn sync(&self, admitted: &Admitted, node: &str) -> Result<Stream, Status> {
         self.runtime.block_on(async {
             let (say, said) = mpsc::channel(4);
-            let hello = Hello { node: node.to_owned(), ..Hello::default() };
+            let hello =
+                Hello { node: node.to_owned(), plan_schemas: vec![sluice_plan::SCHEMA], ..Hello::default() };
             say.send(AgentMessage { kind: Some(Kind::Hello(hello)) }).await.unwrap();
             let mut client = DistributionClient::new(self.channel(Some(&admitted.identity)).await);
             let mut heard = client.sync(ReceiverStream::new(said)).await?.into_inner();

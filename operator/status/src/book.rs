@@ -31,6 +31,8 @@ pub struct NodeState {
     pub last_seen: i64,
     pub last_report: i64,
     pub version: String,
+    /// Encodings of plans that its agent reads.
+    pub plan_schemas: Vec<u32>,
     pub capabilities: v1::Capabilities,
     pub facts: NodeFacts,
     pub epoch: Option<Epoch>,
@@ -95,6 +97,7 @@ impl Book {
         node.greeted = true;
         node.last_seen = now;
         node.version = hello.version.clone();
+        node.plan_schemas = hello.plan_schemas.clone();
         node.capabilities = hello.capabilities.clone().unwrap_or_default();
         node.facts = hello.facts.clone().unwrap_or_default();
     }

@@ -2,7 +2,7 @@
 
 use sluice_index::ObjectKey;
 use sluice_lint::Warning;
-use sluice_plan::Hash;
+use sluice_plan::{Hash, SCHEMA};
 use sluice_proto::v1::VerdictStage;
 
 use crate::book::{Book, NodeState, RATE_MS, SILENCE_MS, SetOnNode};
@@ -148,15 +148,32 @@ fn on_node(placed: &Placed, expected: &Expected, node: &NodeState, now: i64) -> 
     }
     let newest = node.plan == Some((expected.plan, VerdictStage::Programmed));
     match node.policies.get(&placed.uid) {
-        Some(verdict) if verdict.generation != placed.generation => OnNode::Pending,
+        Some(verdict) if verdict.generation != placed.generation => pending(node),
         Some(verdict) if verdict.stage() == VerdictStage::Rejected => {
             OnNode::Rejected(verdict.reason.clone(), verdict.detail.clone())
         }
         // Also in an older plan: what the newest changes is another object's.
         Some(verdict) if verdict.stage() == VerdictStage::Programmed => OnNode::Programmed,
         _ if newest => OnNode::Programmed,
-        _ => OnNode::Pending,
+        _ => pending(node),
     }
+}
+
+/// On its way, unless the node's agent cannot read what is sent: then nothing is.
+fn pending(node: &NodeState) -> OnNode {
+    if !node.greeted || node.plan_schemas.contains(&SCHEMA) {
+        return OnNode::Pending;
+    }
+    let reads: Vec<String> = node.plan_schemas.iter().map(u32::to_string).collect();
+    OnNode::Rejected(
+        "UnknownSchema".to_owned(),
+        format!(
+            "its agent (version {}) reads plans in encoding {}, this operator writes {SCHEMA}: update the older of the \
+             two; what the node enforces stays in force",
+            node.version,
+            reads.join(", ")
+        ),
+    )
 }
 
 fn count_drops(state: &mut PolicyState, placed: &Placed, node: &NodeState, now: i64) {
@@ -190,10 +207,14 @@ mod tests {
         Placed { uid: "u".to_owned(), generation: 2, nodes, ..Placed::default() }
     }
 
+    fn hello() -> Hello {
+        Hello { plan_schemas: vec![SCHEMA], ..Hello::default() }
+    }
+
     fn book(nodes: &[&str]) -> Book {
         let mut book = Book::default();
         for node in nodes {
-            book.connected(node, &Hello::default(), 0);
+            book.connected(node, &hello(), 0);
         }
         book
     }
@@ -224,6 +245,19 @@ mod tests {
         say(&mut book, "b", VerdictStage::Programmed, 1, VerdictStage::Programmed);
         let state = policy_state(&placed(&["a", "b"]), &book, JOINING_MS);
         assert_eq!((state.desired, state.programmed, state.rejected), (2, 1, 0));
+    }
+
+    #[test]
+    fn an_agent_that_cannot_read_the_plan_is_not_waited_for() {
+        let mut book = book(&["a"]);
+        say(&mut book, "a", VerdictStage::Programmed, 2, VerdictStage::Programmed);
+        let older = Hello { plan_schemas: vec![1], version: "0.0.9".to_owned(), ..Hello::default() };
+        ["a", "b"].iter().for_each(|node| book.connected(node, &older, 0));
+        let state = policy_state(&placed(&["a", "b"]), &book, JOINING_MS);
+        assert_eq!((state.programmed, state.rejected), (1, 1), "what a has of before is in force");
+        let (node, reason, message) = &state.failing[0];
+        assert_eq!((node.as_str(), reason.as_str()), ("b", "UnknownSchema"));
+        assert!(message.contains("version 0.0.9) reads plans in encoding 1,"), "{message}");
     }
 
     #[test]
@@ -332,7 +366,7 @@ mod tests {
     fn a_joining_node_does_not_take_ready_away() {
         let mut book = book(&["a"]);
         say(&mut book, "a", VerdictStage::Programmed, 2, VerdictStage::Programmed);
-        book.connected("b", &Hello::default(), 100_000);
+        book.connected("b", &hello(), 100_000);
         let early = policy_state(&placed(&["a", "b"]), &book, 101_000);
         assert_eq!((early.desired, early.programmed), (1, 1));
         let late = policy_state(&placed(&["a", "b"]), &book, 100_000 + JOINING_MS);
@@ -357,7 +391,7 @@ mod tests {
         assert_eq!(policy_state(&placed(&["a", "b"]), &book, 101_000).desired, 2);
         assert!(book.settled(110_000), "b is overdue");
         assert_eq!(policy_state(&placed(&["a", "b"]), &book, 110_000).unreachable, 1);
-        book.connected("b", &Hello::default(), 110_000);
+        book.connected("b", &hello(), 110_000);
         assert!(book.settled(110_000));
     }
 }
