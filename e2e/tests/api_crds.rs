@@ -133,6 +133,7 @@ fn objects_at_the_bounds_are_admitted() {
         filter_of_frames(),
         filter_of_headers(),
         balancer_at_the_bounds(),
+        set_at_the_bounds(),
     ] {
         SERVER.must_with(&["create", "--dry-run=server"], &object);
     }
@@ -183,6 +184,18 @@ fn columns_show_the_status() {
     }));
     let columns = row(&["get", "xlb", "columns-balancer"]);
     assert_eq!(columns[..5], ["columns-balancer", "203.0.113.1", "1/2", "2/3", "True"]);
+
+    let set = example("columns-set", "XdpAddressSet", json!({"entries": [{"cidr": "192.0.2.0/24"}]}));
+    SERVER.must_with(&["apply", "--server-side"], &set);
+    SERVER.must_with(&["apply", "--server-side", "--subresource=status", "--field-manager=sluice"], &json!({
+        "apiVersion": "sluice.dev/v1alpha1", "kind": "XdpAddressSet", "metadata": {"name": "columns-set"},
+        "status": {"entries": 7, "prefixes": 5, "kernelBytes": 4096, "conditions": conditions(),
+            "lastFetch": "2026-01-01T00:00:00Z", "hash": "0123456789ab",
+            "feeds": [{"url": "https://feeds.example/", "entries": 7, "lastFetch": "2026-01-01T00:00:00Z"}],
+            "nodes": {"desired": 3, "accepted": 3, "programmed": 3, "rejected": 0, "unreachable": 0, "summary": "3/3"}}
+    }));
+    assert_eq!(row(&["get", "xas", "columns-set"])[..5], ["columns-set", "7", "5", "3/3", "True"]);
+    assert_eq!(row(&["get", "xas", "columns-set", "-o", "wide"])[5..7], ["Programmed", "4096"]);
 
     let category = SERVER.must(&["get", "sluice", "-A"]);
     assert!(category.contains("columns-filter") && category.contains("columns-balancer"), "{category}");
@@ -372,4 +385,30 @@ fn balancer_at_the_bounds() -> Value {
     let mut balancer = example("at-the-bounds", "XdpLoadBalancer", spec);
     balancer["metadata"]["namespace"] = "default".into();
     balancer
+}
+
+fn set_at_the_bounds() -> Value {
+    let entries: Vec<Value> = (0..MAX_SET_ENTRIES)
+        .map(|index| {
+            json!({"cidr": format!("2001:db8:1111:2222:3333:4444:{index:x}:1/128"), "comment": "n".repeat(128),
+                "expiresAt": "2027-01-31T00:00:00.000000+00:00"})
+        })
+        .collect();
+    let except: Vec<String> =
+        (0..MAX_SET_EXCEPT).map(|index| format!("2001:db8:1111:2222:3333:5555:{index:x}:1/128")).collect();
+    let config_maps: Vec<Value> = (0..MAX_SET_CONFIG_MAPS)
+        .map(|_| json!({"namespace": "n".repeat(63), "name": "n".repeat(253), "key": "k".repeat(253)}))
+        .collect();
+    let files: Vec<String> =
+        (0..MAX_SET_FILES).map(|index| format!("{}{index:05}", "x/".repeat(125))).collect();
+    let feeds: Vec<Value> = (0..MAX_SET_FEEDS)
+        .map(|index| json!({"url": format!("https://feeds.example/{}{index}", "x".repeat(1000)), "interval": "167h59m59s"}))
+        .collect();
+    let sets: Vec<String> = (0..MAX_SET_NAMES).map(|index| format!("{}{index:02}", "n".repeat(61))).collect();
+    let spec = json!({
+        "entries": entries, "except": except, "configMaps": config_maps, "files": files, "feeds": feeds, "sets": sets
+    });
+    serde_json::from_value::<XdpAddressSetSpec>(spec.clone())
+        .expect("what an API server admits the operator can read");
+    example("at-the-bounds", "XdpAddressSet", spec)
 }

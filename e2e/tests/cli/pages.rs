@@ -9,6 +9,7 @@ use sluice_e2e::process::program;
 use crate::run::quiet;
 
 const WRITING_FILTERS: &str = include_str!("../../../docs/writing-filters.md");
+const ADDRESS_SETS: &str = include_str!("../../../docs/address-sets.md");
 
 /// A fenced block: the language and the file that it is saved as, and its lines.
 struct Block<'p> {
@@ -18,23 +19,37 @@ struct Block<'p> {
 
 #[test]
 fn writing_filters_says_what_comes_out() {
+    let (files, commands) = follow(WRITING_FILTERS);
+    assert!(files >= 10 && commands >= 10, "{files} files, {commands} commands");
+}
+
+#[test]
+fn address_sets_says_what_comes_out() {
+    let (files, commands) = follow(ADDRESS_SETS);
+    assert!(files >= 8 && commands >= 5, "{files} files, {commands} commands");
+}
+
+/// Saves what a page says is a file, runs what it says is a command, and counts both.
+fn follow(page: &str) -> (usize, usize) {
     let place = tempfile::tempdir().unwrap();
     let kubectl = place.path().join("kubectl");
     let plugin = program("kubectl-sluice").unwrap();
     std::fs::write(&kubectl, format!("#!/bin/sh\nshift\nexec {} \"$@\"\n", plugin.display())).unwrap();
     std::fs::set_permissions(&kubectl, PermissionsExt::from_mode(0o755)).unwrap();
     let (mut files, mut commands) = (0, 0);
-    for block in blocks(WRITING_FILTERS) {
+    for block in blocks(page) {
         match block.info[..] {
-            ["yaml", file] => {
-                std::fs::write(place.path().join(file), block.text).unwrap();
+            ["yaml" | "text", file] => {
+                let file = place.path().join(file);
+                std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+                std::fs::write(file, block.text).unwrap();
                 files += 1;
             }
             ["console"] => commands += run_all(place.path(), &block.text),
             _ => panic!("a block of {:?} is not run by anything", block.info),
         }
     }
-    assert!(files >= 10 && commands >= 10, "{files} files, {commands} commands");
+    (files, commands)
 }
 
 fn blocks(page: &str) -> Vec<Block<'_>> {
