@@ -10,8 +10,9 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 use sluice_crds::{
-    Kind, MAX_ADDRESSES, MAX_BACKENDS, MAX_ENTRIES, MAX_PAYLOADS, MAX_PORTS, MAX_RULES, XdpFilterSpec,
-    XdpLoadBalancerSpec,
+    Kind, MAX_ADDRESSES, MAX_BACKENDS, MAX_ENTRIES, MAX_PAYLOADS, MAX_PORTS, MAX_RULES, MAX_SET_CONFIG_MAPS,
+    MAX_SET_ENTRIES, MAX_SET_EXCEPT, MAX_SET_FEEDS, MAX_SET_FILES, MAX_SET_NAMES, XdpAddressSetSpec,
+    XdpFilterSpec, XdpLoadBalancerSpec,
 };
 use sluice_e2e::cluster::Cluster;
 

@@ -43,6 +43,15 @@ impl FeedDesk {
         set(&self.wanted, index.feeds());
     }
 
+    /// What the index takes of it: what was kept of a feed stands in until it is followed.
+    pub fn states(&self, index: &Index, known: &KnownFeeds) -> Arc<Feeds> {
+        let state = |feed: Feed| {
+            let found = known.get(&feed).or_else(|| self.kept.get(&KeptFeed::key(&feed)));
+            found.map(|found| (feed, found.state.clone()))
+        };
+        Arc::new(index.feeds().into_iter().filter_map(state).collect())
+    }
+
     /// Agrees on readings that are new, so that a restart without the network has them; forgets those of feeds that
     /// nobody draws from.
     ///
@@ -94,11 +103,6 @@ fn set<T: PartialEq>(sender: &watch::Sender<T>, new: T) {
 
 fn kept_set(key: &str) -> String {
     format!("{KEPT_SET}feed-{key}")
-}
-
-/// What the index takes of it.
-pub fn states(known: &KnownFeeds) -> Feeds {
-    known.iter().map(|(feed, known)| (feed.clone(), known.state.clone())).collect()
 }
 
 /// The contents of the sets that are agreed on, by name.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_distribute::{AgentEvent, AgentEventKind};
+use sluice_feed::KnownFeeds;
 use sluice_index::{Desired, Index, IndexState, Node};
 use sluice_plan::{Epoch, Fleet, encode};
 use sluice_proto::v1::{Hello, NodeFacts};
@@ -100,14 +101,14 @@ impl Reconciler {
     pub async fn run(mut self, mut inputs: Inputs, stop: CancellationToken) -> Result<(), ProposeError> {
         self.index.set_time(now());
         let mut fed = self.feeds.open(&self.raft.state().borrow());
-        self.take_desired(&mut inputs.desired);
+        self.take_desired(&mut inputs.desired, &fed);
         let mut plan_at = self.ready.borrow().then(Instant::now);
         self.show();
         let mut said = false;
         loop {
             let changed = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                Ok(()) = inputs.desired.changed() => self.take_desired(&mut inputs.desired),
+                Ok(()) = inputs.desired.changed() => self.take_desired(&mut inputs.desired, &fed),
                 Some(event) = inputs.agents.recv() => {
                     said = true;
                     self.take_agent_event(event)
@@ -115,7 +116,7 @@ impl Reconciler {
                 Ok(()) = fed.changed() => {
                     let known = fed.borrow_and_update().clone();
                     self.feeds.keep(&self.raft, &known).await?;
-                    self.index.set_feeds(Arc::new(feeds::states(&known)))
+                    self.index.set_feeds(self.feeds.states(&self.index, &known))
                 }
                 () = sleep_until(self.expiry_at()), if self.index.next_expiry().is_some() => {
                     self.index.set_time(now())
@@ -140,7 +141,11 @@ impl Reconciler {
         }
     }
 
-    fn take_desired(&mut self, desired: &mut watch::Receiver<Arc<Desired>>) -> bool {
+    fn take_desired(
+        &mut self,
+        desired: &mut watch::Receiver<Arc<Desired>>,
+        fed: &watch::Receiver<Arc<KnownFeeds>>,
+    ) -> bool {
         let desired = desired.borrow_and_update().clone();
         // Half a list of objects is no list: what was agreed before stays.
         if !desired.synced {
@@ -151,7 +156,7 @@ impl Reconciler {
         let forgot = self.forget_deleted_nodes();
         let changed = self.index.update(desired) || forgot;
         self.feeds.want(&self.index);
-        changed
+        self.index.set_feeds(self.feeds.states(&self.index, &fed.borrow())) || changed
     }
 
     /// When the next entry of a set leaves it.
