@@ -127,6 +127,7 @@ pub fn load(plan: &NodePlan, spec: &LoadSpec) -> Result<Loaded, LoadError> {
 
 /// [`load`] with a program that is not as it was built.
 pub fn load_patched(plan: &NodePlan, spec: &LoadSpec, patches: &[Patch]) -> Result<Loaded, LoadError> {
+    refuse_sets(plan)?;
     let config = constants::config(plan, spec)?;
     let tables = tables::tables(plan, spec)?;
     if let Some(directory) = &spec.pins {
@@ -138,6 +139,16 @@ pub fn load_patched(plan: &NodePlan, spec: &LoadSpec, patches: &[Patch]) -> Resu
     let maps = maps::create(&object, &config, &tables, spec.pins.as_deref(), btf)?;
     let program = prepared::load_program(&mut object, &maps, btf)?;
     Ok(Loaded { program, maps, config })
+}
+
+/// A rule whose sets nobody looks up would be another rule: better the plan before it.
+fn refuse_sets(plan: &NodePlan) -> Result<(), LoadError> {
+    if plan.sets.is_empty() {
+        return Ok(());
+    }
+    let problem =
+        format!("{}: address sets are not looked up by this version's program", plan.sets.join(", "));
+    Err(LoadError::Plan { table: "sets", problem })
 }
 
 impl Loaded {
@@ -199,5 +210,17 @@ impl Loaded {
         let elements = bpf::per_cpu_elements(self.map_fd(name)?, index, 1, cpus).map_err(failed)?;
         let values = elements.iter().flat_map(|element| element.chunks_exact(size_of::<T>()));
         Ok(values.map(bytemuck::pod_read_unaligned).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_with_sets_that_are_not_looked_up_is_refused() {
+        let plan = NodePlan { sets: vec!["scanners".to_owned()], ..NodePlan::default() };
+        let said = load(&plan, &LoadSpec::everything(&plan)).expect_err("refused").to_string();
+        assert!(said.contains("scanners: address sets are not looked up"), "{said}");
     }
 }
