@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sluice_client::Update;
 use sluice_datapath::{Applied, Datapath, LocalInterface, Problem};
 use sluice_plan::{Epoch, Hash, NodePlan};
-use sluice_proto::PLAN as PLAN_KEY;
+use sluice_proto::{PLAN as PLAN_KEY, SET};
 use sluice_store::{FORMER_PLAN, PLAN, Store, StoredPlan};
 
 use super::Engine;
@@ -27,7 +27,9 @@ impl Engine {
         self.standing.nonce = update.nonce;
         self.unkept = None;
         let Update { epoch, cluster_id, set, removed, .. } = update;
-        let unknown = set.iter().map(|(key, ..)| key).find(|key| *key != PLAN_KEY);
+        // The plan names its address sets, and is refused by the data plane for them.
+        let known = |key: &str| key == PLAN_KEY || key.starts_with(SET);
+        let unknown = set.iter().map(|(key, ..)| key).find(|key| !known(key));
         let offered = set.iter().find(|(key, ..)| key == PLAN_KEY);
         if let Some(unknown) = unknown {
             let detail = format!("resource `{unknown}` is of a later version of Sluice: update the agent");

@@ -126,7 +126,11 @@ impl Offer {
                 _ => {}
             }
         }
-        if current.open.is_empty() {
+        // A node that refuses the plan need not say more of the sets that came for it.
+        let refused = |resource: &ResourceVerdict| {
+            resource.key == PLAN && is_final(resource) && resource.stage() != VerdictStage::Programmed
+        };
+        if current.open.is_empty() || verdicts.resources.iter().any(refused) {
             self.in_flight = None;
             let named = |key: &String| verdicts.resources.iter().any(|resource| resource.key == *key);
             self.held.retain(|key, _| named(key));

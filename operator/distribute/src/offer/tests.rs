@@ -118,6 +118,15 @@ fn a_set_that_is_rejected_is_offered_again_and_does_not_hold_up_the_rest() {
 }
 
 #[test]
+fn a_refused_plan_ends_the_wait_for_its_sets() {
+    let mut offer = offer(&[]);
+    offer.next(&with_sets(1, "p", &[("a", "a1")], &[]));
+    offer.hear(&verdict(1, VerdictStage::Rejected, "p"));
+    assert!(!offer.waits_for_verdict());
+    assert_eq!(all(offer.next(&with_sets(2, "p", &[("a", "a1")], &[]))), "2 plan=p set/a=a1");
+}
+
+#[test]
 fn an_update_that_does_not_add_up_is_followed_by_the_whole() {
     let mut offer = offer(&[]);
     offer.next(&with_sets(1, "p", &[("a", "a1")], &[]));
