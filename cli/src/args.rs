@@ -11,7 +11,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use sluice_agent::args::{label, wait};
 
 pub use drops::{Drops, DropsOutput};
-pub use offline::{Compile, Explain, LineOutput, Lint, Place, PolicyFiles, Simulate, Test, TestOutput};
+pub use offline::{Compile, Explain, Hook, LineOutput, Lint, Place, PolicyFiles, Simulate, Test, TestOutput};
 
 const HELP: &str = "Examples:
   kubectl sluice status

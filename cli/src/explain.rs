@@ -15,7 +15,7 @@ use line::Line;
 
 pub fn run(args: &Explain) -> anyhow::Result<()> {
     let policies = judge::read_for(&args.policies, &args.place)?;
-    let interpreter = Interpreter::new(&policies, &args.place.node_address);
+    let interpreter = Interpreter::new(&policies, &args.place);
     if let Some(description) = &args.description {
         let frame = packet::frame(description).map_err(|error| anyhow!("packet: {error}"))?;
         return explain(&interpreter, args.output, 1, &Frame::whole(frame));

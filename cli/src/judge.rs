@@ -6,7 +6,7 @@ mod kernel;
 
 use sluice_policy::Interfaces;
 
-use crate::args::{Place, PolicyFiles};
+use crate::args::{Hook, Place, PolicyFiles};
 use crate::policies::{self, Policies};
 
 pub use decision::{Decision, Line as DecisionLine};
@@ -33,8 +33,12 @@ pub fn narrow(policies: &mut Policies, place: &Place) {
         |nodes: &sluice_policy::NodeSelector| labels.as_ref().is_none_or(|labels| nodes.matches(labels));
     let is_here =
         |interfaces: &Interfaces| place.interface.as_ref().is_none_or(|name| selects(interfaces, name));
-    policies.filters.retain(|filter| is_node(&filter.nodes) && is_here(&filter.interfaces));
-    policies.balancers.retain(|balancer| is_node(&balancer.nodes) && is_here(&balancer.interfaces));
+    policies.filters.retain(|filter| {
+        filter.hook == place.hook.into() && is_node(&filter.nodes) && is_here(&filter.interfaces)
+    });
+    policies.balancers.retain(|balancer| {
+        place.hook == Hook::Xdp && is_node(&balancer.nodes) && is_here(&balancer.interfaces)
+    });
     let simulated = Interfaces { names: vec![INTERFACE.to_owned()], ..Interfaces::default() };
     policies.filters.iter_mut().for_each(|filter| filter.interfaces = simulated.clone());
     policies.balancers.iter_mut().for_each(|balancer| balancer.interfaces = simulated.clone());

@@ -71,12 +71,12 @@ struct Judge {
 
 impl Judge {
     fn new(policies: &Policies, args: &Simulate) -> anyhow::Result<Judge> {
-        let addresses = &args.place.node_address;
+        let place = &args.place;
         let kernel = match args.interpret {
             true => None,
-            false => Some(Kernel::load(policies, addresses)?),
+            false => Some(Kernel::load(policies, place)?),
         };
-        Ok(Judge { interpreter: Interpreter::new(policies, addresses), kernel })
+        Ok(Judge { interpreter: Interpreter::new(policies, place), kernel })
     }
 
     fn decide(&self, frame: &Frame, time: Duration) -> anyhow::Result<Decision> {

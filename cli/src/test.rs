@@ -80,7 +80,7 @@ impl Places {
         self.interpreters.entry(place.clone()).or_insert_with(|| {
             let mut policies = self.policies.clone();
             judge::narrow(&mut policies, place);
-            Interpreter::new(&policies, &place.node_address)
+            Interpreter::new(&policies, place)
         })
     }
 }

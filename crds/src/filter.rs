@@ -84,12 +84,31 @@ pub struct XdpFilterSpec {
 /// How a program is attached to an interface.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.hook == 'Xdp' || self.mode == 'Auto'")
+    .message("mode says how XDP is attached, and hook is another: remove mode, or write hook: Xdp"))]
 pub struct Attach {
     /// Native: in the driver, or the node rejects the filter. Generic: in the network stack, slower, with any
     /// driver. Auto: Native, and Generic where the driver has no native XDP, which status then says. Default:
     /// Auto.
     #[serde(default)]
     pub mode: AttachMode,
+    /// Where packets meet the filter. Xdp: as they come in, in the driver. TcIngress: as they come in, behind XDP, in
+    /// the network stack; with any interface, and slower. TcEgress: as they go out. The last two need tcx (Linux
+    /// 6.6); filters of one hook do not see what those of another decide. Default: Xdp.
+    #[serde(default)]
+    pub hook: Hook,
+}
+
+/// Where in the kernel packets meet a filter.
+#[derive(
+    JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash,
+)]
+#[schemars(inline)]
+pub enum Hook {
+    #[default]
+    Xdp,
+    TcIngress,
+    TcEgress,
 }
 
 /// Where in the kernel a program runs.

@@ -56,7 +56,7 @@ pub use condition::{Condition, MAX_CONDITIONS, condition_type, reason};
 pub use duration::Duration;
 pub use feed::{Feed, FeedFormat, FeedInterval, FeedUrl, MAX_FEED_BYTES, Percent};
 pub use filter::{
-    Attach, AttachMode, DefaultAction, DroppedSummary, FilterWarning, MAX_RULES, MAX_WARNINGS,
+    Attach, AttachMode, DefaultAction, DroppedSummary, FilterWarning, Hook, MAX_RULES, MAX_WARNINGS,
     MalformedAction, Mode, XdpFilter, XdpFilterSpec, XdpFilterStatus,
 };
 pub use generate::{definition, definition_yaml, generated_files};

@@ -9,7 +9,7 @@ use sluice_e2e::oracle::random_node;
 use sluice_e2e::packets::{Generator, Ipv4, Ipv6, corpus, tcp, udp};
 use sluice_interpret::{Verdict, World, evaluate};
 use sluice_lint::{Reason, Surroundings, Warning, lint};
-use sluice_policy::{Action, Filter, Interfaces, Match, Mode, PortRange, PrefixSet, Rule};
+use sluice_policy::{Action, Filter, Hook, Interfaces, Match, Mode, PortRange, PrefixSet, Rule};
 
 const ROUNDS: u64 = 25;
 const RANDOM_FRAMES: usize = 1_500;
@@ -86,7 +86,11 @@ fn filters() -> impl Iterator<Item = Filter> {
     (0..ROUNDS).flat_map(|seed| {
         let node = random_node(&mut StdRng::seed_from_u64(seed)).expect("random policies compile");
         let here = Interfaces { names: vec![INTERFACE.to_owned()], ..Interfaces::default() };
-        node.world.filters.into_iter().map(move |filter| Filter { interfaces: here.clone(), ..filter })
+        node.world.filters.into_iter().map(move |filter| Filter {
+            interfaces: here.clone(),
+            hook: Hook::Xdp,
+            ..filter
+        })
     })
 }
 

@@ -9,18 +9,17 @@ mod network;
 mod options;
 mod payload;
 
-use aya_ebpf::bindings::xdp_md;
 use sluice_abi::{Row, WORDS, features};
 
 use crate::constants::{enabled, words};
-use crate::frame::Frame;
+use crate::frame::{Context, Frame};
 use crate::maps::{DETAILS, ROWS};
 use crate::packet::Packet;
 
 /// Leaves the row in `DETAILS`.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn look_up(context: *mut xdp_md, packet: *mut Packet) -> u32 {
+pub extern "C" fn look_up(context: *mut Context, packet: *mut Packet) -> u32 {
     // SAFETY: the caller's packet, or null in the verifier's eyes.
     let Some(packet) = (unsafe { packet.as_ref() }) else { return 0 };
     // Older kernels verify this function whether it is called or not.

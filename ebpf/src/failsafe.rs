@@ -2,7 +2,6 @@
 
 mod rate;
 
-use aya_ebpf::bindings::xdp_md;
 use sluice_abi::{
     ControlPeer, MAX_FAILSAFE_PORTS, MAX_FAILSAFE_SOURCES, NodeAddress, Stat, failsafe_bit, features, kind,
 };
@@ -10,7 +9,7 @@ use sluice_abi::{
 use crate::classify::opaque;
 use crate::constants::{self, enabled, failsafe_open, failsafe_port, failsafe_source};
 use crate::count::count_stat;
-use crate::frame::Frame;
+use crate::frame::{Context, Frame};
 use crate::maps::{NODE_ADDRS, PEER_PORTS, PEERS};
 use crate::packet::{Packet, SPECIAL, ether_type, protocol};
 
@@ -24,7 +23,9 @@ const BRIDGES: u64 = 0x0180_c200_0000;
 pub fn may_be_kept(packet: &Packet) -> bool {
     match packet.protocol {
         protocol::TCP | protocol::UDP => {
-            constants::may_be_kept(packet.destination_port) || may_be_from_peer(packet)
+            constants::may_be_kept(packet.destination_port)
+                || (enabled(features::EGRESS) && constants::may_be_kept(packet.source_port))
+                || may_be_from_peer(packet)
         }
         _ => true,
     }
@@ -34,14 +35,34 @@ pub fn may_be_kept(packet: &Packet) -> bool {
 #[inline(always)]
 fn may_be_from_peer(packet: &Packet) -> bool {
     packet.protocol == protocol::TCP
-        && packet.tcp_flags & ACK != 0
-        && PEER_PORTS.get(0).is_some_and(|ports| *ports & failsafe_bit(packet.source_port) != 0)
+        && (enabled(features::EGRESS) || packet.tcp_flags & ACK != 0)
+        && PEER_PORTS.get(0).is_some_and(|ports| *ports & failsafe_bit(remote(packet).1) != 0)
+}
+
+/// Address and port of this node's end, if it is one.
+#[inline(always)]
+fn local(packet: &Packet) -> ([u64; 2], u32) {
+    if enabled(features::EGRESS) {
+        (packet.source, packet.source_port)
+    } else {
+        (packet.destination, packet.destination_port)
+    }
+}
+
+/// Address and port of the other end.
+#[inline(always)]
+fn remote(packet: &Packet) -> ([u64; 2], u32) {
+    if enabled(features::EGRESS) {
+        (packet.destination, packet.destination_port)
+    } else {
+        (packet.source, packet.source_port)
+    }
 }
 
 /// Whether the packet passes at once.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn failsafe(context: *mut xdp_md, packet: *mut Packet) -> u32 {
+pub extern "C" fn failsafe(context: *mut Context, packet: *mut Packet) -> u32 {
     // SAFETY: the caller's packet, or null in the verifier's eyes.
     let Some(packet) = (unsafe { packet.as_ref() }) else { return 0 };
     // Older kernels verify this function whether it is called or not.
@@ -115,7 +136,7 @@ fn is_to_ospf_routers(packet: &Packet) -> bool {
     group == 5 || group == 6
 }
 
-/// To an address of this node that is no VIP: replies to its own control connections, and the ports that stay
+/// To an address of this node that is no VIP (or from it, on the way out): replies to its own control connections, and the ports that stay
 /// reachable.
 #[inline(always)]
 fn is_for_node(packet: &Packet) -> bool {
@@ -130,6 +151,9 @@ fn is_for_node(packet: &Packet) -> bool {
     if !is_reached(packet, kept) {
         return false;
     }
+    if enabled(features::EGRESS) {
+        return true;
+    }
     let within = rate::take(packet);
     if !within {
         count_stat(packet, Stat::FailsafeLimited);
@@ -141,7 +165,7 @@ fn is_for_node(packet: &Packet) -> bool {
 /// the verifier.
 #[inline(always)]
 fn kept_ports(packet: &Packet) -> u64 {
-    let wanted = packet.destination_port | packet.protocol << 16;
+    let wanted = local(packet).1 | packet.protocol << 16;
     let mut kept = 0;
     for index in 0..MAX_FAILSAFE_PORTS {
         let port = failsafe_port(index);
@@ -157,14 +181,15 @@ fn kept_ports(packet: &Packet) -> u64 {
 /// Whether one of these ports is open to the packet's source.
 #[inline(always)]
 fn is_reached(packet: &Packet, ports: u64) -> bool {
+    let ([address_high, address_low], _) = remote(packet);
     let mut open = failsafe_open() as u64;
     for index in 0..MAX_FAILSAFE_SOURCES {
         let from = failsafe_source(index);
         if from.ports == 0 {
             break;
         }
-        let high = (packet.source[0] ^ from.address[0]) & from.mask[0];
-        let low = (packet.source[1] ^ from.address[1]) & from.mask[1];
+        let high = (address_high ^ from.address[0]) & from.mask[0];
+        let low = (address_low ^ from.address[1]) & from.mask[1];
         let family = (packet.family ^ from.family) as u64;
         open |= opaque(is_zero(high | low | family).wrapping_neg()) & from.ports as u64;
     }
@@ -180,7 +205,7 @@ fn is_zero(number: u64) -> u64 {
 
 #[inline(always)]
 fn is_to_node(packet: &Packet) -> bool {
-    let Some(address) = packet.key(packet.destination) else { return false };
+    let Some(address) = packet.key(local(packet).0) else { return false };
     let key = NodeAddress { address };
     // SAFETY: the value is not looked at.
     unsafe { NODE_ADDRS.get(&key) }.is_some()
@@ -188,8 +213,9 @@ fn is_to_node(packet: &Packet) -> bool {
 
 #[inline(always)]
 fn is_from_peer(packet: &Packet) -> bool {
-    let Some(address) = packet.key(packet.source) else { return false };
-    let key = ControlPeer { address, port: packet.source_port as u16, reserved: [0; 2] };
+    let (address, port) = remote(packet);
+    let Some(address) = packet.key(address) else { return false };
+    let key = ControlPeer { address, port: port as u16, reserved: [0; 2] };
     // SAFETY: the value is not looked at.
     unsafe { PEERS.get(&key) }.is_some()
 }

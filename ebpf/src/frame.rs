@@ -1,34 +1,53 @@
 //! The frame's bytes. Every access is checked against the end right before it, as the verifier asks for.
 
+#[cfg(feature = "tc")]
+#[path = "frame/tc.rs"]
+mod hook;
+#[cfg(not(feature = "tc"))]
+#[path = "frame/xdp.rs"]
+mod hook;
+
 use core::ptr::read_volatile;
 
-use aya_ebpf::bindings::xdp_md;
-use aya_ebpf::helpers::{bpf_xdp_get_buff_len, generated::bpf_xdp_load_bytes};
+#[cfg(feature = "tc")]
+pub use hook::pull;
+pub use hook::{Context, interface};
 
 /// Offsets of headers stay below it: 22 bytes of Ethernet and tags, an IP header and eight extension headers.
 pub const OFFSET_MASK: usize = 0x7fff;
 
 #[derive(Clone, Copy)]
 pub struct Frame {
-    context: *mut xdp_md,
+    context: *mut Context,
 }
 
 impl Frame {
     #[inline(always)]
-    pub fn new(context: *mut xdp_md) -> Frame {
+    pub fn new(context: *mut Context) -> Frame {
         Frame { context }
     }
 
     #[inline(always)]
-    pub fn context(self) -> *mut xdp_md {
+    pub fn context(self) -> *mut Context {
         self.context
     }
 
-    /// Whole length, the parts behind the first buffer of a large frame included.
+    /// Whole length, the parts behind the first buffer included.
     #[inline(always)]
     pub fn length(self) -> u32 {
-        // SAFETY: the context is the one that the kernel gave.
-        (unsafe { bpf_xdp_get_buff_len(self.context) }) as u32
+        hook::length(self.context)
+    }
+
+    /// The tag in front of all that are in the frame, if the kernel has it beside it.
+    #[inline(always)]
+    pub fn outer_tag(self) -> Option<u16> {
+        hook::outer_tag(self.context)
+    }
+
+    /// It is several packets with one header.
+    #[inline(always)]
+    pub fn is_merged(self) -> bool {
+        hook::is_merged(self.context)
     }
 
     /// A header, if it lies wholly in the first buffer. `T` is packed, or a number read unaligned.
@@ -55,7 +74,6 @@ impl Frame {
     /// Copies bytes from wherever in the frame they lie, behind the first buffer too; false where it ends before.
     #[inline(always)]
     pub fn load(self, offset: u32, bytes: *mut u8, length: u32) -> bool {
-        // SAFETY: the context is the one that the kernel gave, and the caller's bytes are as many.
-        unsafe { bpf_xdp_load_bytes(self.context, offset, bytes.cast(), length) == 0 }
+        hook::load(self.context, offset, bytes, length)
     }
 }

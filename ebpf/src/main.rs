@@ -4,6 +4,8 @@
 //! parse -> open the tunnel, if this node is a backend -> failsafe -> filters -> balancer -> verdict
 //! ```
 //!
+//! With the feature `tc` it is the same for the hooks of the network stack, without tunnels and balancer.
+//!
 //! Each stage is a function that the verifier checks once and on its own ("global function"), with the parsed packet
 //! as its input: an inlined pipeline would be walked anew for every way through the stages before. What a plan does
 //! not use is removed by constants (`CONFIG`). Needs Linux 6.1.
@@ -14,8 +16,9 @@
     target_arch = "bpf",
     allow(internal_features, reason = "compare-and-swap, which the target has and its atomics do not")
 )]
+#![cfg_attr(feature = "tc", allow(dead_code, reason = "what only tunnels and the balancer need"))]
 
-#[cfg(target_arch = "bpf")]
+#[cfg(all(target_arch = "bpf", not(feature = "tc")))]
 mod balance;
 #[cfg(target_arch = "bpf")]
 mod classify;
@@ -23,11 +26,11 @@ mod classify;
 mod constants;
 #[cfg(target_arch = "bpf")]
 mod count;
-#[cfg(target_arch = "bpf")]
+#[cfg(all(target_arch = "bpf", not(feature = "tc")))]
 mod decap;
 #[cfg(target_arch = "bpf")]
 mod details;
-#[cfg(target_arch = "bpf")]
+#[cfg(all(target_arch = "bpf", not(feature = "tc")))]
 mod exception;
 #[cfg(target_arch = "bpf")]
 mod failsafe;
@@ -35,8 +38,10 @@ mod failsafe;
 mod frame;
 #[cfg(target_arch = "bpf")]
 mod maps;
-#[cfg(target_arch = "bpf")]
+#[cfg(all(target_arch = "bpf", not(feature = "tc")))]
 mod mark;
+#[cfg(target_arch = "bpf")]
+mod mix;
 #[cfg(target_arch = "bpf")]
 mod packet;
 #[cfg(target_arch = "bpf")]
@@ -45,6 +50,8 @@ mod parse;
 mod program;
 #[cfg(target_arch = "bpf")]
 mod sample;
+#[cfg(all(target_arch = "bpf", feature = "tc"))]
+mod tc;
 #[cfg(target_arch = "bpf")]
 mod trace;
 

@@ -2,8 +2,9 @@
 
 use core::mem::MaybeUninit;
 
-use aya_ebpf::bindings::xdp_md;
 use sluice_abi::{ABSENT, Address, LATER, kind};
+
+use crate::frame::{self, Context};
 
 /// Set in a field that has no value; the low bits are then the offset of its special row.
 pub const SPECIAL: u32 = 1 << 31;
@@ -87,7 +88,7 @@ pub struct Packet {
 impl Packet {
     /// Nothing is known yet. Word by word and volatile: the compiler would call a loop over bytes.
     #[inline(always)]
-    pub fn unread(place: &mut MaybeUninit<Packet>, context: *mut xdp_md) {
+    pub fn unread(place: &mut MaybeUninit<Packet>, context: *mut Context) {
         let packet = place.as_mut_ptr();
         for word in 0..size_of::<Packet>() / size_of::<u64>() {
             // SAFETY: within the packet.
@@ -100,8 +101,7 @@ impl Packet {
         packet.destination_port = FIELD_ABSENT;
         packet.tcp_flags = FIELD_ABSENT;
         packet.icmp = FIELD_ABSENT;
-        // SAFETY: the context is the one that the kernel gave.
-        packet.ingress = unsafe { (*context).ingress_ifindex };
+        packet.ingress = frame::interface(context);
         // Interface 1 is the loopback, which nothing is ever attached to.
         packet.staged = (packet.ingress == 1) as u32;
     }

@@ -8,15 +8,13 @@ mod plain;
 mod transport;
 
 pub use ethernet::is_tag;
-pub use ipv4::Ipv4;
-pub use ipv6::Ipv6;
 pub use plain::read as plain;
+#[cfg(not(feature = "tc"))]
+pub use {ipv4::Ipv4, ipv6::Ipv6};
 
 use core::ptr::read_volatile;
 
-use aya_ebpf::bindings::xdp_md;
-
-use crate::frame::Frame;
+use crate::frame::{Context, Frame};
 use crate::packet::{Packet, ether_type};
 
 /// A layer that is cut off or contradicts itself; nothing behind it can be read.
@@ -24,7 +22,7 @@ struct Broken;
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn parse(context: *mut xdp_md, packet: *mut Packet) -> u32 {
+pub extern "C" fn parse(context: *mut Context, packet: *mut Packet) -> u32 {
     // SAFETY: the caller's packet, or null in the verifier's eyes.
     let Some(packet) = (unsafe { packet.as_mut() }) else { return 0 };
     let frame = Frame::new(context);

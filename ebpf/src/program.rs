@@ -1,26 +1,29 @@
-//! The entry program: calls the stages in order and leaves a trace of test runs.
+//! The stages in order, and the entry program of XDP; that of tcx is in `tc.rs`.
 
 use core::mem::MaybeUninit;
 
 use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
-use aya_ebpf::bindings::xdp_md;
-use aya_ebpf::macros::xdp;
-use aya_ebpf::programs::XdpContext;
+#[cfg(not(feature = "tc"))]
+use aya_ebpf::{macros::xdp, programs::XdpContext};
 use sluice_abi::{Stage, Stat, features};
 
-use crate::balance::{self, balance};
 use crate::classify::{self, classify, classify_among_many, limit, straight};
 use crate::constants::enabled;
 use crate::count::count_stat;
-use crate::decap::decapsulate;
 use crate::details::look_up;
 use crate::failsafe::{failsafe, may_be_kept};
-use crate::mark;
+use crate::frame::Context;
 use crate::packet::Packet;
 use crate::parse::{parse, plain};
-use crate::sample;
 use crate::trace::Outcome;
+#[cfg(not(feature = "tc"))]
+use crate::{
+    balance::{self, balance},
+    decap::decapsulate,
+    mark, sample,
+};
 
+#[cfg(not(feature = "tc"))]
 #[xdp(frags)]
 pub fn sluice_xdp(context: XdpContext) -> u32 {
     let context = context.ctx;
@@ -40,11 +43,12 @@ pub fn sluice_xdp(context: XdpContext) -> u32 {
 }
 
 #[inline(always)]
-fn read(context: *mut xdp_md, place: &mut MaybeUninit<Packet>) -> &mut Packet {
+pub fn read(context: *mut Context, place: &mut MaybeUninit<Packet>) -> &mut Packet {
     if !plain(context, place) {
         Packet::unread(place, context);
         parse(context, place.as_mut_ptr());
     }
+    #[cfg(not(feature = "tc"))]
     if enabled(features::DECAP) && decapsulate(context, place.as_mut_ptr()) != 0 {
         Packet::unread(place, context);
         // SAFETY: it was just set.
@@ -61,7 +65,7 @@ fn read(context: *mut xdp_md, place: &mut MaybeUninit<Packet>) -> &mut Packet {
 }
 
 #[inline(always)]
-fn judge(context: *mut xdp_md, packet: &mut Packet) -> Outcome {
+pub fn judge(context: *mut Context, packet: &mut Packet) -> Outcome {
     if enabled(features::FAILSAFE) && may_be_kept(packet) && failsafe(context, packet) != 0 {
         count_stat(packet, Stat::FailsafePassed);
         return Outcome::of(XDP_PASS, Stage::Failsafe);
@@ -88,6 +92,7 @@ fn judge(context: *mut xdp_md, packet: &mut Packet) -> Outcome {
         }
     }
     // What came out of a tunnel has been balanced already.
+    #[cfg(not(feature = "tc"))]
     if enabled(features::BALANCER) && packet.decapsulated == 0 {
         let choice = balance(context, packet);
         if balance::is_for_vip(choice) {

@@ -3,16 +3,22 @@
 use core::ptr::read_volatile;
 
 use aya_ebpf::bindings::xdp_action::XDP_DROP;
-use aya_ebpf::bindings::xdp_md;
-use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_xdp_load_bytes};
-use sluice_abi::{NO_TARGET, SAMPLE_BYTES, Sample, Sampling, Stat, UNITS_PER_NS, features};
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
+use sluice_abi::{SAMPLE_BYTES, Sample, Sampling, Stat, UNITS_PER_NS, features};
 
-use crate::balance;
 use crate::classify::{limit, opaque};
 use crate::constants::enabled;
 use crate::count::count_stat;
-use crate::maps::{SAMPLE_TOKENS, SAMPLES, SLOTS, TARGET_SLOTS, VIP_SLOTS};
+use crate::frame::{Context, Frame};
+use crate::maps::{SAMPLE_TOKENS, SAMPLES, SLOTS};
 use crate::packet::Packet;
+#[cfg(not(feature = "tc"))]
+use crate::{
+    balance,
+    maps::{TARGET_SLOTS, VIP_SLOTS},
+};
+#[cfg(not(feature = "tc"))]
+use sluice_abi::NO_TARGET;
 
 /// Shared by all programs of the node; an array of one element to the loader, an address to the program.
 #[unsafe(no_mangle)]
@@ -40,7 +46,7 @@ pub fn origin(stage: u8, entry: u16, target: u32) -> u64 {
 /// Puts the dropped packet's first bytes into the ring, if its slot has a token left. Returns nothing of use.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn sample(context: *mut xdp_md, packet: *mut Packet, origin: u64) -> u64 {
+pub extern "C" fn sample(context: *mut Context, packet: *mut Packet, origin: u64) -> u64 {
     // SAFETY: the caller's packet, or null in the verifier's eyes.
     let Some(packet) = (unsafe { packet.as_ref() }) else { return 0 };
     // SAFETY: a helper without arguments.
@@ -63,14 +69,25 @@ pub extern "C" fn sample(context: *mut xdp_md, packet: *mut Packet, origin: u64)
 fn slot(packet: &Packet, entry: u16, target: u32) -> Option<u32> {
     let slot = if entry != u16::MAX {
         SLOTS.get(entry as u32)
-    } else if !enabled(features::BALANCER) {
-        None
-    } else if target != NO_TARGET {
-        TARGET_SLOTS.get(target)
+    } else if enabled(features::BALANCER) {
+        slot_of_balancer(packet, target)
     } else {
-        VIP_SLOTS.get(balance::vip(packet)?.slot)
+        None
     };
     slot.copied()
+}
+
+#[cfg(not(feature = "tc"))]
+#[inline(always)]
+fn slot_of_balancer(packet: &Packet, target: u32) -> Option<&'static u32> {
+    if target != NO_TARGET { TARGET_SLOTS.get(target) } else { VIP_SLOTS.get(balance::vip(packet)?.slot) }
+}
+
+/// There is no balancer.
+#[cfg(feature = "tc")]
+#[inline(always)]
+fn slot_of_balancer(_packet: &Packet, _target: u32) -> Option<&'static u32> {
+    None
 }
 
 #[inline(always)]
@@ -84,7 +101,7 @@ fn has_token(slot: u32, now: u64) -> bool {
 }
 
 #[inline(always)]
-fn emit(context: *mut xdp_md, packet: &Packet, slot: u32, stage: u8, now: u64) {
+fn emit(context: *mut Context, packet: &Packet, slot: u32, stage: u8, now: u64) {
     let Some(mut place) = SAMPLES.reserve(0) else {
         count_stat(packet, Stat::SamplesLost);
         return;
@@ -94,8 +111,8 @@ fn emit(context: *mut xdp_md, packet: &Packet, slot: u32, stage: u8, now: u64) {
     let captured =
         (opaque(packet.length.min(SAMPLE_BYTES as u32) as u64 - 1) as u32 & (SAMPLE_BYTES as u32 - 1)) + 1;
     // SAFETY: the element's bytes are as many as that.
-    let failed = unsafe { bpf_xdp_load_bytes(context, 0, (&raw mut (*sample).bytes).cast(), captured) };
-    let captured = if failed == 0 { captured } else { 0 };
+    let bytes = unsafe { (&raw mut (*sample).bytes).cast() };
+    let captured = if Frame::new(context).load(0, bytes, captured) { captured } else { 0 };
     macro_rules! set {
         ($($field:ident: $value:expr),*) => {
             // SAFETY: fields of the element, which is ours until it is submitted.

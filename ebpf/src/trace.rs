@@ -2,9 +2,11 @@
 
 use sluice_abi::{Mark, NO_TARGET, Stage, Trace};
 
+#[cfg(not(feature = "tc"))]
+use crate::balance;
 use crate::maps::TRACE;
 use crate::packet::Packet;
-use crate::{balance, classify, sample};
+use crate::{classify, sample};
 
 pub struct Outcome {
     pub verdict: u32,
@@ -27,6 +29,7 @@ impl Outcome {
         Outcome { entry, audited: classify::audited(decision), stage, ..self }
     }
 
+    #[cfg(not(feature = "tc"))]
     #[inline(always)]
     pub fn by_balancer(self, choice: u64) -> Outcome {
         let (verdict, target) = (balance::verdict(choice), balance::target(choice));

@@ -26,9 +26,11 @@ fn main() {
         println!("cargo::rerun-if-env-changed={name}");
     }
     let toolchain = Toolchain::find().unwrap_or_else(|reason| fail(&reason));
-    let object = build(&toolchain, &ebpf, &out.join("bpf"));
-    if let Err(error) = std::fs::copy(&object, out.join("sluice.o")) {
-        fail(&format!("{}: {error}", object.display()));
+    for (features, name) in [("", "sluice.o"), ("tc", "sluice_tc.o")] {
+        let object = build(&toolchain, &ebpf, &out.join("bpf"), features);
+        if let Err(error) = std::fs::copy(&object, out.join(name)) {
+            fail(&format!("{}: {error}", object.display()));
+        }
     }
 }
 
@@ -64,7 +66,7 @@ impl Toolchain {
     }
 }
 
-fn build(toolchain: &Toolchain, ebpf: &Path, target_dir: &Path) -> PathBuf {
+fn build(toolchain: &Toolchain, ebpf: &Path, target_dir: &Path, features: &str) -> PathBuf {
     if let Err(error) = Command::new("bpf-linker").arg("--version").output() {
         fail(&format!(
             "bpf-linker does not run ({error}). Run `./setup.sh build`, or `cargo install bpf-linker`."
@@ -88,6 +90,7 @@ fn build(toolchain: &Toolchain, ebpf: &Path, target_dir: &Path) -> PathBuf {
         .current_dir(ebpf)
         .args(["build", "--locked", "--release", "-Zbuild-std=core", "--target", TARGET, "--target-dir"])
         .arg(target_dir)
+        .args(["--features", features])
         .env("RUSTC", &toolchain.rustc)
         // -Zbuild-std is not stable yet, and a stable compiler of known version beats any nightly.
         .env("RUSTC_BOOTSTRAP", "1")

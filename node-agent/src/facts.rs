@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use sluice_datapath::{Applied, LinkMode};
 use sluice_netdev::{Facts, Nic};
+use sluice_plan::Hook;
 use sluice_proto::v1;
 
 /// Our own program on an interface.
@@ -31,6 +32,7 @@ pub fn ours(applied: Option<&Applied>) -> BTreeMap<u32, Ours> {
     let attached =
         interfaces.filter_map(|interface| Some((interface.ifindex, interface.attachment.as_ref()?)));
     attached
+        .filter(|(_, attachment)| attachment.mode.hook() == Hook::Xdp)
         .map(|(index, attachment)| {
             (index, Ours { program_id: attachment.program_id, mode: mode(attachment.mode) })
         })
@@ -41,6 +43,8 @@ pub fn mode(mode: LinkMode) -> &'static str {
     match mode {
         LinkMode::Native => "native",
         LinkMode::Generic => "generic",
+        LinkMode::TcIngress => "tcIngress",
+        LinkMode::TcEgress => "tcEgress",
     }
 }
 

@@ -203,6 +203,7 @@ mod tests {
             policy,
             interfaces: Default::default(),
             attach: Default::default(),
+            hook: Default::default(),
             audit: false,
             first: 0,
             end: 0,

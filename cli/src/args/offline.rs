@@ -33,6 +33,50 @@ pub struct Place {
     /// An address of the node, whose failsafe ports then stay open; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     pub node_address: Vec<IpAddr>,
+    /// Only filters of this hook; packets leave by tc-egress, and the balancer is behind xdp alone
+    #[arg(long, value_enum, default_value_t)]
+    pub hook: Hook,
+}
+
+/// As `spec.attach.hook`.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    ValueEnum,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+pub enum Hook {
+    #[default]
+    Xdp,
+    TcIngress,
+    TcEgress,
+}
+
+impl From<Hook> for sluice_policy::Hook {
+    fn from(hook: Hook) -> Self {
+        match hook {
+            Hook::Xdp => sluice_policy::Hook::Xdp,
+            Hook::TcIngress => sluice_policy::Hook::TcIngress,
+            Hook::TcEgress => sluice_policy::Hook::TcEgress,
+        }
+    }
+}
+
+impl From<Hook> for sluice_plan::Hook {
+    fn from(hook: Hook) -> Self {
+        match hook {
+            Hook::Xdp => sluice_plan::Hook::Xdp,
+            Hook::TcIngress => sluice_plan::Hook::TcIngress,
+            Hook::TcEgress => sluice_plan::Hook::TcEgress,
+        }
+    }
 }
 
 const COMPILE_HELP: &str = "Examples:

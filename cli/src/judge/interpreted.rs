@@ -1,7 +1,6 @@
 //! Decisions by the interpreter.
 
 use std::cell::RefCell;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use sluice_balance::{Flow, Rings, Vip};
@@ -13,6 +12,7 @@ use sluice_interpret::{
 
 use super::INTERFACE;
 use super::decision::{Decider, Decision};
+use crate::args::Place;
 use crate::compile;
 use crate::policies::Policies;
 
@@ -31,7 +31,7 @@ pub struct Explanation<'w> {
 }
 
 impl Interpreter {
-    pub fn new(policies: &Policies, node_addresses: &[IpAddr]) -> Interpreter {
+    pub fn new(policies: &Policies, place: &Place) -> Interpreter {
         let failsafe = &policies.fleet.failsafe;
         let ports = failsafe.ports.iter().map(|entry| FailsafePort {
             port: entry.port,
@@ -44,13 +44,14 @@ impl Interpreter {
             .map(|endpoint| ControlPeer { address: endpoint.address, port: endpoint.port });
         let world = World {
             filters: policies.filters.clone(),
+            hook: place.hook.into(),
             services: policies.balancers.iter().cloned().map(Service::all_healthy).collect(),
             failsafe: Some(Failsafe {
                 ports: ports.collect(),
                 within_rate: true,
                 control_peers: peers.collect(),
             }),
-            node_addresses: node_addresses.to_vec(),
+            node_addresses: place.node_address.clone(),
             default_route: Vec::new(),
             sets: policies.sets.clone(),
         };

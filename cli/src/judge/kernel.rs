@@ -1,7 +1,6 @@
 //! Decisions by the program that nodes load, run by the kernel on test packets.
 
 use std::io;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -14,6 +13,7 @@ use sluice_plan::{NodePlan, VipRef};
 
 use super::decision::{Decider, Decision};
 use super::interpreted::decider;
+use crate::args::Place;
 use crate::compile;
 use crate::policies::Policies;
 
@@ -23,14 +23,15 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    pub fn load(policies: &Policies, node_addresses: &[IpAddr]) -> anyhow::Result<Kernel> {
+    pub fn load(policies: &Policies, place: &Place) -> anyhow::Result<Kernel> {
         let mut plan = compile::plan(policies)?;
         // A capture runs faster than it was recorded: a rate would say nothing of the node.
         plan.failsafe.packets_per_second = 1_000_000_000;
         plan.failsafe.burst = u32::MAX;
-        let loaded = load(&plan, &LoadSpec::everything(&plan)).map_err(refused)?;
+        let loaded = load(&plan, &LoadSpec { hook: place.hook.into(), ..LoadSpec::everything(&plan) });
+        let loaded = loaded.map_err(refused)?;
         loaded
-            .set_surroundings(&plan, node_addresses)
+            .set_surroundings(&plan, &place.node_address)
             .context("addresses and next hops of the simulated node")?;
         Ok(Kernel { plan, loaded })
     }

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sluice_crds::{UnknownField, unknown_fields_of};
 
-use crate::args::Place;
+use crate::args::{Hook, Place};
 use crate::judge::Decision;
 
 /// What a file of tests holds.
@@ -35,6 +35,10 @@ pub struct Case {
     /// Only policies that select this interface; all without it.
     #[serde(default)]
     pub interface: Option<String>,
+    /// Only filters of this hook; Xdp without it.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub hook: Hook,
     /// Only policies that select a node with these labels; all without it.
     #[serde(default)]
     #[schemars(with = "serde_json::Value")]
@@ -144,6 +148,7 @@ impl Case {
             interface: self.interface.clone(),
             node_labels: self.node_labels.clone().map(|labels| labels.into_iter().collect()),
             node_address: self.node_addresses.clone(),
+            hook: self.hook,
         }
     }
 

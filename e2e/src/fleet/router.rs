@@ -4,7 +4,7 @@ use anyhow::bail;
 use nix::net::if_::if_nametoindex;
 use sluice_compile::{ClassInput, compile};
 use sluice_datapath::{Datapath, LocalInterface, State};
-use sluice_policy::{Action, AttachMode, Filter, Interfaces, Malformed, Mode, NodeSelector, ObjectRef};
+use sluice_policy::{Action, AttachMode, Filter, Hook, Interfaces, Malformed, Mode, NodeSelector, ObjectRef};
 
 use super::Fleet;
 
@@ -58,6 +58,7 @@ fn passing(names: Vec<String>) -> Filter {
         nodes: NodeSelector::default(),
         interfaces: Interfaces { names, ..Interfaces::default() },
         attach: AttachMode::Native,
+        hook: Hook::Xdp,
         mode: Mode::Enforce,
         priority: 0,
         default_action: Action::Pass,

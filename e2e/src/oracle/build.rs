@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use sluice_policy::{
-    Action, AttachMode, ExtensionHeader, Filter, FragmentKind, IcmpFamily, IcmpMatch, Interfaces, IpOption,
-    LaterFragments, Layer, MacMatch, Malformed, Match, Mode, NodeSelector, ObjectRef, PayloadMatch,
+    Action, AttachMode, ExtensionHeader, Filter, FragmentKind, Hook, IcmpFamily, IcmpMatch, Interfaces,
+    IpOption, LaterFragments, Layer, MacMatch, Malformed, Match, Mode, NodeSelector, ObjectRef, PayloadMatch,
     PortRange, PrefixSet, Rule, TcpFlags,
 };
 
@@ -29,6 +29,7 @@ pub fn filter(name: &str, default_action: Action, rules: Vec<Rule>) -> Filter {
         nodes: NodeSelector::default(),
         interfaces: on(HERE),
         attach: AttachMode::Auto,
+        hook: Hook::Xdp,
         mode: Mode::Enforce,
         priority: 0,
         default_action,

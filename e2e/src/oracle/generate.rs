@@ -9,7 +9,7 @@ use rand::Rng;
 use sluice_compile::MAX_CONTINUING_RULES;
 use sluice_interpret::Service;
 use sluice_policy::{
-    Action, Backend, Balancer, Filter, FragmentKind, IcmpFamily, IcmpMatch, LaterFragments, LimitKey,
+    Action, Backend, Balancer, Filter, FragmentKind, Hook, IcmpFamily, IcmpMatch, LaterFragments, LimitKey,
     Malformed, Mark, Match, Mode, NodeSelector, PortRange, PrefixSet, Rate, RateLimit, Rule, TcpFlags,
     VipPort,
 };
@@ -31,6 +31,8 @@ pub fn random_node(rng: &mut impl Rng) -> anyhow::Result<Node> {
     if rng.random_bool(0.15) {
         filters = before_others(filters);
     }
+    let hook = [Hook::Xdp, Hook::Xdp, Hook::Xdp, Hook::TcIngress, Hook::TcEgress][rng.random_range(0..5)];
+    filters.iter_mut().for_each(|filter| filter.hook = hook);
     let services = if rng.random_bool(0.4) { vec![service(rng)] } else { Vec::new() };
     if rng.random_bool(0.1) { Node::above_the_rate(filters, services) } else { Node::new(filters, services) }
 }

@@ -8,6 +8,7 @@ use sluice_datapath::test_run::{MIN_FRAME, XdpAction};
 use sluice_interpret::packet::{Packet, protocol};
 use sluice_interpret::{Counted, Limits, Outcome, Stage, Verdict, evaluate, evaluate_at};
 use sluice_plan::NodePlan;
+use sluice_policy::Hook;
 
 use crate::packets::Named;
 
@@ -62,7 +63,9 @@ fn judge_all<'n>(start: impl Fn() -> anyhow::Result<Judge<'n>>, packets: &[Named
     let mut judge = start()?;
     let mut tally = Tally::default();
     for packet in packets {
-        if packet.frame.len() < MIN_FRAME {
+        if judge.node.world.hook != Hook::Xdp && !is_run_at_tc(&packet.frame) {
+            tally.too_short += 1;
+        } else if packet.frame.len() < MIN_FRAME {
             let outcome = evaluate(&judge.node.world, HERE, &packet.frame);
             anyhow::ensure!(outcome.malformed, "{} is no frame and not malformed", packet.name);
             tally.too_short += 1;
@@ -123,6 +126,17 @@ impl<'n> Judge<'n> {
     }
 }
 
+/// The kernel makes a test frame a packet of its stack, which has more behind the EtherType than nothing, and of IP a whole
+/// header.
+fn is_run_at_tc(frame: &[u8]) -> bool {
+    let header = match frame.get(12..MIN_FRAME) {
+        Some([0x08, 0x00]) => 20,
+        Some([0x86, 0xdd]) => 40,
+        _ => 1,
+    };
+    frame.len() >= MIN_FRAME + header
+}
+
 /// The counter of a VIP, which counts what found no backend.
 fn without_backend(outcome: &Outcome, frame: &[u8]) -> Option<Key> {
     let packet = Packet::parse(frame);
@@ -133,7 +147,9 @@ fn without_backend(outcome: &Outcome, frame: &[u8]) -> Option<Key> {
 
 /// Counts anew, packet by packet, to the one that is counted differently.
 fn find_miscount(mut judge: Judge<'_>, packets: &[Named]) -> anyhow::Result<anyhow::Error> {
-    for packet in packets.iter().filter(|packet| packet.frame.len() >= MIN_FRAME) {
+    let is_tc = judge.node.world.hook != Hook::Xdp;
+    let is_run = |packet: &&Named| packet.frame.len() >= MIN_FRAME && (!is_tc || is_run_at_tc(&packet.frame));
+    for packet in packets.iter().filter(is_run) {
         judge.judge(packet)?;
         let counted = judge.kernel.counts()?;
         if let Some((key, kernel, interpreter)) = counted.differences(&judge.counts).first() {

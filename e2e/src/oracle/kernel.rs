@@ -10,6 +10,7 @@ use sluice_datapath::test_run::XdpAction;
 use sluice_datapath::{Names, SlotKey, mask};
 use sluice_interpret::{Counted, DEFAULT_NAME, MALFORMED_NAME, Stage};
 use sluice_plan::NodePlan;
+use sluice_policy::Hook;
 
 use super::build::HERE;
 use super::count::{Count, Counts, Key};
@@ -38,7 +39,7 @@ pub struct Target {
 impl Kernel {
     /// The node's own plan, or that plan as a test has changed it; the program, too.
     pub fn load(node: &Node, plan: &NodePlan, patches: &[Patch]) -> anyhow::Result<Kernel> {
-        let loaded = load_patched(plan, &spec(plan), patches).context("the plan does not load")?;
+        let loaded = load_patched(plan, &spec(node, plan), patches).context("the plan does not load")?;
         loaded.set_surroundings(plan, &node.world.node_addresses)?;
         let parts = plan.balancers.parts.iter();
         let backends = parts.flat_map(|part| part.targets.iter().map(|target| target.backend)).collect();
@@ -113,13 +114,22 @@ impl Kernel {
 }
 
 /// Filters and balancers that select the test's interface by name. Slots are numbered: entries, VIPs, targets.
-fn spec(plan: &NodePlan) -> LoadSpec {
+fn spec(node: &Node, plan: &NodePlan) -> LoadSpec {
     let mut spec = LoadSpec::everything(plan);
+    spec.hook = match node.world.hook {
+        Hook::Xdp => sluice_plan::Hook::Xdp,
+        Hook::TcIngress => sluice_plan::Hook::TcIngress,
+        Hook::TcEgress => sluice_plan::Hook::TcEgress,
+    };
     spec.balancers = Default::default();
     let is_here = |names: &[String]| names.iter().any(|name| name == HERE);
     spec.mask = mask(plan, |filter| is_here(&plan.filters.parts[filter].interfaces.names));
     let balancers = plan.balancers.parts.iter().enumerate();
-    for (index, _) in balancers.filter(|(_, part)| is_here(&part.interfaces.names)) {
+    let balances = |part: &sluice_plan::BalancerPart| {
+        spec.hook == sluice_plan::Hook::Xdp && is_here(&part.interfaces.names)
+    };
+    let here: Vec<usize> = balancers.filter(|(_, part)| balances(part)).map(|(index, _)| index).collect();
+    for index in here {
         spec.balancers[index / 64] |= 1 << (index % 64);
     }
     spec

@@ -8,7 +8,7 @@ use sluice_balance::{Rings, repair_all};
 use sluice_compile::{BalancerInput, ClassInput, compile};
 use sluice_interpret::{ControlPeer, Failsafe, FailsafePort, Service, Sets, World};
 use sluice_plan::{ControlEndpoint, FailsafeEntry, NodePlan};
-use sluice_policy::Filter;
+use sluice_policy::{Filter, Hook};
 
 use crate::packets::place;
 
@@ -35,6 +35,7 @@ impl Node {
     fn with_rate(filters: Vec<Filter>, services: Vec<Service>, rate: u32) -> anyhow::Result<Node> {
         let failsafe = failsafe(rate);
         let world = World {
+            hook: filters.first().map_or(Hook::Xdp, |filter| filter.hook),
             failsafe: Some(for_interpreter(&failsafe)),
             filters,
             services,

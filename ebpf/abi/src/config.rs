@@ -114,6 +114,8 @@ pub mod features {
     pub const LIMITS: u64 = 1 << 39;
     /// Some entry marks.
     pub const MARKS: u64 = 1 << 40;
+    /// Packets leave by the interface: this node's end is their source.
+    pub const EGRESS: u64 = 1 << 41;
 }
 
 /// The program's read-only global `CONFIG`.

@@ -1,10 +1,10 @@
 //! The hash of a flow. The same on every node, so that a flow that moves to another node stays on its backend, and the
 //! same in `operator/balance/src/flow.rs`, which foretells it.
 
+use crate::mix::mix;
 use crate::packet::Packet;
 
-/// Multipliers of MurmurHash3's 64-bit finaliser (Appleby, public domain).
-const FIRST: u64 = 0xff51_afd7_ed55_8ccd;
+/// The second multiplier of MurmurHash3's 64-bit finaliser (Appleby, public domain).
 const SECOND: u64 = 0xc4ce_b9fe_1a85_ec53;
 
 /// Addresses, ports and protocol; the high half is the better one.
@@ -19,11 +19,4 @@ pub fn flow(packet: &Packet) -> u64 {
     hash ^= hash >> 33;
     hash = hash.wrapping_mul(SECOND);
     hash ^ hash >> 33
-}
-
-/// Adds a word: every bit of it changes about half of the bits of the high half.
-#[inline(always)]
-pub fn mix(hash: u64, word: u64) -> u64 {
-    let mixed = (hash ^ word).wrapping_mul(FIRST);
-    mixed ^ mixed >> 32
 }

@@ -2,14 +2,13 @@
 
 use core::intrinsics::{AtomicOrdering, atomic_cxchg};
 
-use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns};
 use sluice_abi::{COST_DIGITS, FullAt, LIMIT_BUCKETS, Limit, LimitKey, UNITS_PER_NS, features, kind};
 
-use crate::balance::hash::mix;
 use crate::constants::{enabled, limit_seed};
-use crate::frame::Frame;
+use crate::frame::{Context, Frame};
 use crate::maps::{LIMITS, REGIONS, TOKENS, TRACE};
+use crate::mix::mix;
 use crate::packet::Packet;
 
 /// Its offset in the Ethernet header.
@@ -28,7 +27,7 @@ const TRIES: u32 = 4;
 
 /// Reads what the parser leaves alone and a bucket may be of.
 #[inline(always)]
-pub fn read_key(context: *mut xdp_md, packet: &mut Packet) {
+pub fn read_key(context: *mut Context, packet: &mut Packet) {
     let Some(mac) = Frame::new(context).read::<[u16; 3]>(SOURCE_MAC) else { return };
     packet.source_mac = (mac[0] as u64) << 32 | (mac[1] as u64) << 16 | mac[2] as u64;
 }

@@ -76,6 +76,10 @@ fn address(frame: Frame, at: usize) -> Option<u64> {
 #[inline(always)]
 fn vlans(frame: Frame) -> (u32, u32) {
     let Some(first) = frame.read::<u16>(TYPE) else { return (FIELD_ABSENT, FIELD_ABSENT) };
+    if let Some(control) = frame.outer_tag() {
+        let inner = if is_tag(u16::from_be(first)) { inner_id(frame, TYPE + 2) } else { NO_VLAN };
+        return (control as u32 & VLAN_ID, inner);
+    }
     if !is_tag(u16::from_be(first)) {
         return (NO_VLAN, NO_VLAN);
     }
@@ -83,12 +87,14 @@ fn vlans(frame: Frame) -> (u32, u32) {
     let inner = if !is_tag(u16::from_be(outer.ether_type)) {
         NO_VLAN
     } else {
-        match frame.read::<Tag>(TYPE + 2 + size_of::<Tag>()) {
-            Some(inner) => id(inner),
-            None => FIELD_ABSENT,
-        }
+        inner_id(frame, TYPE + 2 + size_of::<Tag>())
     };
     (id(outer), inner)
+}
+
+#[inline(always)]
+fn inner_id(frame: Frame, at: usize) -> u32 {
+    frame.read::<Tag>(at).map_or(FIELD_ABSENT, id)
 }
 
 #[inline(always)]

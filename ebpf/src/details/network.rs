@@ -46,7 +46,7 @@ pub fn fill(row: &Details, frame: Frame, packet: &Packet) -> Option<()> {
         }
         if used::<LENGTH>() {
             row.and(match &start {
-                Some(start) => search32::<LENGTH>(&LENGTH_BOUNDS, length(packet, start))?,
+                Some(start) => search32::<LENGTH>(&LENGTH_BOUNDS, length(frame, packet, start))?,
                 None => special::<LENGTH>(ABSENT),
             })?;
         }
@@ -62,15 +62,16 @@ fn traffic_class(packet: &Packet, start: &Start) -> u32 {
 
 /// With the header, as it says. A jumbogram's says nothing (RFC 2675): what the frame holds of it counts.
 #[inline(always)]
-fn length(packet: &Packet, start: &Start) -> u32 {
-    if packet.family != kind::FAMILY_V6 {
-        return u16::from_be(start.second) as u32;
-    }
-    let payload = u16::from_be(start.third) as u32;
-    let length = if payload == 0 && start.next_header == HOP_BY_HOP {
+fn length(frame: Frame, packet: &Packet, start: &Start) -> u32 {
+    let is_v6 = packet.family == kind::FAMILY_V6;
+    let said = u16::from_be(if is_v6 { start.third } else { start.second }) as u32;
+    let unsaid = said == 0 && ((is_v6 && start.next_header == HOP_BY_HOP) || frame.is_merged());
+    let length = if unsaid {
         packet.length - packet.network
+    } else if is_v6 {
+        IPV6_HEADER + said
     } else {
-        IPV6_HEADER + payload
+        said
     };
     if length > LONGEST { LONGEST } else { length }
 }

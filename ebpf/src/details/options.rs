@@ -2,14 +2,13 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::helpers::generated::bpf_loop;
 use sluice_abi::{ABSENT, dimension::*, features, ip_options, kind};
 
 use super::Details;
 use crate::classify::{opaque, special, used};
 use crate::constants::enabled;
-use crate::frame::Frame;
+use crate::frame::{Context, Frame};
 use crate::maps::DIRECT;
 use crate::packet::Packet;
 use crate::parse::extensions;
@@ -50,7 +49,7 @@ pub fn fill(row: &Details, frame: Frame, packet: &Packet) -> Option<()> {
 /// options would multiply with those through everything else.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn options(context: *mut xdp_md, start: u32, end: u32) -> u32 {
+extern "C" fn options(context: *mut Context, start: u32, end: u32) -> u32 {
     if !enabled(features::dimension(IP_OPTIONS)) || start + IPV4_HEADER >= end {
         return ip_options::NONE;
     }
@@ -65,7 +64,7 @@ extern "C" fn options(context: *mut xdp_md, start: u32, end: u32) -> u32 {
 
 #[repr(C)]
 struct Walk {
-    context: *mut xdp_md,
+    context: *mut Context,
     at: u64,
     end: u64,
     /// Bits of `ip_options`.

@@ -2,7 +2,6 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::helpers::generated::bpf_loop;
 use sluice_abi::{
     MAX_PATTERNS, PATTERN_BYTES, PATTERNS_OF_GROUP, Pattern, PatternLayer, dimension::*, features, kind,
@@ -11,7 +10,7 @@ use sluice_abi::{
 use super::Details;
 use crate::classify::{opaque, used};
 use crate::constants::{dimension, enabled};
-use crate::frame::{Frame, OFFSET_MASK};
+use crate::frame::{Context, Frame, OFFSET_MASK};
 use crate::maps::{DIRECT, PATTERNS};
 use crate::packet::{Packet, SPECIAL, protocol};
 
@@ -47,7 +46,7 @@ pub fn fill(row: &Details, frame: Frame, packet: &Packet) -> Option<()> {
 /// A global function, or the ways through the packet's layers would multiply with those through everything else.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn held(context: *mut xdp_md, packet: *mut Packet) -> u32 {
+extern "C" fn held(context: *mut Context, packet: *mut Packet) -> u32 {
     // SAFETY: the caller's packet, or null in the verifier's eyes.
     let Some(packet) = (unsafe { packet.as_ref() }) else { return 0 };
     if !enabled(features::PAYLOADS) {
@@ -72,7 +71,7 @@ extern "C" fn held(context: *mut xdp_md, packet: *mut Packet) -> u32 {
 
 #[repr(C)]
 struct Walk {
-    context: *mut xdp_md,
+    context: *mut Context,
     /// Of the layers; `NOWHERE` where the packet has none, but for the first.
     starts: [u64; 4],
     /// Where the frame ends.

@@ -4,9 +4,9 @@
 use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
 use sluice_abi::FAILSAFE_BUCKETS;
 
-use crate::balance::hash::mix;
 use crate::constants::failsafe_rate;
 use crate::maps::BUCKETS;
+use crate::mix::mix;
 use crate::packet::Packet;
 
 const SECOND: u64 = 1_000_000_000;

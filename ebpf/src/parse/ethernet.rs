@@ -25,8 +25,10 @@ pub fn read(frame: Frame, packet: &mut Packet) -> Result<(), Broken> {
     // SAFETY: the header lies within the frame; so does the tag below.
     let mut ether_type = u16::from_be(unsafe { (*header).ether_type });
     let mut offset = size_of::<Ethernet>();
-    for _ in 0..MOST_TAGS {
-        if !is_tag(ether_type) {
+    // One beside the frame is one of them.
+    let most = if frame.outer_tag().is_some() { MOST_TAGS - 1 } else { MOST_TAGS };
+    for number in 0..MOST_TAGS {
+        if number == most || !is_tag(ether_type) {
             break;
         }
         let tag = frame.header::<Tag>(offset).ok_or(Broken)?;

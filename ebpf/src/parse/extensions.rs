@@ -1,12 +1,11 @@
 //! IPv6 extension headers (RFC 8200 section 4), at most eight. A global function: inlined, the ways through eight
 //! headers would multiply with those through everything behind them.
 
-use aya_ebpf::bindings::xdp_md;
 use sluice_abi::{dimension, extension_headers, features, kind};
 
 use crate::constants::enabled;
 
-use crate::frame::{Frame, OFFSET_MASK};
+use crate::frame::{Context, Frame, OFFSET_MASK};
 use crate::packet::UNKNOWN_PROTOCOL;
 
 const MOST: usize = 8;
@@ -40,7 +39,7 @@ struct Fragment {
 /// Walks the chain that begins with header `number` at `offset`; the packet ends at `end`.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn walk(context: *mut xdp_md, offset: u32, end: u32, number: u32) -> u64 {
+pub extern "C" fn walk(context: *mut Context, offset: u32, end: u32, number: u32) -> u64 {
     let frame = Frame::new(context);
     let mut offset = offset & 0x7f;
     let mut number = number;

@@ -41,7 +41,10 @@ pub fn read(frame: Frame, packet: &mut Packet) -> Result<(), Broken> {
     packet.protocol = header.protocol as u32;
     packet.fragment = fragment(u16::from_be(header.fragment));
     packet.transport = offset + length;
-    let total = u16::from_be(header.total_length) as u32;
+    let total = match u16::from_be(header.total_length) as u32 {
+        0 if frame.is_merged() => present,
+        total => total,
+    };
     packet.end = offset + if total > present { present } else { total };
     if total < length || total > present {
         packet.malformed = 1;

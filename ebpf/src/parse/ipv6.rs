@@ -1,11 +1,10 @@
 //! IPv6 (RFC 8200).
 
-use aya_ebpf::bindings::xdp_md;
 use sluice_abi::kind;
 
 use super::extensions::{self, is_extension};
 use super::{Broken, forget};
-use crate::frame::Frame;
+use crate::frame::{Context, Frame};
 use crate::packet::{Packet, UNKNOWN_PROTOCOL};
 
 const HEADER: u32 = size_of::<Ipv6>() as u32;
@@ -41,7 +40,8 @@ pub fn read(frame: Frame, packet: &mut Packet) -> Result<(), Broken> {
         packet.malformed = 1;
     }
     // A jumbogram (RFC 2675) has its length in the hop-by-hop header; a frame that holds it ends where it ends.
-    let whole = payload > behind || (payload == 0 && header.next_header == HOP_BY_HOP);
+    let unsaid = header.next_header == HOP_BY_HOP || frame.is_merged();
+    let whole = payload > behind || (payload == 0 && unsaid);
     packet.transport = offset + HEADER;
     packet.end = packet.transport + if whole { behind } else { payload };
     packet.protocol = header.next_header as u32;
@@ -49,7 +49,7 @@ pub fn read(frame: Frame, packet: &mut Packet) -> Result<(), Broken> {
 }
 
 #[inline(always)]
-fn chain(context: *mut xdp_md, packet: &mut Packet) -> Result<(), Broken> {
+fn chain(context: *mut Context, packet: &mut Packet) -> Result<(), Broken> {
     let chain = extensions::walk(context, packet.transport, packet.end, packet.protocol);
     packet.fragment = extensions::fragment(chain);
     packet.protocol = extensions::protocol(chain);

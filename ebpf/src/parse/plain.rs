@@ -3,12 +3,11 @@
 
 use core::mem::MaybeUninit;
 
-use aya_ebpf::bindings::xdp_md;
 use sluice_abi::kind;
 
 use super::ipv4::Ipv4;
 use super::transport::{Tcp, Udp};
-use crate::frame::Frame;
+use crate::frame::{Context, Frame, interface};
 use crate::packet::{FIELD_ABSENT, Packet, ether_type, mapped, protocol};
 
 const VERSION_4_WITHOUT_OPTIONS: u8 = 0x45;
@@ -29,7 +28,7 @@ struct Headers<T> {
 
 /// False if the packet is not of this kind; then nothing is set, and else all of it.
 #[inline(always)]
-pub fn read(context: *mut xdp_md, place: &mut MaybeUninit<Packet>) -> bool {
+pub fn read(context: *mut Context, place: &mut MaybeUninit<Packet>) -> bool {
     let frame = Frame::new(context);
     let Some(headers) = frame.header::<Headers<Udp>>(0) else { return false };
     // SAFETY: the headers lie within the frame, and they are packed.
@@ -55,8 +54,7 @@ pub fn read(context: *mut xdp_md, place: &mut MaybeUninit<Packet>) -> bool {
         },
         _ => return false,
     };
-    // SAFETY: the context is the one that the kernel gave.
-    let ingress = unsafe { (*context).ingress_ifindex };
+    let ingress = interface(context);
     let packet = Packet {
         source: mapped(u32::from_be(network.source)),
         destination: mapped(u32::from_be(network.destination)),

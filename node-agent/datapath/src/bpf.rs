@@ -5,8 +5,13 @@ mod info;
 mod link;
 mod map;
 
-pub use info::{MapInfo, ProgramInfo, link_info, map_info, program_by_id, program_info};
-pub use link::{LinkMode, link_create, link_detach, link_update, raw_tracepoint_open, tcx_link_create};
+pub use info::{
+    LINK_TYPE_TCX, MapInfo, PROG_TYPE_XDP, ProgramInfo, link_info, map_info, program_by_id, program_info,
+};
+pub use link::{
+    ATTACH_TCX_EGRESS, ATTACH_TCX_INGRESS, LinkMode, link_create, link_detach, link_update,
+    raw_tracepoint_open, tcx_link_create,
+};
 pub use map::{
     delete, freeze, is_frozen, lookup, per_cpu_elements, read_all, update, update_batch, zero_per_cpu,
 };

@@ -32,7 +32,7 @@ use crate::local::Local;
 use crate::marks::Marks;
 use crate::outcome::Applied;
 use crate::program::{self, NEXT_HOPS};
-use crate::select::LocalInterface;
+use crate::select::{LocalInterface, Place};
 use crate::shared::Shared;
 use crate::slots::SlotKey;
 use crate::state::State;
@@ -55,8 +55,7 @@ pub struct Datapath {
     state: State,
     local: Local,
     shared: Shared,
-    /// By interface index.
-    links: BTreeMap<u32, Link>,
+    links: BTreeMap<Place, Link>,
     marks: Marks,
     current: Option<Current>,
     /// Every program that a link may run: those of the current plan, and those that outlive it somewhere.
@@ -84,7 +83,7 @@ impl Datapath {
         }
         let shared = Shared::open(&root)?;
         let links =
-            Link::adopt_all(&root.join("links"))?.into_iter().map(|link| (link.ifindex(), link)).collect();
+            Link::adopt_all(&root.join("links"))?.into_iter().map(|link| (link.place(), link)).collect();
         let marks = Marks::open(root.join("marks"))?;
         let (members, next_dir) = adopt::pinned(&root.join("programs"))?;
         let exceptions = Exceptions::attach()
@@ -184,7 +183,7 @@ impl Datapath {
 
     /// Takes our program off every interface and removes every pin: for uninstalling. Returns the interfaces' indices.
     pub fn detach_all(mut self) -> Result<Vec<u32>> {
-        let detached = self.links.keys().copied().collect();
+        let interfaces: BTreeSet<u32> = self.links.keys().map(|(ifindex, _)| *ifindex).collect();
         for link in self.links.into_values() {
             link.detach()?;
         }
@@ -202,7 +201,7 @@ impl Datapath {
             {
                 Err(error).context(|| format!("removing {}", self.root.display()))
             }
-            _ => Ok(detached),
+            _ => Ok(interfaces.into_iter().collect()),
         }
     }
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use sluice_plan::Hook;
+
 use crate::bpf::LinkMode;
 use crate::load::LoadError;
 use crate::query::Attached;
@@ -23,6 +25,7 @@ pub mod reason {
     pub const KERNEL_ERROR: &str = "KernelError";
     pub const COUNTER_SLOTS_EXHAUSTED: &str = "CounterSlotsExhausted";
     pub const MARKS_REFUSED: &str = "MarksRefused";
+    pub const HOOK_REFUSED: &str = "HookRefused";
     pub const LIMIT_REGIONS_EXHAUSTED: &str = "LimitRegionsExhausted";
     pub const INVALID_PLAN: &str = "InvalidPlan";
     /// Not an error: Auto runs the program behind the driver, and the message says why.
@@ -91,6 +94,11 @@ pub enum Error {
          from 6.6 on; remove rules with it, or select other nodes"
     )]
     MarksRefused { interface: String, source: io::Error },
+    #[error(
+        "interface {interface} takes no program at {hook:?} ({source}): attach.hook TcIngress and TcEgress need tcx, which \
+         Linux has from 6.6 on; use hook Xdp, or select other nodes"
+    )]
+    HookRefused { interface: String, hook: Hook, source: io::Error },
     #[error("the plan is damaged: {table}: {detail}; it stays unused until the operator sends a new one")]
     InvalidPlan { table: &'static str, detail: String },
     #[error("{what} failed: {source}")]
@@ -115,6 +123,7 @@ impl Error {
             Error::CounterSlotsExhausted { .. } => reason::COUNTER_SLOTS_EXHAUSTED,
             Error::LimitRegionsExhausted { .. } => reason::LIMIT_REGIONS_EXHAUSTED,
             Error::MarksRefused { .. } => reason::MARKS_REFUSED,
+            Error::HookRefused { .. } => reason::HOOK_REFUSED,
             Error::InvalidPlan { .. } => reason::INVALID_PLAN,
             Error::Kernel { .. } => reason::KERNEL_ERROR,
         }

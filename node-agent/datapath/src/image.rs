@@ -6,18 +6,14 @@ use std::io;
 use std::sync::OnceLock;
 
 use object::{Object, ObjectSymbol};
-use sluice_abi::{Config, RecordV4, RecordV6, Straight, features};
-use sluice_plan::{BalancerTables, FilterTables, LargeTables, NodePlan};
+use sluice_abi::{Config, RecordV4, RecordV6, Straight};
+use sluice_plan::{BalancerTables, FilterTables, Hook, LargeTables, NodePlan};
 
 use crate::bpf;
-use crate::load::{LoadSpec, with_slots};
-use crate::object::OBJECT;
+use crate::load::{LoadSpec, NODE_FEATURES, with_slots};
 use crate::program::{Program, RODATA, TABLES};
 use crate::readback::Mismatch;
 use crate::tables::BOUNDS;
-
-/// Features that this node adds to the plan's.
-const NODE_FEATURES: u64 = features::FAILSAFE | features::BALANCER | features::DECAP;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Image {
@@ -88,7 +84,8 @@ impl Image {
         }
         let rodata = bpf::read_all(program.map(RODATA))?;
         let rodata = rodata.into_iter().next().map(|(_, value)| value).unwrap_or_default();
-        let constants = config_offset().and_then(|offset| rodata.get(offset..offset + size_of::<Config>()));
+        let constants =
+            config_offset(program.hook()).and_then(|offset| rodata.get(offset..offset + size_of::<Config>()));
         let constants = constants.ok_or_else(|| io::Error::other(".rodata is too short for CONFIG"))?;
         Ok(Image { config: bytemuck::pod_read_unaligned(constants), tables })
     }
@@ -271,10 +268,10 @@ fn config_difference(found: &Config, expected: &Config) -> Option<Mismatch> {
 }
 
 /// Where `CONFIG` lies in `.rodata`.
-fn config_offset() -> Option<usize> {
-    static OFFSET: OnceLock<Option<usize>> = OnceLock::new();
-    *OFFSET.get_or_init(|| {
-        let file = object::File::parse(OBJECT).ok()?;
+fn config_offset(hook: Hook) -> Option<usize> {
+    static OFFSETS: [OnceLock<Option<usize>>; 2] = [const { OnceLock::new() }; 2];
+    *OFFSETS[usize::from(hook != Hook::Xdp)].get_or_init(|| {
+        let file = object::File::parse(crate::object::object(hook)).ok()?;
         let symbol = file.symbols().find(|symbol| symbol.name() == Ok("CONFIG"))?;
         usize::try_from(symbol.address()).ok()
     })

@@ -5,11 +5,12 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use sluice_plan::AttachMode;
+use sluice_plan::{AttachMode, Hook};
 
 use crate::bpf::{self, Kind, LinkMode};
 use crate::error::{Context, Error, Result};
-use crate::query::{self, Place};
+use crate::query::{self, Place as XdpPlace};
+use crate::select::Place;
 
 /// Dropping it leaves the program attached; only [`Link::detach`] takes it off.
 #[derive(Debug)]
@@ -29,10 +30,15 @@ impl Link {
         program: BorrowedFd<'_>,
         interface: &str,
         ifindex: u32,
+        hook: Hook,
         mode: AttachMode,
     ) -> Result<Link> {
-        let (fd, mode, fallback) = create(program, interface, ifindex, mode)?;
-        let pin = dir.join(pin_name(interface, ifindex));
+        let (fd, mode, fallback) = match hook {
+            Hook::Xdp => create(program, interface, ifindex, mode)?,
+            Hook::TcIngress => create_tcx(program, interface, ifindex, LinkMode::TcIngress)?,
+            Hook::TcEgress => create_tcx(program, interface, ifindex, LinkMode::TcEgress)?,
+        };
+        let pin = dir.join(pin_name_at(interface, ifindex, hook));
         // A pin of this name can only be left from an interface that is gone: a living link would have been adopted.
         remove_pin(&pin)?;
         pin_link(fd.as_fd(), &pin)?;
@@ -50,7 +56,13 @@ impl Link {
                 remove_pin(&pin)?;
                 continue;
             }
-            match mode_of(info.ifindex) {
+            let mode = if info.kind == bpf::LINK_TYPE_TCX {
+                let is_egress = info.attach_type == bpf::ATTACH_TCX_EGRESS;
+                Some(if is_egress { LinkMode::TcEgress } else { LinkMode::TcIngress })
+            } else {
+                mode_of(info.ifindex)
+            };
+            match mode {
                 Some(mode) => links.push(Link { fd, pin, ifindex: info.ifindex, mode, fallback: None }),
                 // Unpinning would detach it, and it may belong to another network namespace.
                 None => {
@@ -61,8 +73,12 @@ impl Link {
         Ok(links)
     }
 
-    pub fn ifindex(&self) -> u32 {
-        self.ifindex
+    pub fn hook(&self) -> Hook {
+        self.mode.hook()
+    }
+
+    pub fn place(&self) -> Place {
+        (self.ifindex, self.hook())
     }
 
     pub fn mode(&self) -> LinkMode {
@@ -72,6 +88,7 @@ impl Link {
     /// Whether this link already runs the way `wanted` asks.
     pub fn satisfies(&self, wanted: AttachMode) -> bool {
         match wanted {
+            _ if self.hook() != Hook::Xdp => true,
             AttachMode::Auto => true,
             AttachMode::Native => self.mode == LinkMode::Native,
             AttachMode::Generic => self.mode == LinkMode::Generic,
@@ -129,6 +146,24 @@ impl Link {
     }
 }
 
+fn create_tcx(
+    program: BorrowedFd<'_>,
+    interface: &str,
+    ifindex: u32,
+    mode: LinkMode,
+) -> Result<(OwnedFd, LinkMode, Option<String>)> {
+    let egress = mode == LinkMode::TcEgress;
+    let attach_type = if egress { bpf::ATTACH_TCX_EGRESS } else { bpf::ATTACH_TCX_INGRESS };
+    match bpf::tcx_link_create(program, ifindex, attach_type) {
+        Ok(fd) => Ok((fd, mode, None)),
+        Err(source) => match source.raw_os_error() {
+            Some(libc::ENODEV) => Err(Error::InterfaceMissing { interface: interface.to_owned() }),
+            Some(libc::EPERM | libc::EACCES) => Err(Error::NoPrivilege { missing: vec!["CAP_NET_ADMIN"] }),
+            _ => Err(Error::HookRefused { interface: interface.to_owned(), hook: mode.hook(), source }),
+        },
+    }
+}
+
 fn create(
     program: BorrowedFd<'_>,
     interface: &str,
@@ -163,7 +198,7 @@ fn explain(error: io::Error, interface: &str, ifindex: u32, mode: LinkMode) -> E
 
 fn mode_of(ifindex: u32) -> Option<LinkMode> {
     match query::attached(ifindex) {
-        Ok(Some(attached)) if attached.place == Place::Generic => Some(LinkMode::Generic),
+        Ok(Some(attached)) if attached.place == XdpPlace::Generic => Some(LinkMode::Generic),
         Ok(Some(_)) => Some(LinkMode::Native),
         _ => None,
     }
@@ -174,6 +209,16 @@ pub(crate) fn pin_link(link: BorrowedFd<'_>, pin: &Path) -> Result<()> {
     let dir = pin.parent().unwrap_or(pin);
     let pinned = fs::create_dir_all(dir).and_then(|()| bpf::pin(link, pin));
     pinned.context(|| format!("pinning the link at {}", pin.display()))
+}
+
+/// One for each hook of an interface.
+fn pin_name_at(interface: &str, ifindex: u32, hook: Hook) -> String {
+    let name = pin_name(interface, ifindex);
+    match hook {
+        Hook::Xdp => name,
+        Hook::TcIngress => format!("{name}-ingress"),
+        Hook::TcEgress => format!("{name}-egress"),
+    }
 }
 
 /// The index keeps names apart across renames; bpffs refuses dots.

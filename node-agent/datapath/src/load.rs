@@ -24,11 +24,11 @@ use std::path::PathBuf;
 
 use aya::maps::MapData;
 use sluice_abi::{BALANCER_WORDS, Config, Counted, Counter, DecapPeer, NextHop, VERDICTS, WORDS};
-use sluice_plan::NodePlan;
+use sluice_plan::{Hook, NodePlan};
 
 use crate::bpf;
 
-pub(crate) use constants::config as config_of;
+pub(crate) use constants::{NODE_FEATURES, config as config_of};
 pub(crate) use maps::{array as new_array, program_array as new_program_array};
 pub use patch::Patch;
 pub use pins::SHARED;
@@ -42,6 +42,8 @@ pub(crate) use tables::with_slots;
 /// What the plan leaves to the node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadSpec {
+    /// Where the program is to run.
+    pub hook: Hook,
     /// Bits of the rows that belong to the filters that select this interface ([`crate::mask`]).
     pub mask: [u64; WORDS],
     /// Balancers of the plan that balance on this interface.
@@ -63,13 +65,14 @@ pub struct LoadSpec {
 }
 
 impl LoadSpec {
-    /// Every filter and balancer of the plan applies, slots are numbered from 0 on (entries, VIPs, targets), and the
+    /// For XDP. Every filter and balancer of the plan applies, slots are numbered from 0 on (entries, VIPs, targets), and the
     /// shared maps are private: for test packets.
     pub fn everything(plan: &NodePlan) -> LoadSpec {
         let count = constants::Counts::of(plan);
         let mut slots = 0u32..;
         let mut take = |n: usize| slots.by_ref().take(n).collect::<Vec<_>>();
         LoadSpec {
+            hook: Hook::Xdp,
             mask: [u64::MAX; WORDS],
             balancers: [u64::MAX; BALANCER_WORDS],
             entry_slots: take(count.entries),
@@ -116,6 +119,7 @@ pub struct Loaded {
     program: OwnedFd,
     maps: BTreeMap<String, MapData>,
     config: Config,
+    hook: Hook,
 }
 
 /// # Errors
@@ -133,12 +137,12 @@ pub fn load_patched(plan: &NodePlan, spec: &LoadSpec, patches: &[Patch]) -> Resu
     if let Some(directory) = &spec.pins {
         pins::check(directory)?;
     }
-    let mut object = prepared::object(&config)?;
+    let mut object = prepared::object(spec.hook, &config)?;
     patch::apply(&mut object, patches)?;
-    let btf = prepared::btf()?;
+    let btf = prepared::btf(spec.hook)?;
     let maps = maps::create(&object, &config, &tables, spec.pins.as_deref(), btf)?;
-    let program = prepared::load_program(&mut object, &maps, btf)?;
-    Ok(Loaded { program, maps, config })
+    let program = prepared::load_program(spec.hook, &mut object, &maps, btf)?;
+    Ok(Loaded { program, maps, config, hook: spec.hook })
 }
 
 /// A rule whose sets nobody looks up would be another rule: better the plan before it.
@@ -160,6 +164,10 @@ impl Loaded {
     pub fn facts(&self) -> Result<ProgramFacts, LoadError> {
         let failed = |source| LoadError::Map { name: "program".into(), action: "ask for its facts", source };
         raw::program_facts(self.program_fd()).map_err(failed)
+    }
+
+    pub fn hook(&self) -> Hook {
+        self.hook
     }
 
     /// The constants that the program was specialised by.

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use sluice_abi::{Entry, EntryAction};
-use sluice_plan::NodePlan;
+use sluice_plan::{Hook, NodePlan};
 
 use crate::bpf::{self, Kind};
 use crate::error::{Context, Error, Result};
@@ -34,7 +34,8 @@ struct MarkLink {
 
 /// Whether some rule that applies to these entries marks.
 pub fn marks(plan: &NodePlan, variant: &Variant) -> Result<bool> {
-    if plan.filters.tables.marks.is_empty() {
+    // Behind XDP a packet has a mark that the program itself can set.
+    if plan.filters.tables.marks.is_empty() || variant.hook != Hook::Xdp {
         return Ok(false);
     }
     let entries: Vec<Entry> = tables::elements("entries", &plan.filters.tables.entries)?;
@@ -67,7 +68,7 @@ impl Marks {
         {
             return link.renew(program);
         }
-        let fd = bpf::tcx_link_create(program, ifindex)
+        let fd = bpf::tcx_link_create(program, ifindex, bpf::ATTACH_TCX_INGRESS)
             .map_err(|source| Error::MarksRefused { interface: interface.to_owned(), source })?;
         let pin = self.dir.join(pin_name(interface, ifindex));
         // One of an interface that is gone.

@@ -8,6 +8,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use aya::maps::MapData;
 
 use crate::bpf;
+use sluice_plan::Hook;
+
 use crate::load::{LoadError, Loaded};
 use crate::load::{
     ProgramKind, ProgramRequest, load_program, new_array, new_program_array, prepared_btf, test_run,
@@ -89,7 +91,7 @@ fn repeat_run(
     repeat: u32,
     ingress: u32,
 ) -> Result<XdpAction, RunError> {
-    let result = test_run(program, frame, &mut [], repeat, ingress).map_err(RunError::Run)?;
+    let result = test_run(program, frame, &mut [], repeat, Some(ingress)).map_err(RunError::Run)?;
     XdpAction::try_from(result.action)
 }
 
@@ -120,7 +122,7 @@ fn load(instructions: &[aya_obj::generated::bpf_insn]) -> Result<OwnedFd, LoadEr
         name: "measure",
         instructions,
         license: c"Dual MIT/GPL",
-        btf: prepared_btf()?,
+        btf: prepared_btf(Hook::Xdp)?,
         functions: &[],
         function_size: 0,
     };

@@ -6,13 +6,17 @@ use std::path::{Path, PathBuf};
 
 use crate::bpf::{self, Kind};
 use crate::error::Error;
-use crate::object::PROGRAM;
+use sluice_plan::Hook;
+
+use crate::object::program;
 
 /// Tells a program of another Sluice from anybody else's.
 pub fn name(error: Error, root: &Path) -> Error {
     let Error::ForeignProgram { interface, found } = error else { return error };
     match pinned_beside(root, found.program_id) {
-        None if found.name.as_deref() != Some(PROGRAM) => Error::ForeignProgram { interface, found },
+        None if found.name.as_deref() != Some(program(Hook::Xdp)) => {
+            Error::ForeignProgram { interface, found }
+        }
         pins => Error::OtherSluice { interface, found, pins },
     }
 }

@@ -7,6 +7,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use sluice_plan::Hook;
+
 use crate::bpf::{self, Kind, ProgramInfo};
 use crate::error::{Context, Error, Result};
 use crate::load::Loaded;
@@ -117,6 +119,11 @@ impl Program {
 
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+
+    /// Ingress and egress of tcx run the same.
+    pub fn hook(&self) -> Hook {
+        if self.info.kind == bpf::PROG_TYPE_XDP { Hook::Xdp } else { Hook::TcIngress }
     }
 
     pub fn id(&self) -> u32 {

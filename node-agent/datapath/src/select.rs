@@ -3,7 +3,7 @@
 use std::ffi::CString;
 
 use sluice_abi::{BALANCER_WORDS, WORDS};
-use sluice_plan::{AttachMode, Interfaces, NodePlan};
+use sluice_plan::{AttachMode, Hook, Interfaces, NodePlan};
 
 use crate::error::Error;
 use crate::tables::{mask, set_bit};
@@ -41,8 +41,9 @@ pub struct Selection {
 }
 
 /// What tells one program of a generation from another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Variant {
+    pub hook: Hook,
     /// Bits of the rows that belong to the filters that select the interface.
     pub entries: [u64; WORDS],
     pub balancers: [u64; BALANCER_WORDS],
@@ -58,7 +59,24 @@ pub struct Conflict {
     pub generic: String,
 }
 
+impl Selection {
+    /// Of the one link that it needs.
+    pub fn place(&self) -> Place {
+        (self.interface.ifindex, self.variant.hook)
+    }
+}
+
+/// Index and hook of an interface.
+pub type Place = (u32, Hook);
+
+const HOOKS: [Hook; 3] = [Hook::Xdp, Hook::TcIngress, Hook::TcEgress];
+
 impl Conflict {
+    /// Only XDP has modes.
+    pub fn place(&self) -> Place {
+        (self.interface.ifindex, Hook::Xdp)
+    }
+
     pub fn error(&self) -> Error {
         Error::AttachModeConflict {
             interface: self.interface.name.clone(),
@@ -78,17 +96,19 @@ pub fn select(
         .iter()
         // Test runs count apart by the loopback's index, so nothing may ever run there.
         .filter(|interface| interface.ifindex != 1)
-        .filter_map(|interface| {
-            let filters =
-                positions(plan.filters.parts.iter().map(|part| selects(&part.interfaces, interface)));
-            let balancers =
-                positions(
-                    plan.balancers.parts.iter().zip(decaps).map(|(part, decap)| {
-                        (part.balances || *decap) && selects(&part.interfaces, interface)
-                    }),
-                );
+        .flat_map(|interface| HOOKS.map(|hook| (interface, hook)))
+        .filter_map(|(interface, hook)| {
+            let filters = positions(
+                plan.filters
+                    .parts
+                    .iter()
+                    .map(|part| part.hook == hook && selects(&part.interfaces, interface)),
+            );
+            let balancers = positions(plan.balancers.parts.iter().zip(decaps).map(|(part, decap)| {
+                hook == Hook::Xdp && (part.balances || *decap) && selects(&part.interfaces, interface)
+            }));
             (!filters.is_empty() || !balancers.is_empty())
-                .then(|| selection(plan, interface, filters, balancers, decaps))
+                .then(|| selection(plan, interface, hook, filters, balancers, decaps))
         })
         .collect()
 }
@@ -107,12 +127,13 @@ pub fn missing(wanted: &Interfaces, interfaces: &[LocalInterface]) -> Vec<Error>
 fn selection(
     plan: &NodePlan,
     interface: &LocalInterface,
+    hook: Hook,
     filters: Vec<usize>,
     balancers: Vec<usize>,
     decaps: &[bool],
 ) -> std::result::Result<Selection, Box<Conflict>> {
     let mut variant =
-        Variant { decap: balancers.iter().any(|position| decaps[*position]), ..Variant::default() };
+        Variant { hook, decap: balancers.iter().any(|position| decaps[*position]), ..Variant::default() };
     variant.entries = mask(plan, |position| filters.contains(&position));
     for position in balancers.iter().filter(|position| plan.balancers.parts[**position].balances) {
         set_bit(&mut variant.balancers, *position);
@@ -177,6 +198,7 @@ mod tests {
             policy,
             interfaces,
             attach,
+            hook: Hook::Xdp,
             audit: false,
             first: entries.start,
             end: entries.end,

@@ -3,9 +3,9 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use serde::{Deserialize, Serialize};
-use sluice_plan::Hash;
+use sluice_plan::{Hash, Hook};
 
-use crate::object::OBJECT;
+use crate::object::object;
 use crate::slots::SlotTable;
 
 /// Plain data; the caller persists it after each apply, together with the plan.
@@ -17,6 +17,9 @@ pub struct State {
     /// Of the hash by which keys find their bucket; 0 before there is one.
     pub limit_seed: u64,
     pub program: Option<ProgramIdentity>,
+    /// Of the hooks of tcx.
+    #[serde(default)]
+    pub tc_program: Option<ProgramIdentity>,
 }
 
 /// The program that was loaded last, as the verifier took it.
@@ -42,15 +45,17 @@ impl State {
     }
 
     /// The tag that a pinned program of this very build must have; `None` if none was recorded, or by another build.
-    pub(crate) fn trusted_tag(&self) -> Option<[u8; 8]> {
-        self.program.filter(|program| program.object == object_hash()).map(|program| program.tag)
+    pub(crate) fn trusted_tag(&self, hook: Hook) -> Option<[u8; 8]> {
+        let program = if hook == Hook::Xdp { self.program } else { self.tc_program };
+        program.filter(|program| program.object == object_hash(hook)).map(|program| program.tag)
     }
 
-    pub(crate) fn record(&mut self, tag: [u8; 8]) {
-        self.program = Some(ProgramIdentity { object: object_hash(), tag });
+    pub(crate) fn record(&mut self, hook: Hook, tag: [u8; 8]) {
+        let program = if hook == Hook::Xdp { &mut self.program } else { &mut self.tc_program };
+        *program = Some(ProgramIdentity { object: object_hash(hook), tag });
     }
 }
 
-fn object_hash() -> Hash {
-    Hash::of(OBJECT)
+fn object_hash(hook: Hook) -> Hash {
+    Hash::of(object(hook))
 }

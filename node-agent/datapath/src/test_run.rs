@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sluice_abi::{NO_TARGET, Trace};
 
-use sluice_plan::NodePlan;
+use sluice_plan::{Hook, NodePlan};
 
 use crate::bpf;
 use crate::load::{LoadError, Loaded, TestRun, test_run};
@@ -21,6 +21,10 @@ const STAGED: u32 = 1;
 
 /// When time begins for test runs that have one, in ns.
 const EPOCH: u64 = 1_000_000_000;
+
+/// What a program of tcx returns.
+const TCX_NEXT: u32 = -1i32 as u32;
+const TCX_DROP: u32 = 2;
 
 /// Key of the only element.
 const FIRST: [u8; 4] = [0; 4];
@@ -52,7 +56,7 @@ pub enum RunError {
     /// No kernel runs it; such a frame is malformed and has no fields, so only an interpreter can judge it.
     #[error("the frame has {0} bytes; the kernel runs test frames from {MIN_FRAME} bytes on")]
     TooShort(usize),
-    #[error("the program returned {0}, which is no XDP action")]
+    #[error("the program returned {0}, which is no action of its hook")]
     Action(u32),
     #[error("BPF_PROG_TEST_RUN")]
     Run(#[source] io::Error),
@@ -80,7 +84,13 @@ impl Loaded {
         let mut frame_out = vec![0; frame.len() + HEADROOM];
         let result = self.test_run(frame, &mut frame_out, 1, STAGED)?;
         frame_out.truncate(result.size);
-        Ok(Outcome { verdict: XdpAction::try_from(result.action)?, trace: self.trace()?, frame_out })
+        let verdict = match (self.hook(), result.action) {
+            (Hook::Xdp, action) => XdpAction::try_from(action)?,
+            (_, TCX_NEXT) => XdpAction::Pass,
+            (_, TCX_DROP) => XdpAction::Drop,
+            (_, other) => return Err(RunError::Action(other)),
+        };
+        Ok(Outcome { verdict, trace: self.trace()?, frame_out })
     }
 
     /// What a node knows beside its plan: its own addresses, and the plan's control endpoints as peers.
@@ -102,6 +112,7 @@ impl Loaded {
         if frame.len() < MIN_FRAME {
             return Err(RunError::TooShort(frame.len()));
         }
+        let ingress = (self.hook() == Hook::Xdp).then_some(ingress);
         test_run(self.program_fd(), frame, frame_out, repeat, ingress).map_err(RunError::Run)
     }
 

@@ -7,8 +7,8 @@ use sluice_balance::{Rings, repair_all};
 use sluice_compile::{BalancerInput, ClassInput, compile};
 use sluice_plan::NodePlan;
 use sluice_policy::{
-    Action, AttachMode, Backend, Balancer, Filter, HealthCheck, Interfaces, LaterFragments, Malformed, Match,
-    Mode, NodeSelector, ObjectRef, Rule, VipPort,
+    Action, AttachMode, Backend, Balancer, Filter, HealthCheck, Hook, Interfaces, LaterFragments, Malformed,
+    Match, Mode, NodeSelector, ObjectRef, Rule, VipPort,
 };
 
 pub const VIP: &str = "203.0.113.10";
@@ -42,6 +42,7 @@ fn drops(generation: i64, interface: &str, matches: Match) -> NodePlan {
         nodes: NodeSelector::default(),
         interfaces: Interfaces { names: vec![interface.into()], ..Interfaces::default() },
         attach: AttachMode::Auto,
+        hook: Hook::Xdp,
         mode: Mode::Enforce,
         priority: 0,
         default_action: Action::Next,

@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 
 use sluice_crds::{
-    AttachMode as ApiAttach, DefaultAction, FilterRule, Kind, LaterFragments as ApiLater, MAX_RULES,
-    MalformedAction, Mark as ApiMark, Mode as ApiMode, RateLimit, RuleAction, XdpFilter, XdpFilterSpec,
+    AttachMode as ApiAttach, DefaultAction, FilterRule, Hook as ApiHook, Kind, LaterFragments as ApiLater,
+    MAX_RULES, MalformedAction, Mark as ApiMark, Mode as ApiMode, RateLimit, RuleAction, XdpFilter,
+    XdpFilterSpec,
 };
-use sluice_policy::{Action, AttachMode, Filter, LaterFragments, Malformed, Mark, Mode, ObjectRef, Rule};
+use sluice_policy::{
+    Action, AttachMode, Filter, Hook, LaterFragments, Malformed, Mark, Mode, ObjectRef, Rule,
+};
 
 use crate::refusal::{Checks, Refusal};
 use crate::{limit, matching, selection};
@@ -32,6 +35,11 @@ pub fn admit_filter(found: &XdpFilter) -> Result<Filter, Vec<Refusal>> {
             format!("{priority} is out of range: write a number from -32768 to 32767"),
         );
     }
+    checks.require(
+        attach.hook == ApiHook::Xdp || attach.mode == ApiAttach::Auto,
+        "spec.attach",
+        "mode says how XDP is attached, and hook is another: remove mode, or write hook: Xdp",
+    );
     checks.at_most(rules.len(), MAX_RULES, "spec.rules");
     check_unique(rules, &mut checks);
     let filter = Filter {
@@ -42,6 +50,11 @@ pub fn admit_filter(found: &XdpFilter) -> Result<Filter, Vec<Refusal>> {
             ApiAttach::Auto => AttachMode::Auto,
             ApiAttach::Native => AttachMode::Native,
             ApiAttach::Generic => AttachMode::Generic,
+        },
+        hook: match attach.hook {
+            ApiHook::Xdp => Hook::Xdp,
+            ApiHook::TcIngress => Hook::TcIngress,
+            ApiHook::TcEgress => Hook::TcEgress,
         },
         mode: policy_mode(*mode),
         priority: *priority,

@@ -157,6 +157,11 @@ fn part(filter: &Filter, first: usize, end: usize) -> FilterPart {
             selection::AttachMode::Native => sluice_plan::AttachMode::Native,
             selection::AttachMode::Generic => sluice_plan::AttachMode::Generic,
         },
+        hook: match filter.hook {
+            selection::Hook::Xdp => sluice_plan::Hook::Xdp,
+            selection::Hook::TcIngress => sluice_plan::Hook::TcIngress,
+            selection::Hook::TcEgress => sluice_plan::Hook::TcEgress,
+        },
         audit: filter.mode == Mode::Audit,
         first: first as u16,
         end: end as u16,

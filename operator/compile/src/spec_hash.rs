@@ -5,9 +5,19 @@ use sluice_plan::{Hash, PolicyRef, encode};
 use sluice_policy::{Balancer, Filter, ObjectRef};
 
 pub fn filter_hash(filter: &Filter) -> Hash {
-    let Filter { object: _, nodes, interfaces, attach, mode, priority, default_action, malformed, rules } =
-        filter;
-    Hash::of(&encode(&(nodes, interfaces, attach, mode, priority, default_action, malformed, rules)))
+    let Filter {
+        object: _,
+        nodes,
+        interfaces,
+        attach,
+        hook,
+        mode,
+        priority,
+        default_action,
+        malformed,
+        rules,
+    } = filter;
+    Hash::of(&encode(&(nodes, interfaces, attach, hook, mode, priority, default_action, malformed, rules)))
 }
 
 pub fn balancer_hash(balancer: &Balancer) -> Hash {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use ipnet::{Ipv4Net, Ipv6Net};
 use sluice_compile::{ClassInput, compile};
 use sluice_policy::{
-    Action, AttachMode, Filter, Interfaces, LaterFragments, Malformed, Match, Mode, NodeSelector, ObjectRef,
-    PortRange, PrefixSet, Rule,
+    Action, AttachMode, Filter, Hook, Interfaces, LaterFragments, Malformed, Match, Mode, NodeSelector,
+    ObjectRef, PortRange, PrefixSet, Rule,
 };
 
 const RULES: u32 = 256;
@@ -49,6 +49,7 @@ fn filter() -> Filter {
         nodes: NodeSelector::default(),
         interfaces: Interfaces::default(),
         attach: AttachMode::Auto,
+        hook: Hook::Xdp,
         mode: Mode::Enforce,
         priority: 0,
         default_action: Action::Next,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sluice_policy::Hook;
+
 use crate::considered::{Considered, Watch};
 use crate::limits::{Arrival, Limits};
 use crate::outcome::{Outcome, Stage, Verdict};
@@ -49,7 +51,7 @@ fn watched<'w>(
         return outcome;
     }
     filters::run(world, interface, &packet, &mut arrival, &mut outcome, watch);
-    if outcome.verdict == Verdict::Pass {
+    if outcome.verdict == Verdict::Pass && world.hook == Hook::Xdp {
         balancer::run(world, interface, &packet, &mut outcome);
     }
     outcome

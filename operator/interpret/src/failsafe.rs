@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use sluice_policy::Hook;
+
 use crate::outcome::Kept;
 use crate::packet::{Ip, Packet, Ports, Transport, protocol};
 use crate::world::{ControlPeer, Failsafe, FailsafePort, World};
@@ -77,18 +79,22 @@ fn opens(kept: &FailsafePort, source: IpAddr, to: (u8, u16)) -> bool {
         && (kept.sources.is_empty() || kept.sources.iter().any(|prefix| prefix.contains(&source)))
 }
 
-/// To an address of this node that is no VIP: replies of the control plane, and the ports that stay reachable.
+/// To an address of this node that is no VIP: replies of the control plane, and the ports that stay reachable. On the way
+/// out from it: what these are the other half of.
 fn for_node(world: &World, failsafe: &Failsafe, ip: &Ip, packet: &Packet) -> Option<Kept> {
     let (number, ports) = (packet.protocol?, packet.ports()?);
-    if !world.is_own(ip.destination) {
+    let leaves = world.hook == Hook::TcEgress;
+    let ends = [(ip.source, ports.source), (ip.destination, ports.destination)];
+    let [(address, port), (own, own_port)] = if leaves { [ends[1], ends[0]] } else { ends };
+    if !world.is_own(own) {
         return None;
     }
-    let is_reply = matches!(packet.transport, Transport::Tcp { flags, .. } if flags & ACK != 0)
-        && failsafe.control_peers.contains(&ControlPeer { address: ip.source, port: ports.source });
+    let is_reply = matches!(packet.transport, Transport::Tcp { flags, .. } if leaves || flags & ACK != 0)
+        && failsafe.control_peers.contains(&ControlPeer { address, port });
     let to_kept_port = matches!(number, protocol::TCP | protocol::UDP)
-        && failsafe.ports.iter().any(|port| opens(port, ip.source, (number, ports.destination)));
+        && failsafe.ports.iter().any(|port| opens(port, address, (number, own_port)));
     if is_reply {
         return Some(Kept::ControlReply);
     }
-    (to_kept_port && failsafe.within_rate).then_some(Kept::Port)
+    (to_kept_port && (leaves || failsafe.within_rate)).then_some(Kept::Port)
 }

@@ -19,8 +19,9 @@ pub(crate) fn run<'w>(
     outcome: &mut Outcome<'w>,
     watch: &mut Watch<'w>,
 ) {
-    let mut filters: Vec<&Filter> =
-        world.filters.iter().filter(|filter| selects(&filter.interfaces, world, interface)).collect();
+    let applies =
+        |filter: &&Filter| filter.hook == world.hook && selects(&filter.interfaces, world, interface);
+    let mut filters: Vec<&Filter> = world.filters.iter().filter(applies).collect();
     filters.sort_by_key(|filter| (Reverse(filter.priority), &filter.object.name));
     for filter in filters {
         let flow = match filter.mode {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use sluice_address_set::AddressSet;
-use sluice_policy::{Balancer, Filter};
+use sluice_policy::{Balancer, Filter, Hook};
 
 /// What is in each address set, by name.
 pub type Sets = BTreeMap<String, AddressSet>;
@@ -15,6 +15,8 @@ pub type Sets = BTreeMap<String, AddressSet>;
 pub struct World {
     /// In any order.
     pub filters: Vec<Filter>,
+    /// Where packets are looked at: filters of other hooks have no part in it, nor has the balancer but in XDP.
+    pub hook: Hook,
     pub services: Vec<Service>,
     /// `None`: nothing is exempt from the rules.
     pub failsafe: Option<Failsafe>,

@@ -18,7 +18,7 @@ use std::cmp::Reverse;
 use std::net::IpAddr;
 
 use sluice_plan::Failsafe;
-use sluice_policy::Filter;
+use sluice_policy::{Filter, Hook};
 
 pub use warning::{Reason, Warning};
 
@@ -40,11 +40,19 @@ pub fn lint(filter: &Filter, around: &Surroundings) -> Vec<Warning> {
         filter.rules.iter().map(|rule| reach::certain(&rule.matches, rule.later_fragments)).collect();
     let mut warnings = shadow::warnings(filter, &reaches, &certain);
     warnings.extend(rates::warnings(filter, &reaches));
-    warnings.extend(failsafe::warnings(filter, &certain, around));
+    // What these know is how packets come in.
+    let comes_in = filter.hook != Hook::TcEgress;
+    if comes_in {
+        warnings.extend(failsafe::warnings(filter, &certain, around));
+    }
     let place =
         |name: &str| filter.rules.iter().position(|rule| rule.name == name).unwrap_or(filter.rules.len());
     warnings.sort_by_key(|warning| warning.rule.as_deref().map_or(filter.rules.len(), place));
-    warnings.extend(allow_list::warning(filter, around.before));
+    if comes_in {
+        let before: Vec<_> =
+            around.before.iter().copied().filter(|other| other.hook == filter.hook).collect();
+        warnings.extend(allow_list::warning(filter, &before));
+    }
     warnings
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::mac::MacMatch;
 use crate::payload::PayloadMatch;
-use crate::selection::{AttachMode, Interfaces, NodeSelector, ObjectRef};
+use crate::selection::{AttachMode, Hook, Interfaces, NodeSelector, ObjectRef};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
@@ -15,6 +15,8 @@ pub struct Filter {
     pub nodes: NodeSelector,
     pub interfaces: Interfaces,
     pub attach: AttachMode,
+    #[serde(default)]
+    pub hook: Hook,
     pub mode: Mode,
     /// Filters run highest first, then by name.
     pub priority: i32,

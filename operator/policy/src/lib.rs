@@ -18,4 +18,4 @@ pub use filter::{
 };
 pub use mac::MacMatch;
 pub use payload::{Layer, PayloadMatch};
-pub use selection::{AttachMode, Interfaces, NodeSelector, ObjectRef, Requirement};
+pub use selection::{AttachMode, Hook, Interfaces, NodeSelector, ObjectRef, Requirement};

@@ -61,6 +61,15 @@ pub struct Interfaces {
     pub default_route: bool,
 }
 
+/// Where packets meet a filter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Hook {
+    #[default]
+    Xdp,
+    TcIngress,
+    TcEgress,
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AttachMode {
     /// Native where the driver can, else generic, with the reason in the status.

@@ -28,6 +28,7 @@ pub struct FilterPart {
     pub policy: PolicyRef,
     pub interfaces: Interfaces,
     pub attach: AttachMode,
+    pub hook: Hook,
     pub audit: bool,
     /// Entries `first..end` of the tables are this filter's.
     pub first: u16,
@@ -50,6 +51,15 @@ pub enum AttachMode {
     Auto,
     Native,
     Generic,
+}
+
+/// Where packets meet a filter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Hook {
+    #[default]
+    Xdp,
+    TcIngress,
+    TcEgress,
 }
 
 /// Contents of the kernel's tables; element types are those of `sluice-abi`, as bytes in the machine's order

@@ -12,7 +12,7 @@ mod fleet;
 pub use balancers::{BalancerPart, BalancerTables, Balancers, HealthCheck, TargetRef, VipRef};
 pub use encoding::{DecodeError, Hash, decode, encode, fleet_hash};
 pub use epoch::Epoch;
-pub use filters::{AttachMode, FilterPart, FilterTables, Filters, Interfaces, LargeTables, PolicyRef};
+pub use filters::{AttachMode, FilterPart, FilterTables, Filters, Hook, Interfaces, LargeTables, PolicyRef};
 pub use fleet::{AddressPool, ControlEndpoint, Failsafe, FailsafeEntry, FeedTarget, Fleet};
 
 use serde::{Deserialize, Serialize};

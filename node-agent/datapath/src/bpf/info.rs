@@ -17,7 +17,10 @@ struct InfoAttr {
     info: u64,
 }
 
-/// `struct bpf_link_info` of an XDP link; a longer union arm would only be cut off.
+pub const PROG_TYPE_XDP: u32 = 6;
+pub const LINK_TYPE_TCX: u32 = 11;
+
+/// `struct bpf_link_info` of an XDP or tcx link; a longer union arm would only be cut off.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkInfo {
@@ -27,7 +30,9 @@ pub struct LinkInfo {
     reserved: u32,
     /// 0 once the interface is gone.
     pub ifindex: u32,
-    padding: [u32; 11],
+    /// Of tcx.
+    pub attach_type: u32,
+    padding: [u32; 10],
 }
 
 #[repr(C)]
@@ -49,6 +54,7 @@ struct RawProgramInfo {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgramInfo {
+    pub kind: u32,
     pub id: u32,
     /// The kernel's hash over the instructions; it does not cover `.rodata`.
     pub tag: [u8; 8],
@@ -87,7 +93,13 @@ pub fn program_info(program: BorrowedFd<'_>) -> io::Result<ProgramInfo> {
     fill(program, &mut raw)?;
     map_ids.truncate(raw.map_count as usize);
     let name = raw.name.split(|byte| *byte == 0).next().unwrap_or_default();
-    Ok(ProgramInfo { id: raw.id, tag: raw.tag, map_ids, name: String::from_utf8_lossy(name).into_owned() })
+    Ok(ProgramInfo {
+        kind: raw.kind,
+        id: raw.id,
+        tag: raw.tag,
+        map_ids,
+        name: String::from_utf8_lossy(name).into_owned(),
+    })
 }
 
 /// Opens any program of the machine; needs `CAP_SYS_ADMIN`, which the agent does without.

@@ -12,7 +12,8 @@ const LINK_CREATE: libc::c_int = 28;
 const LINK_UPDATE: libc::c_int = 29;
 const LINK_DETACH: libc::c_int = 34;
 const ATTACH_XDP: u32 = 37;
-const ATTACH_TCX_INGRESS: u32 = 46;
+pub const ATTACH_TCX_INGRESS: u32 = 46;
+pub const ATTACH_TCX_EGRESS: u32 = 47;
 /// The update fails with `EPERM` unless the link runs the named old program.
 const REPLACE: u32 = 4;
 
@@ -23,6 +24,10 @@ pub enum LinkMode {
     Native,
     /// Behind the driver, after the packet buffer was allocated.
     Generic,
+    /// Not XDP: in the network stack, on packets that come in.
+    TcIngress,
+    /// Likewise, on packets that go out.
+    TcEgress,
 }
 
 impl LinkMode {
@@ -31,6 +36,7 @@ impl LinkMode {
         match self {
             LinkMode::Native => 4,
             LinkMode::Generic => 2,
+            LinkMode::TcIngress | LinkMode::TcEgress => 0,
         }
     }
 }
@@ -40,6 +46,17 @@ impl From<LinkMode> for sluice_plan::AttachMode {
         match mode {
             LinkMode::Native => sluice_plan::AttachMode::Native,
             LinkMode::Generic => sluice_plan::AttachMode::Generic,
+            LinkMode::TcIngress | LinkMode::TcEgress => sluice_plan::AttachMode::Auto,
+        }
+    }
+}
+
+impl LinkMode {
+    pub fn hook(self) -> sluice_plan::Hook {
+        match self {
+            LinkMode::Native | LinkMode::Generic => sluice_plan::Hook::Xdp,
+            LinkMode::TcIngress => sluice_plan::Hook::TcIngress,
+            LinkMode::TcEgress => sluice_plan::Hook::TcEgress,
         }
     }
 }
@@ -60,7 +77,7 @@ pub fn link_create(program: BorrowedFd<'_>, ifindex: u32, mode: LinkMode) -> io:
 }
 
 /// Behind the programs that are there. `EINVAL` before Linux 6.6, which has no tcx.
-pub fn tcx_link_create(program: BorrowedFd<'_>, ifindex: u32) -> io::Result<OwnedFd> {
+pub fn tcx_link_create(program: BorrowedFd<'_>, ifindex: u32, attach_type: u32) -> io::Result<OwnedFd> {
     #[repr(C)]
     struct Create {
         program: u32,
@@ -74,7 +91,7 @@ pub fn tcx_link_create(program: BorrowedFd<'_>, ifindex: u32) -> io::Result<Owne
     let mut attr = Create {
         program: program.as_raw_fd() as u32,
         ifindex,
-        attach_type: ATTACH_TCX_INGRESS,
+        attach_type,
         flags: 0,
         relative: 0,
         padding: 0,

@@ -26,7 +26,6 @@ impl Datapath {
 
     /// Gives terms to the pinned programs that prove to hold them.
     fn recognise(&mut self, plan: &NodePlan, interfaces: &[LocalInterface]) -> Result<()> {
-        let Some(tag) = self.state.trusted_tag() else { return Ok(()) };
         tables::check(plan)?;
         let hash = plan.hash();
         let names = Names::of(plan)?;
@@ -38,6 +37,7 @@ impl Datapath {
         }
         self.local.write_peers(&self.shared.peers, &plan.failsafe.control_endpoints)?;
         for selection in select(plan, interfaces, &self.local.decaps(plan)).into_iter().flatten() {
+            let Some(tag) = self.state.trusted_tag(selection.variant.hook) else { continue };
             let spec = self.spec(plan, &names, (&self.state.slots, &self.state.regions), &selection.variant);
             let terms = Terms::new(plan, hash, spec, tag)?;
             self.recognise_one(plan, terms, &selection.interface.name);

@@ -5,6 +5,8 @@ use std::fs;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
+use sluice_plan::Hook;
+
 use super::member::Member;
 use super::{Current, Datapath, Staged};
 use crate::counters;
@@ -14,7 +16,7 @@ use crate::marks::marks;
 use crate::outcome::{Applied, InterfaceOutcome, PolicyOutcome, Problem};
 use crate::program;
 use crate::readback::ReadBack;
-use crate::select::{Selection, missing};
+use crate::select::{Conflict, Place, Selection, missing};
 use crate::slots::SlotKey;
 
 impl Datapath {
@@ -43,9 +45,10 @@ impl Datapath {
     }
 
     /// Frozen tables cannot change after they were read, so what is read here is what will run.
-    fn read_back(&self, staged: &Staged) -> Result<Option<ReadBack>> {
+    fn read_back(&mut self, staged: &Staged) -> Result<Option<ReadBack>> {
         let mut read = None;
         let mut done = BTreeSet::new();
+        let mut tags = Vec::new();
         for (selection, member) in &staged.selections {
             if !done.insert(member.program.id()) {
                 continue;
@@ -53,13 +56,12 @@ impl Datapath {
             member.program.freeze()?;
             member.program.ensure_pinned()?;
             let terms = member.terms.as_ref().expect("a staged program has terms");
-            read = Some(terms.read_back(
-                &member.program,
-                &staged.plan,
-                &self.shared,
-                &selection.interface.name,
-            )?);
+            let found =
+                terms.read_back(&member.program, &staged.plan, &self.shared, &selection.interface.name)?;
+            tags.push((selection.variant.hook, found.program_tag));
+            read = read.or(Some(found));
         }
+        tags.into_iter().for_each(|(hook, tag)| self.state.record(hook, tag));
         Ok(read)
     }
 
@@ -74,9 +76,6 @@ impl Datapath {
         let members: Vec<_> = staged.selections.iter().map(|(_, member)| member.clone()).collect();
         let keep = staged.keep();
         let marking = staged.marking(&outcomes)?;
-        if let Some(read_back) = &read_back {
-            self.state.record(read_back.program_tag);
-        }
         self.current = Some(Current { plan: staged.plan, hash: staged.hash });
         self.interfaces = staged.interfaces;
         self.state.slots = staged.slots;
@@ -90,9 +89,9 @@ impl Datapath {
         Ok(Applied { read_back, interfaces: outcomes, policies, loaded: staged.loaded, took })
     }
 
-    fn detach_all_but(&mut self, keep: &BTreeSet<u32>) -> Result<()> {
-        let gone: Vec<u32> = self.links.keys().copied().filter(|ifindex| !keep.contains(ifindex)).collect();
-        for link in gone.iter().filter_map(|ifindex| self.links.remove(ifindex)).collect::<Vec<_>>() {
+    fn detach_all_but(&mut self, keep: &BTreeSet<Place>) -> Result<()> {
+        let gone: Vec<Place> = self.links.keys().copied().filter(|place| !keep.contains(place)).collect();
+        for link in gone.iter().filter_map(|place| self.links.remove(place)).collect::<Vec<_>>() {
             link.detach()?;
         }
         Ok(())
@@ -154,9 +153,9 @@ impl Datapath {
 
 impl Staged {
     /// Interfaces that some policy selects, whether it can be put in force there or not.
-    fn keep(&self) -> BTreeSet<u32> {
-        let selected = self.selections.iter().map(|(selection, _)| selection.interface.ifindex);
-        selected.chain(self.conflicts.iter().map(|conflict| conflict.interface.ifindex)).collect()
+    fn keep(&self) -> BTreeSet<Place> {
+        let selected = self.selections.iter().map(|(selection, _)| selection.place());
+        selected.chain(self.conflicts.iter().map(Conflict::place)).collect()
     }
 }
 
@@ -166,7 +165,8 @@ impl Staged {
         let mut marking: BTreeSet<u32> =
             self.conflicts.iter().map(|conflict| conflict.interface.ifindex).collect();
         for ((selection, _), outcome) in self.selections.iter().zip(outcomes) {
-            if outcome.problem.is_some() || marks(&self.plan, &selection.variant)? {
+            let has_marks = selection.variant.hook == Hook::Xdp;
+            if has_marks && outcome.problem.is_some() || marks(&self.plan, &selection.variant)? {
                 marking.insert(selection.interface.ifindex);
             }
         }

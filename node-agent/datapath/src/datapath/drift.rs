@@ -34,7 +34,7 @@ impl Datapath {
     /// Asks every link and looks at every pin: a few system calls for each interface, to be done twice a second.
     pub fn drift(&self, interfaces: &[LocalInterface]) -> Vec<Drift> {
         let mut found = Vec::new();
-        for (ifindex, link) in &self.links {
+        for ((ifindex, _), link) in &self.links {
             let ifindex = *ifindex;
             let running = link.program_id().ok().filter(|_| !link.is_dead());
             match running {

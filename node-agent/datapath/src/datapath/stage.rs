@@ -130,6 +130,7 @@ impl Datapath {
         // Every owner has a slot: they were allocated from these names.
         let slots = |keys: &[SlotKey]| keys.iter().filter_map(|key| slots.get(key)).collect();
         LoadSpec {
+            hook: variant.hook,
             mask: variant.entries,
             balancers: variant.balancers,
             entry_slots: slots(&names.entries),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sluice_plan::NodePlan;
+use sluice_plan::{Hook, NodePlan};
 
 use super::member::Member;
 use super::{Datapath, Staged};
@@ -12,13 +12,13 @@ use crate::marks::marks;
 use crate::outcome::{Attachment, InterfaceOutcome, Problem};
 use crate::owner;
 use crate::readback::Mismatch;
-use crate::select::Selection;
+use crate::select::{Place, Selection};
 
 /// How to take one step back.
 enum Undo {
-    /// Swap this interface's link back to the program that it ran.
-    Swap(u32, Arc<Member>, Option<Arc<Member>>),
-    Detach(u32),
+    /// Swap this place's link back to the program that it ran.
+    Swap(Place, Arc<Member>, Option<Arc<Member>>),
+    Detach(Place),
 }
 
 impl Datapath {
@@ -47,7 +47,10 @@ impl Datapath {
         undo: &mut Vec<Undo>,
     ) -> Result<InterfaceOutcome> {
         let interface = &selection.interface;
-        if let Some(refusal) = &interface.refusal {
+        // What the card does to packets matters in front of the stack, which undoes it.
+        if let Some(refusal) = &interface.refusal
+            && selection.variant.hook == Hook::Xdp
+        {
             let error = Error::InterfaceRefused {
                 interface: interface.name.clone(),
                 reason: refusal.reason.clone(),
@@ -61,10 +64,10 @@ impl Datapath {
         {
             return Ok(self.outcome(selection, Some(Problem::from(&error))));
         }
-        if self.links.get(&interface.ifindex).is_some_and(|link| !link.satisfies(selection.attach)) {
+        if self.links.get(&selection.place()).is_some_and(|link| !link.satisfies(selection.attach)) {
             return self.change_mode(selection, member, undo);
         }
-        let problem = match self.links.get(&interface.ifindex) {
+        let problem = match self.links.get(&selection.place()) {
             Some(link) => {
                 self.swap_link(&interface.name, link, member, undo)?;
                 None
@@ -85,7 +88,7 @@ impl Datapath {
         if running != member.program.id() {
             let old = self.member_by_id(running);
             link.replace(member.program.fd(), old.as_ref().map(|old| old.program.fd()))?;
-            undo.push(Undo::Swap(link.ifindex(), member.clone(), old));
+            undo.push(Undo::Swap(link.place(), member.clone(), old));
         }
         let (found, expected) = (link.program_id()?, member.program.id());
         if found != expected {
@@ -101,10 +104,11 @@ impl Datapath {
     fn attach(&mut self, selection: &Selection, member: &Member, undo: &mut Vec<Undo>) -> Result<()> {
         let (name, ifindex) = (&selection.interface.name, selection.interface.ifindex);
         let dir = self.root.join("links");
-        let link = Link::attach(&dir, member.program.fd(), name, ifindex, selection.attach)
-            .map_err(|error| owner::name(error, &self.root))?;
-        self.links.insert(ifindex, link);
-        undo.push(Undo::Detach(ifindex));
+        let link =
+            Link::attach(&dir, member.program.fd(), name, ifindex, selection.variant.hook, selection.attach)
+                .map_err(|error| owner::name(error, &self.root))?;
+        self.links.insert(selection.place(), link);
+        undo.push(Undo::Detach(selection.place()));
         Ok(())
     }
 
@@ -116,7 +120,7 @@ impl Datapath {
         member: &Arc<Member>,
         undo: &mut Vec<Undo>,
     ) -> Result<InterfaceOutcome> {
-        let Some(link) = self.links.remove(&selection.interface.ifindex) else {
+        let Some(link) = self.links.remove(&selection.place()) else {
             return Ok(self.outcome(selection, None));
         };
         let (running, former) = (self.member_by_id(link.program_id()?), link.mode());
@@ -132,7 +136,7 @@ impl Datapath {
     }
 
     fn outcome(&self, selection: &Selection, problem: Option<Problem>) -> InterfaceOutcome {
-        let link = self.links.get(&selection.interface.ifindex);
+        let link = self.links.get(&selection.place());
         let attachment = link.and_then(|link| {
             let program_id = link.program_id().ok()?;
             Some(Attachment { program_id, mode: link.mode(), fallback: link.fallback(selection.attach) })
@@ -149,12 +153,12 @@ impl Datapath {
     fn roll_back(&mut self, undo: Vec<Undo>) {
         for step in undo.into_iter().rev() {
             let result = match step {
-                Undo::Swap(ifindex, new, Some(old)) => match self.links.get(&ifindex) {
+                Undo::Swap(place, new, Some(old)) => match self.links.get(&place) {
                     Some(link) => link.replace(old.program.fd(), Some(new.program.fd())),
                     None => Ok(()),
                 },
                 Undo::Swap(_, _, None) => Ok(()),
-                Undo::Detach(ifindex) => self.links.remove(&ifindex).map_or(Ok(()), Link::detach),
+                Undo::Detach(place) => self.links.remove(&place).map_or(Ok(()), Link::detach),
             };
             if let Err(error) = result {
                 tracing::error!(%error, "an interface does not go back to its former program");
@@ -163,9 +167,9 @@ impl Datapath {
     }
 
     fn forget_dead_links(&mut self) {
-        let dead: Vec<u32> =
-            self.links.iter().filter(|(_, link)| link.is_dead()).map(|(index, _)| *index).collect();
-        for link in dead.iter().filter_map(|ifindex| self.links.remove(ifindex)) {
+        let dead: Vec<Place> =
+            self.links.iter().filter(|(_, link)| link.is_dead()).map(|(place, _)| *place).collect();
+        for link in dead.iter().filter_map(|place| self.links.remove(place)) {
             link.forget();
         }
     }

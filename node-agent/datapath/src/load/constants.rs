@@ -4,11 +4,14 @@ use sluice_abi::{
     BALANCER_WORDS, Bit, Config, Dimension, Entry, Limit, MAX_BITS, MAX_SLOTS, MAX_STRAIGHT, Straight, TREES,
     Target, WORDS, dimension, family, features,
 };
-use sluice_plan::NodePlan;
+use sluice_plan::{Hook, NodePlan};
 
 use super::failsafe;
 use super::tables::{ENTRY, LIMITS, TARGETS, array};
 use super::{LoadError, LoadSpec};
+
+/// Features that this node adds to the plan's.
+pub const NODE_FEATURES: u64 = features::FAILSAFE | features::BALANCER | features::DECAP | features::EGRESS;
 
 /// How many elements the plan's tables have.
 pub struct Counts {
@@ -72,14 +75,16 @@ pub fn config(plan: &NodePlan, spec: &LoadSpec) -> Result<Config, LoadError> {
 }
 
 fn features_of(plan: &NodePlan, spec: &LoadSpec, bits: usize) -> u64 {
-    let mut found =
-        plan.filters.tables.features & !(features::FAILSAFE | features::BALANCER | features::DECAP);
+    let mut found = plan.filters.tables.features & !NODE_FEATURES;
     let selected = |index: usize| spec.mask[index / 64] >> (index % 64) & 1 == 1;
     if !(0..bits.min(MAX_BITS)).any(selected) {
         // No filter selects this interface: nothing of the classifier is needed.
         found = 0;
     }
     found |= features::FAILSAFE;
+    if spec.hook == Hook::TcEgress {
+        found |= features::EGRESS;
+    }
     if !plan.balancers.tables.vips.is_empty() && spec.balancers != [0; BALANCER_WORDS] {
         found |= features::BALANCER;
     }

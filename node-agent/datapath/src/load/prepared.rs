@@ -10,13 +10,29 @@ use std::sync::{LazyLock, OnceLock};
 use aya::maps::MapData;
 use aya_obj::Object;
 use sluice_abi::Config;
+use sluice_plan::Hook;
 
 use super::raw::ProgramKind;
 use super::{LoadError, maps, raw};
-use crate::object::{EXCEPTIONS_MAP, MARK_PROGRAM, OBJECT, PROGRAM, TRACE_PROGRAMS};
+use crate::object::{EXCEPTIONS_MAP, MARK_PROGRAM, TRACE_PROGRAMS, program};
 
-static PARSED: LazyLock<Result<Object, String>> = LazyLock::new(|| {
-    let mut object = Object::parse(OBJECT).map_err(|error| error.to_string())?;
+/// One for XDP, one for tcx.
+static SOURCES: [Source; 2] = [
+    Source { parsed: LazyLock::new(|| parse(Hook::Xdp)), btf: OnceLock::new() },
+    Source { parsed: LazyLock::new(|| parse(Hook::TcIngress)), btf: OnceLock::new() },
+];
+
+struct Source {
+    parsed: LazyLock<Result<Object, String>>,
+    btf: OnceLock<OwnedFd>,
+}
+
+fn source(hook: Hook) -> &'static Source {
+    &SOURCES[usize::from(hook != Hook::Xdp)]
+}
+
+fn parse(hook: Hook) -> Result<Object, String> {
+    let mut object = Object::parse(crate::object::object(hook)).map_err(|error| error.to_string())?;
     if let Some(features) = aya::features().btf() {
         object.fixup_and_sanitize_btf(features).map_err(|error| error.to_string())?;
     }
@@ -25,13 +41,11 @@ static PARSED: LazyLock<Result<Object, String>> = LazyLock::new(|| {
         function.line_info.line_info.clear();
     }
     Ok(object)
-});
-
-static BTF: OnceLock<OwnedFd> = OnceLock::new();
+}
 
 /// A copy of the object with these constants.
-pub fn object(config: &Config) -> Result<Object, LoadError> {
-    let mut object = PARSED.clone().map_err(LoadError::Object)?;
+pub fn object(hook: Hook, config: &Config) -> Result<Object, LoadError> {
+    let mut object = source(hook).parsed.clone().map_err(LoadError::Object)?;
     let others: Vec<_> = TRACE_PROGRAMS.iter().filter_map(|name| object.programs.remove(*name)).collect();
     others.iter().for_each(|other| _ = object.functions.remove(&other.function_key()));
     object.maps.remove(EXCEPTIONS_MAP);
@@ -41,21 +55,23 @@ pub fn object(config: &Config) -> Result<Object, LoadError> {
 }
 
 /// The object's types in the kernel, which the verifier needs for functions that it checks on their own.
-pub fn btf() -> Result<BorrowedFd<'static>, LoadError> {
-    if let Some(fd) = BTF.get() {
+pub fn btf(hook: Hook) -> Result<BorrowedFd<'static>, LoadError> {
+    let Source { parsed, btf } = source(hook);
+    if let Some(fd) = btf.get() {
         return Ok(fd.as_fd());
     }
-    let object = PARSED.as_ref().map_err(|error| LoadError::Object(error.clone()))?;
+    let object = parsed.as_ref().map_err(|error| LoadError::Object(error.clone()))?;
     let types = object.btf.as_ref().ok_or_else(|| LoadError::Object("it has no BTF".into()))?;
     let fd = raw::load_btf(&types.to_bytes()).map_err(|source| LoadError::Map {
         name: "BTF".into(),
         action: "load",
         source,
     })?;
-    Ok(BTF.get_or_init(|| fd).as_fd())
+    Ok(btf.get_or_init(|| fd).as_fd())
 }
 
 pub fn load_program(
+    hook: Hook,
     object: &mut Object,
     maps: &BTreeMap<String, MapData>,
     btf: BorrowedFd<'_>,
@@ -66,18 +82,20 @@ pub fn load_program(
     let by_name = maps.iter().filter_map(|(name, map)| {
         Some((name.as_str(), map.fd().as_fd().as_raw_fd(), definitions.get(name)?))
     });
-    object.programs.retain(|name, _| name == PROGRAM);
+    let program = program(hook);
+    object.programs.retain(|name, _| name == program);
     object.relocate_maps(by_name, &text).map_err(broken)?;
     object.relocate_calls(&text).map_err(broken)?;
-    load_one(object, PROGRAM, ProgramKind::Xdp, btf)
+    let kind = if hook == Hook::Xdp { ProgramKind::Xdp } else { ProgramKind::Tcx };
+    load_one(object, program, kind, btf)
 }
 
 /// The program behind XDP, which has no maps.
 pub fn load_mark_program() -> Result<OwnedFd, LoadError> {
-    let mut object = PARSED.clone().map_err(LoadError::Object)?;
+    let mut object = source(Hook::Xdp).parsed.clone().map_err(LoadError::Object)?;
     object.programs.retain(|name, _| name == MARK_PROGRAM);
     object.relocate_calls(&HashSet::new()).map_err(broken)?;
-    load_one(&object, MARK_PROGRAM, ProgramKind::Tcx, btf()?)
+    load_one(&object, MARK_PROGRAM, ProgramKind::Tcx, btf(Hook::Xdp)?)
 }
 
 pub struct TracePrograms {
@@ -88,11 +106,11 @@ pub struct TracePrograms {
 }
 
 pub fn load_trace_programs() -> Result<TracePrograms, LoadError> {
-    let mut parsed = PARSED.clone().map_err(LoadError::Object)?;
+    let mut parsed = source(Hook::Xdp).parsed.clone().map_err(LoadError::Object)?;
     let text = parsed.functions.keys().map(|(section, _)| *section).collect();
     let definition = parsed.maps.remove(EXCEPTIONS_MAP);
     let definition = definition.ok_or_else(|| LoadError::Object(format!("no map {EXCEPTIONS_MAP}")))?;
-    let counts = maps::new(EXCEPTIONS_MAP, definition.clone(), btf()?)?;
+    let counts = maps::new(EXCEPTIONS_MAP, definition.clone(), btf(Hook::Xdp)?)?;
     let mut programs = Vec::new();
     for name in TRACE_PROGRAMS {
         let mut object = parsed.clone();
@@ -102,7 +120,7 @@ pub fn load_trace_programs() -> Result<TracePrograms, LoadError> {
         let map = (EXCEPTIONS_MAP, counts.fd().as_fd().as_raw_fd(), &definition);
         object.relocate_maps([map].into_iter(), &text).map_err(broken)?;
         object.relocate_calls(&text).map_err(broken)?;
-        programs.push((name, load_one(&object, name, ProgramKind::RawTracepoint, btf()?)?));
+        programs.push((name, load_one(&object, name, ProgramKind::RawTracepoint, btf(Hook::Xdp)?)?));
     }
     Ok(TracePrograms { counts, programs })
 }

@@ -202,13 +202,13 @@ pub struct TestRun {
 }
 
 /// Runs a frame of at least 14 bytes as if it came in on interface `ingress`, which must exist in this network
-/// namespace. `frame_out` may be empty.
+/// namespace; `None` for a program of tcx, whose interface is the loopback. `frame_out` may be empty.
 pub fn test_run(
     program: BorrowedFd<'_>,
     frame: &[u8],
     frame_out: &mut [u8],
     repeat: u32,
-    ingress: u32,
+    ingress: Option<u32>,
 ) -> io::Result<TestRun> {
     /// `struct xdp_md`.
     #[repr(C)]
@@ -235,8 +235,14 @@ pub fn test_run(
         context_in: u64,
         context_out: u64,
     }
-    let context =
-        Context { data: 0, data_end: frame.len() as u32, metadata: 0, ingress, queue: 0, egress: 0 };
+    let context = Context {
+        data: 0,
+        data_end: frame.len() as u32,
+        metadata: 0,
+        ingress: ingress.unwrap_or(0),
+        queue: 0,
+        egress: 0,
+    };
     let mut attr = Attr {
         program: program.as_raw_fd() as u32,
         action: 0,
@@ -246,9 +252,9 @@ pub fn test_run(
         data_out: if frame_out.is_empty() { 0 } else { frame_out.as_mut_ptr() as u64 },
         repeat,
         duration: 0,
-        context_size_in: size_of::<Context>() as u32,
+        context_size_in: if ingress.is_some() { size_of::<Context>() as u32 } else { 0 },
         context_size_out: 0,
-        context_in: std::ptr::from_ref(&context) as u64,
+        context_in: if ingress.is_some() { std::ptr::from_ref(&context) as u64 } else { 0 },
         context_out: 0,
     };
     call(PROG_TEST_RUN, &mut attr)?;

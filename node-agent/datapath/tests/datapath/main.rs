@@ -13,6 +13,7 @@ mod plans;
 mod replace;
 mod swap;
 mod tamper;
+mod tc;
 mod traffic;
 mod unprivileged;
 mod world;

@@ -2,7 +2,7 @@
 
 use sluice_plan::{AttachMode, NodePlan};
 use sluice_policy::{
-    Action, AttachMode as PolicyAttach, Filter, Interfaces, LaterFragments, Malformed, Match, Mode,
+    Action, AttachMode as PolicyAttach, Filter, Hook, Interfaces, LaterFragments, Malformed, Match, Mode,
     NodeSelector, ObjectRef, PortRange, Rule,
 };
 
@@ -36,6 +36,7 @@ pub fn filter(name: &str, interfaces: &[&str], rules: Vec<Rule>) -> Filter {
             ..Interfaces::default()
         },
         attach: PolicyAttach::Auto,
+        hook: Hook::Xdp,
         mode: Mode::Enforce,
         priority: 100,
         default_action: Action::Next,

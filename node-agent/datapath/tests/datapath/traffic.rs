@@ -13,8 +13,12 @@ pub fn udp(port: u16, payload: &[u8]) -> Vec<u8> {
 }
 
 pub fn udp_to(destination: Ipv4Addr, port: u16, payload: &[u8]) -> Vec<u8> {
+    udp_from([192, 0, 2, 1], destination.octets(), port, payload)
+}
+
+pub fn udp_from(source: [u8; 4], destination: [u8; 4], port: u16, payload: &[u8]) -> Vec<u8> {
     let builder = PacketBuilder::ethernet2([2, 0, 0, 0, 0, 2], [2, 0, 0, 0, 0, 1])
-        .ipv4([192, 0, 2, 1], destination.octets(), 64)
+        .ipv4(source, destination, 64)
         .udp(40_000, port);
     let mut frame = Vec::new();
     builder.write(&mut frame, payload).unwrap();

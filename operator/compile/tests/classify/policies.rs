@@ -6,8 +6,8 @@ use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::select;
 use sluice_policy::{
-    Action, AttachMode, ExtensionHeader, Filter, FragmentKind, IcmpFamily, IcmpMatch, Interfaces, IpOption,
-    LaterFragments, Layer, MacMatch, Malformed, Match, Mode, NodeSelector, ObjectRef, PayloadMatch,
+    Action, AttachMode, ExtensionHeader, Filter, FragmentKind, Hook, IcmpFamily, IcmpMatch, Interfaces,
+    IpOption, LaterFragments, Layer, MacMatch, Malformed, Match, Mode, NodeSelector, ObjectRef, PayloadMatch,
     PortRange, PrefixSet, Rule, TcpFlags,
 };
 
@@ -229,6 +229,7 @@ pub fn empty(name: &str) -> Filter {
         nodes: NodeSelector::default(),
         interfaces: Interfaces { names: vec!["eth0".to_owned()], ..Interfaces::default() },
         attach: AttachMode::Auto,
+        hook: Hook::Xdp,
         mode: Mode::Enforce,
         priority: 0,
         default_action: Action::Next,

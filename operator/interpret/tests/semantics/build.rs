@@ -133,6 +133,7 @@ pub fn filter(name: &str, rules: Vec<Rule>) -> Filter {
         nodes: NodeSelector::default(),
         interfaces: eth0(),
         attach: AttachMode::Auto,
+        hook: Hook::Xdp,
         mode: Mode::Enforce,
         priority: 0,
         default_action: Action::Next,

@@ -1,5 +1,5 @@
 use sluice_interpret::{ControlPeer, Failsafe, FailsafePort, Service, Stage, Verdict, World};
-use sluice_policy::{Action, Balancer, Interfaces, Match, VipPort};
+use sluice_policy::{Action, Balancer, Filter, Hook, Interfaces, Match, VipPort};
 
 use crate::build::*;
 
@@ -24,6 +24,7 @@ fn closed() -> World {
         health_check: None,
     };
     World {
+        hook: Hook::Xdp,
         filters: vec![filter("closed", vec![rule("all", Action::Drop, Match::default())])],
         services: vec![Service::all_healthy(balancer)],
         failsafe: Some(Failsafe {
@@ -169,4 +170,25 @@ fn above_the_rate_the_rules_judge_again() {
     assert_eq!(on_eth0(&world, &ethernet(0x0806, &[0; 28])).stage, Stage::Failsafe, "ARP has no rate");
     world.failsafe = None;
     assert_eq!(on_eth0(&world, &ethernet(0x0806, &[0; 28])).rule, Some("all"));
+}
+
+/// An egress filter must not cut the answers of what failsafe lets in.
+#[test]
+fn what_is_let_in_is_answered() {
+    let world = closed();
+    let filters = world.filters.into_iter().map(|filter| Filter { hook: Hook::TcEgress, ..filter }).collect();
+    let world = World { hook: Hook::TcEgress, filters, ..world };
+    let is_let_out = |source, destination, payload: &[u8]| {
+        let frame = V4 { source, destination, ..V4::default() }.frame(6, payload);
+        on_eth0(&world, &frame).verdict == Verdict::Pass
+    };
+    assert!(is_let_out(NODE, "203.0.113.77", &tcp(22, 40_000, 0x12)), "from SSH");
+    assert!(is_let_out(NODE, "192.0.2.1", &tcp(40_000, 6443, 2)), "a connection to a control endpoint");
+    assert!(is_let_out(NODE, "192.0.2.9", &tcp(23, 40_000, 0x12)), "to whom the port is open");
+    assert!(!is_let_out(NODE, "203.0.113.77", &tcp(23, 40_000, 0x12)), "to another");
+    assert!(!is_let_out(NODE, "203.0.113.77", &tcp(40_000, 22, 2)), "to somebody else's SSH");
+    assert!(
+        !is_let_out("198.51.100.9", "203.0.113.77", &tcp(22, 40_000, 0x12)),
+        "from no address of the node"
+    );
 }
