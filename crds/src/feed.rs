@@ -13,7 +13,7 @@ pub const MAX_FEED_BYTES: u64 = 256 << 20;
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Feed {
-    /// Where it is, https://feeds.example/drop.txt. Loopback, private and link-local addresses and those of the cluster
+    /// Where it is, of http or https. Loopback, private and link-local addresses and those of the cluster
     /// itself are refused, behind redirects too, unless feedTargets of the fleet configuration names them.
     pub url: FeedUrl,
     /// Plain: a prefix or an address on each line, # and ; begin comments. SpamhausJson: a JSON object on each line,

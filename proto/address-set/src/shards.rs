@@ -24,7 +24,7 @@ pub struct Manifest {
 }
 
 /// Some of a set's prefixes, each as its length and the bytes of the network that the length reaches into; IPv4 first
-/// (lengths from 0), then IPv6 (lengths from [`V6`]), each in order.
+/// (lengths from 0), then IPv6 (lengths from 64), each in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shard {
     pub hash: Hash,
