@@ -17,10 +17,7 @@ pub(crate) fn prefix_set(found: &AddressMatch, path: &str, checks: &mut Checks) 
     let sets = set_names(sets, &format!("{path}.sets"), checks);
     let mut set = PrefixSet { sets, ..PrefixSet::default() };
     for net in prefixes(cidrs, &format!("{path}.cidrs"), checks) {
-        match net {
-            IpNet::V4(net) => set.v4.push(net),
-            IpNet::V6(net) => set.v6.push(net),
-        }
+        set.push(net);
     }
     for net in prefixes(except, &format!("{path}.except"), checks) {
         match net {

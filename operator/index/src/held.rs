@@ -41,14 +41,24 @@ pub struct Held {
     /// Of a balancer, the version that was last planned for.
     #[serde(default)]
     pub in_force: Option<Balancer>,
-    /// Of a filter, the version that was last planned for.
+    /// Of a filter.
     #[serde(default)]
-    pub filter_in_force: Option<Filter>,
+    pub(crate) planned: Planned,
     /// A set that the source no longer has, in force as long as a filter uses it.
     #[serde(default)]
     pub gone: bool,
     /// Why the newest generation is not in force; empty if it is.
     pub refusals: Vec<String>,
+}
+
+/// Which version of a filter was last planned for. Nearly always it is the newest, which is not stored twice.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Planned {
+    #[default]
+    None,
+    /// [`Held::good`].
+    Newest,
+    Earlier(Box<Filter>),
 }
 
 impl Held {
@@ -59,13 +69,32 @@ impl Held {
         // An object that was deleted and made anew under the same name has nothing to fall back on.
         let previous = previous.filter(|held| held.uid == uid);
         let since = previous.as_ref().map_or(0, |held| held.since);
-        let (good, in_force, filter_in_force) =
-            previous.map(|held| (held.good, held.in_force, held.filter_in_force)).unwrap_or_default();
-        let (good, refusals) = match admitted(object, &uid, generation) {
-            Ok(policy) => (Some(policy), Vec::new()),
-            Err(refusals) => (good, refusals),
+        let (good, in_force, planned) =
+            previous.map(|held| (held.good, held.in_force, held.planned)).unwrap_or_default();
+        let (good, planned, refusals) = match admitted(object, &uid, generation) {
+            Ok(policy) => {
+                let planned = planned.behind(good, &policy);
+                (Some(policy), planned, Vec::new())
+            }
+            Err(refusals) => (good, planned, refusals),
         };
-        Held { uid, generation, since, spec, good, in_force, filter_in_force, gone: false, refusals }
+        Held { uid, generation, since, spec, good, in_force, planned, gone: false, refusals }
+    }
+
+    /// The version that was last planned for, if it is a filter.
+    pub(crate) fn filter_in_force(&self) -> Option<&Filter> {
+        match (&self.planned, &self.good) {
+            (Planned::Newest, Some(Policy::Filter(filter))) => Some(filter),
+            (Planned::Earlier(filter), _) => Some(filter),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn set_filter_in_force(&mut self, filter: &Filter) {
+        self.planned = match &self.good {
+            Some(Policy::Filter(newest)) if newest == filter => Planned::Newest,
+            _ => Planned::Earlier(Box::new(filter.clone())),
+        };
     }
 
     /// What it asks for, if it is a balancer.
@@ -87,6 +116,18 @@ impl Held {
             balancer.created = self.since;
         }
         self
+    }
+}
+
+impl Planned {
+    /// Where a newer version takes the place of the good one.
+    fn behind(self, good: Option<Policy>, newer: &Policy) -> Planned {
+        match (self, good) {
+            (Planned::Newest, Some(Policy::Filter(filter))) if !matches!(newer, Policy::Filter(new) if *new == filter) => {
+                Planned::Earlier(Box::new(filter))
+            }
+            (planned, _) => planned,
+        }
     }
 }
 

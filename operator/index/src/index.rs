@@ -182,7 +182,7 @@ impl Index {
                 held.in_force = Some((*balancer).clone());
             }
             if let Some(filter) = filters.get(held.uid.as_str()) {
-                held.filter_in_force = Some((*filter).clone());
+                held.set_filter_in_force(filter);
             }
         }
         let used = sets::in_use(&self.state.held);
@@ -199,8 +199,9 @@ impl Index {
         for (uid, why) in &grants.refused {
             refused.insert((*uid).to_owned(), Refused::Claim(why.clone()));
         }
+        let known = self.sets.known(&self.state.held);
         let filter = |held: &Held| {
-            let (usable, why) = sets::usable(held, &self.state.held, &self.sets);
+            let (usable, why) = sets::usable(held, &known);
             if let Some(why) = why {
                 refused.insert(held.uid.clone(), Refused::Set(why));
             }

@@ -63,6 +63,13 @@ impl Sets {
         self.resolved.values().filter_map(|resolution| resolution.next_expiry).min()
     }
 
+    /// The sets that the source has, and whether each has contents.
+    pub fn known<'a>(&self, held: &'a BTreeMap<ObjectKey, Held>) -> BTreeMap<&'a str, bool> {
+        let is_set = |(key, held): &(&ObjectKey, &Held)| key.kind == Kind::XdpAddressSet.name() && !held.gone;
+        let has_contents = |name: &str| self.resolved.get(name).is_some_and(|found| found.contents.is_some());
+        held.iter().filter(is_set).map(|(key, _)| (key.name.as_str(), has_contents(&key.name))).collect()
+    }
+
     pub fn contents(&self) -> impl Iterator<Item = (&String, &Arc<Contents>)> {
         self.resolved.iter().filter_map(|(name, found)| Some((name, found.contents.as_ref()?)))
     }
@@ -101,26 +108,18 @@ pub(crate) fn feeds(held: &BTreeMap<ObjectKey, Held>) -> BTreeSet<Feed> {
 /// The version of a filter that may be in force, and why it is not the newest if it is not.
 pub(crate) fn usable<'a>(
     held: &'a Held,
-    all: &BTreeMap<ObjectKey, Held>,
-    sets: &Sets,
+    known: &BTreeMap<&str, bool>,
 ) -> (Option<&'a Filter>, Option<SetRefused>) {
     let Some(Policy::Filter(newest)) = &held.good else { return (None, None) };
     // What was planned for goes on with the sets that it has, even if their objects are gone.
-    let in_force = held.filter_in_force.as_ref();
+    let in_force = held.filter_in_force();
     if in_force.is_some_and(|known| known.object.generation == newest.object.generation) {
         return (Some(newest), None);
     }
-    match refusal(newest, all, sets) {
+    match check_sets(newest, known) {
         None => (Some(newest), None),
         refused => (in_force, refused),
     }
-}
-
-fn refusal(filter: &Filter, all: &BTreeMap<ObjectKey, Held>, sets: &Sets) -> Option<SetRefused> {
-    let is_set = |(key, held): &(&ObjectKey, &Held)| key.kind == Kind::XdpAddressSet.name() && !held.gone;
-    let has_contents = |name: &str| sets.resolved.get(name).is_some_and(|found| found.contents.is_some());
-    let known = all.iter().filter(is_set).map(|(key, _)| (key.name.as_str(), has_contents(&key.name)));
-    check_sets(filter, &known.collect())
 }
 
 /// The first set of a filter that cannot be used. `known` are the sets that are there, and whether each has contents.
@@ -161,18 +160,15 @@ pub(crate) fn in_use(held: &BTreeMap<ObjectKey, Held>) -> BTreeSet<String> {
             Some(Policy::Filter(filter)) => Some(filter),
             _ => None,
         };
-        newest.into_iter().chain(&held.filter_in_force)
+        newest.into_iter().chain(held.filter_in_force())
     });
-    versions.flat_map(|filter| named(filter).map(|(_, name)| name.clone())).collect()
+    versions.flat_map(Filter::sets).cloned().collect()
 }
 
 /// Rules of a filter with sets that the source no longer has.
 pub(crate) fn gone<'a>(filter: &'a Filter, held: &BTreeMap<ObjectKey, Held>) -> Vec<(&'a str, &'a str)> {
     let is_gone = |name: &str| held.get(&key(name)).is_none_or(|held| held.gone);
-    let of_rule = |rule: &'a Rule| {
-        let sides = [&rule.matches.sources, &rule.matches.destinations];
-        sides.into_iter().flatten().flat_map(|set| &set.sets).map(|name| (rule.name.as_str(), name.as_str()))
-    };
+    let of_rule = |rule: &'a Rule| rule.matches.sets().map(|name| (rule.name.as_str(), name.as_str()));
     filter.rules.iter().flat_map(of_rule).filter(|(_, name)| is_gone(name)).collect()
 }
 

@@ -56,6 +56,33 @@ fn a_policy_that_was_stored_before_a_field_was_known_is_still_known() {
 }
 
 #[test]
+fn a_version_in_force_is_stored_once_and_outlives_refused_ones() {
+    let planned = |index: &mut Index| {
+        let filters = index.snapshot().filters;
+        index.set_in_force([], filters.iter().map(AsRef::as_ref));
+    };
+    let with_set = |cidr: &str| {
+        let mut filter = filter("edge", cidr);
+        filter["spec"]["rules"][0]["match"]["sources"]["sets"] = json!(["missing"]);
+        filter
+    };
+    let in_force = |index: &Index| index.snapshot().filters[0].rules[0].matches.sources.clone();
+    let mut index = Index::default();
+    index.update(desired([filter("edge", "192.0.2.0/24")]));
+    planned(&mut index);
+    let (first, stored) =
+        (in_force(&index), serde_json::to_string(held(&index, "edge")).expect("plain data"));
+    assert_eq!(stored.matches("192.0.2.0/24").count(), 1, "{stored}");
+    for newer in ["198.51.100.0/24", "203.0.113.0/24"] {
+        index.update(desired([with_set(newer)]));
+        assert_eq!(in_force(&index), first, "its set is not there");
+        planned(&mut index);
+        index = Index::restore(index.state().clone());
+        assert_eq!(in_force(&index), first);
+    }
+}
+
+#[test]
 fn an_object_made_anew_under_an_old_name_does_not_inherit() {
     let mut index = Index::default();
     index.update(desired([with_uid(filter("edge", "192.0.2.0/24"), "one")]));

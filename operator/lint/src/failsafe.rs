@@ -129,10 +129,7 @@ fn node_classes(failsafe: &Failsafe) -> Vec<Class> {
         let matches = ports(entry.protocol, None, Some((entry.port, entry.port)));
         let sources = (!entry.sources.is_empty()).then(|| {
             let mut set = PrefixSet::default();
-            entry.sources.iter().for_each(|net| match net {
-                IpNet::V4(net) => set.v4.push(*net),
-                IpNet::V6(net) => set.v6.push(*net),
-            });
+            entry.sources.iter().for_each(|prefix| set.push(*prefix));
             set
         });
         let from = if sources.is_some() { " from its sources" } else { "" };
@@ -140,10 +137,7 @@ fn node_classes(failsafe: &Failsafe) -> Vec<Class> {
     };
     let endpoint = |endpoint: &sluice_plan::ControlEndpoint| {
         let mut set = PrefixSet::default();
-        match endpoint.address {
-            IpAddr::V4(address) => set.v4.push(address.into()),
-            IpAddr::V6(address) => set.v6.push(address.into()),
-        }
+        set.push(endpoint.address.into());
         let matches = acknowledged(ports(TCP, Some(endpoint.port), None));
         let name = format!(
             "replies of the control endpoint {}",

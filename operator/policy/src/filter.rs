@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use crate::mac::MacMatch;
@@ -182,6 +182,14 @@ impl PrefixSet {
     pub fn is_open(&self) -> bool {
         self.v4.is_empty() && self.v6.is_empty() && self.sets.is_empty()
     }
+
+    /// Addresses in this prefix are in it, too.
+    pub fn push(&mut self, prefix: IpNet) {
+        match prefix {
+            IpNet::V4(prefix) => self.v4.push(prefix),
+            IpNet::V6(prefix) => self.v6.push(prefix),
+        }
+    }
 }
 
 /// Both ends included.
@@ -255,7 +263,19 @@ pub enum ExtensionHeader {
     Shim6,
 }
 
+impl Filter {
+    /// Names of the address sets that its rules use, as often as they do.
+    pub fn sets(&self) -> impl Iterator<Item = &String> {
+        self.rules.iter().flat_map(|rule| rule.matches.sets())
+    }
+}
+
 impl Match {
+    /// Names of the address sets that either side is held against.
+    pub fn sets(&self) -> impl Iterator<Item = &String> {
+        [&self.sources, &self.destinations].into_iter().flatten().flat_map(|side| &side.sets)
+    }
+
     /// Whether a field looks at layer 4, which a later fragment lacks.
     pub fn has_layer4_fields(&self) -> bool {
         !self.source_ports.is_empty()
