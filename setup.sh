@@ -16,7 +16,7 @@ RUST_MIN=1.95 GO_MIN=1.26.6 BPF_LINKER=0.13.0 CARGO_DENY=0.20.2
 # Debian's second Rust brings the sources of core, which rustup's stable cannot be relied on to have.
 KERNEL_RUST=(rustc-web cargo-web rust-web-src llvm-22-dev libpolly-22-dev libzstd-dev zlib1g-dev)
 BUILD_PACKAGES=(gcc libc6-dev iproute2 bpftool ethtool tcpdump procps)
-TEST_PACKAGES=(runc containernetworking-plugins socat openssl python3 iptables nftables xdp-tools)
+TEST_PACKAGES=(runc containernetworking-plugins socat openssl python3 iptables nftables iputils-ping xdp-tools)
 
 step() { printf '==> [%3d s] %s\n' "$SECONDS" "$*"; }
 fail() { printf 'setup.sh: %s\n' "$*" >&2; exit 1; }
@@ -125,7 +125,7 @@ setup_test() {
   if on_debian; then
     packages "a real Kubernetes" "${TEST_PACKAGES[@]}"
   else
-    commands runc socat openssl python3 iptables xdp-loader
+    commands runc socat openssl python3 iptables nft ping xdp-loader
   fi
   go_toolchain
   "$ROOT/e2e/cluster/binaries.sh" --there || {

@@ -67,6 +67,8 @@ impl Network {
         let address = format!("{prefix}.2");
         let ping =
             inside(&self.hub, Path::new("ping")).args(["-c1", "-W1", &address]).output().expect("ping runs");
+        // Anything but an answer (0) or none (1) is a ping that could not run.
+        assert!(matches!(ping.status.code(), Some(0 | 1)), "ping: {}", String::from_utf8_lossy(&ping.stderr));
         ping.status.success()
     }
 
