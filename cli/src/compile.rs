@@ -114,6 +114,8 @@ const DIMENSIONS: [(usize, &str, usize); dimension::COUNT] = [
     (dimension::PAYLOADS + 1, "payload 9-16", 4),
     (dimension::PAYLOADS + 2, "payload 17-24", 4),
     (dimension::PAYLOADS + 3, "payload 25-32", 4),
+    (dimension::SOURCE_SETS, "sourceSets", 4),
+    (dimension::DESTINATION_SETS, "destinationSets", 4),
 ];
 
 fn report(plan: &NodePlan) -> Report {

@@ -12,7 +12,8 @@ use crate::straight::{MAX_STRAIGHT, Straight};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 pub struct Dimension {
-    /// Number of intervals of a searched dimension; 0 for the directly indexed ones, but for `dimension::PAYLOADS`.
+    /// Number of intervals of a searched dimension; 0 for the directly indexed ones, but for `dimension::PAYLOADS` and
+    /// `dimension::SOURCE_SETS`.
     pub intervals: u32,
     /// First of the special rows (`ABSENT`, `LATER`) in the rows; 0 where the dimension is unused.
     pub special: u32,
@@ -21,6 +22,7 @@ pub struct Dimension {
 /// Index of each dimension in [`Config::dimensions`].
 pub mod dimension {
     use crate::payload::{MAX_PATTERNS, PATTERNS_OF_GROUP};
+    use crate::set::MAX_SETS;
 
     /// Directly indexed by `kind::of`; `DIRECT[DIRECT_KIND + kind]`.
     pub const KIND: usize = 0;
@@ -61,7 +63,13 @@ pub mod dimension {
     /// [`Dimension::intervals`](super::Dimension::intervals) is the number of patterns.
     pub const PAYLOADS: usize = 20;
     pub const PAYLOAD_GROUPS: usize = MAX_PATTERNS / PATTERNS_OF_GROUP;
-    pub const COUNT: usize = PAYLOADS + PAYLOAD_GROUPS;
+    /// Not one row but the OR of several: of [`Dimension::special`](super::Dimension::special), the entries that ask for no
+    /// set, and of `DIRECT[DIRECT_SOURCE_SETS + set]` for each set that the source is in. The sets that any entry asks for
+    /// are the bits of [`Dimension::intervals`](super::Dimension::intervals); the others' elements mean nothing.
+    pub const SOURCE_SETS: usize = PAYLOADS + PAYLOAD_GROUPS;
+    /// Likewise, of the destination.
+    pub const DESTINATION_SETS: usize = SOURCE_SETS + 1;
+    pub const COUNT: usize = DESTINATION_SETS + 1;
 
     /// The first of the dimensions that few policies use: their fields are read and looked up apart from the others'.
     pub const FIRST_DETAIL: usize = HOP_LIMIT;
@@ -80,7 +88,9 @@ pub mod dimension {
     pub const DIRECT_PAYLOADS: u32 = DIRECT_EXTENSION_HEADERS + 256;
     /// From a group's elements to those for later fragments.
     pub const PAYLOAD_LATER: u32 = 1 << PATTERNS_OF_GROUP;
-    pub const DIRECT_LEN: u32 = payload_group(PAYLOAD_GROUPS);
+    pub const DIRECT_SOURCE_SETS: u32 = payload_group(PAYLOAD_GROUPS);
+    pub const DIRECT_DESTINATION_SETS: u32 = DIRECT_SOURCE_SETS + MAX_SETS as u32;
+    pub const DIRECT_LEN: u32 = DIRECT_DESTINATION_SETS + MAX_SETS as u32;
 
     /// The first element of a group.
     #[inline(always)]
@@ -96,7 +106,8 @@ pub mod features {
         1 << index
     }
     /// Any of the groups of patterns.
-    pub const PAYLOADS: u64 = dimension(super::dimension::COUNT) - dimension(super::dimension::PAYLOADS);
+    pub const PAYLOADS: u64 =
+        dimension(super::dimension::SOURCE_SETS) - dimension(super::dimension::PAYLOADS);
     /// Any of the dimensions from [`dimension::FIRST_DETAIL`](super::dimension::FIRST_DETAIL) on.
     pub const DETAILS: u64 = dimension(super::dimension::COUNT) - dimension(super::dimension::FIRST_DETAIL);
     /// There is at least one entry.

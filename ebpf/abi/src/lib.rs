@@ -15,6 +15,7 @@ mod limit;
 mod mark;
 mod payload;
 mod sample;
+mod set;
 mod straight;
 mod trace;
 
@@ -43,6 +44,7 @@ pub use limit::{COST_DIGITS, FullAt, LIMIT_BUCKETS, LIMIT_REGIONS, Limit, LimitK
 pub use mark::{MARK_TAG, Mark, MarkMetadata};
 pub use payload::{MAX_PATTERNS, PATTERN_BYTES, PATTERNS_OF_GROUP, Pattern, PatternLayer};
 pub use sample::{SAMPLE_BYTES, SAMPLE_RING, Sample, Sampling};
+pub use set::MAX_SETS;
 pub use straight::{MAX_STRAIGHT, Straight, tests};
 pub use trace::{Stage, Trace};
 

@@ -31,6 +31,8 @@ impl Names {
         let mut limits: Vec<_> =
             entries.iter().zip(&names.entries).filter(|(entry, _)| limiting(entry)).collect();
         limits.sort_by_key(|(entry, _)| entry.setting);
+        // A rule of several entries has one.
+        limits.dedup_by_key(|(entry, _)| entry.setting);
         names.limits = limits.into_iter().map(|(_, name)| name.clone()).collect();
         for part in &plan.balancers.parts {
             names.vips.extend(part.vips.iter().map(|vip| key(&part.policy.uid, vip_name(vip))));

@@ -27,8 +27,9 @@ fn addresses(
     v4: usize,
     v6: usize,
 ) {
+    let restricting = |rule| set(rule).filter(|set| prefixes::restrict(set));
     let sets: Vec<(usize, &PrefixSet)> =
-        flat.rules().filter_map(|(entry, rule)| set(rule).map(|set| (entry, set))).collect();
+        flat.rules().filter_map(|(entry, rule)| Some((entry, restricting(rule)?))).collect();
     if sets.is_empty() {
         return;
     }

@@ -53,6 +53,11 @@ impl Tables {
         self.bounds[index] = bytes(bounds);
     }
 
+    /// The sets that a dimension's entries ask for, as bits.
+    pub fn sets(&mut self, index: usize, used: u32) {
+        self.dimensions[index].intervals = used;
+    }
+
     /// The patterns whose groups are looked up.
     pub fn patterns(&mut self, patterns: &[Pattern]) {
         self.dimensions[dimension::PAYLOADS].intervals = patterns.len() as u32;

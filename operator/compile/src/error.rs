@@ -52,6 +52,12 @@ pub enum CompileError {
     )]
     TooManyMacRanges { object: Box<ObjectRef>, total: usize, limit: usize },
     #[error(
+        "{kind}/{name}: brings the node to {total} address sets, and it holds {limit}: \
+         join sets by spec.sets of an XdpAddressSet, or select fewer nodes",
+        kind = object.kind, name = object.name
+    )]
+    TooManySets { object: Box<ObjectRef>, total: usize, limit: usize },
+    #[error(
         "{kind}/{name}: brings the node to {total} different patterns of payload, and it holds {limit}: \
          use the same patterns in several rules, or select fewer nodes",
         kind = object.kind, name = object.name
@@ -90,6 +96,7 @@ impl CompileError {
             | CompileError::TooManyContinuingRules { object, .. }
             | CompileError::TooManyMacRanges { object, .. }
             | CompileError::TooManyPatterns { object, .. }
+            | CompileError::TooManySets { object, .. }
             | CompileError::TooManyBalancers { object, .. }
             | CompileError::TooManyCounters { object, .. }
             | CompileError::TooManyRingSlots { object, .. } => object,

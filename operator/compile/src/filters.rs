@@ -6,14 +6,16 @@ use sluice_policy::Filter;
 
 use crate::encode::{Tables, bytes};
 use crate::error::CompileError;
-use crate::flatten::{Flat, flatten};
+use crate::flatten::{Flat, flatten, ordered};
+use crate::sets::Split;
 use crate::settings::{Settings, settings};
 use crate::straight::straight;
-use crate::{addresses, details, direct, icmp, large, macs, payload, ports};
+use crate::{addresses, details, direct, icmp, large, macs, payload, ports, sets};
 
 /// The filters in evaluation order with their tables, and how many entries there are.
 pub fn filters(filters: &[&Filter]) -> Result<(Filters, usize), CompileError> {
-    let mut flat = flatten(filters)?;
+    let split: Vec<Split> = ordered(filters).into_iter().map(Split::new).collect();
+    let mut flat = flatten(&split)?;
     let Settings { limits, marks } = settings(&mut flat);
     let tables = match straight(&flat) {
         Some(straight) => Tables::straight(&flat.entries, &straight),
@@ -48,5 +50,7 @@ pub fn look_ups(flat: &Flat) -> Tables {
     details::ip_options(flat, &mut tables);
     details::extension_headers(flat, &mut tables);
     payload::payloads(flat, &mut tables);
+    sets::sources(flat, &mut tables);
+    sets::destinations(flat, &mut tables);
     tables
 }

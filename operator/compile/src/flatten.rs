@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use sluice_abi::{
-    DEFAULT_ENTRY, Entry, EntryAction, MALFORMED_ENTRY, MAX_ENTRIES, MAX_PATTERNS, entry_flags,
+    DEFAULT_ENTRY, Entry, EntryAction, MALFORMED_ENTRY, MAX_ENTRIES, MAX_PATTERNS, MAX_SETS, entry_flags,
 };
 use sluice_plan::{FilterPart, PolicyRef};
 use sluice_policy::{Action, Filter, LaterFragments, Malformed, Mode, ObjectRef, Rule, selection};
 
 use crate::error::CompileError;
 use crate::macs;
+use crate::sets::{self, Split};
 use crate::spec_hash::filter_ref;
 
 /// Most filters on one node.
@@ -22,6 +23,8 @@ pub const MAX_MAC_RANGES: usize = 1 << 14;
 
 #[derive(Default)]
 pub struct Flat<'a> {
+    /// Names of address sets, in the order of their bits.
+    pub sets: Vec<&'a str>,
     pub entries: Vec<Entry>,
     /// What each entry matches.
     pub matchers: Vec<Matcher<'a>>,
@@ -53,30 +56,42 @@ impl<'a> Flat<'a> {
     }
 }
 
-pub fn flatten<'a>(filters: &[&'a Filter]) -> Result<Flat<'a>, CompileError> {
+/// In evaluation order.
+pub fn ordered<'a>(filters: &[&'a Filter]) -> Vec<&'a Filter> {
     let mut ordered = filters.to_vec();
     ordered.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.object.name.cmp(&b.object.name)));
+    ordered
+}
+
+pub fn flatten<'a>(filters: &'a [Split<'a>]) -> Result<Flat<'a>, CompileError> {
     let mut flat = Flat::default();
+    let mut known = BTreeSet::new();
     let (mut continuing, mut mac_ranges, mut patterns) = (0, 0, BTreeSet::new());
-    for filter in ordered {
+    for split @ Split { filter, rules } in filters {
         let first = flat.entries.len();
-        add_filter(&mut flat, filter);
-        continuing += filter.rules.iter().filter(|rule| rule.continues()).count();
-        mac_ranges += filter.rules.iter().map(macs::ranges).sum::<usize>();
+        add_filter(&mut flat, split);
+        continuing += rules.iter().filter(|(_, rule)| rule.continues()).count();
+        mac_ranges += rules.iter().map(|(_, rule)| macs::ranges(rule)).sum::<usize>();
+        known.extend(sets::names([*filter]));
         patterns.extend(filter.rules.iter().flat_map(|rule| &rule.matches.payload));
-        check(&flat, &filter.object, continuing, mac_ranges, patterns.len())?;
+        let counts = Counts { continuing, mac_ranges, patterns: patterns.len(), sets: known.len() };
+        check(&flat, &filter.object, &counts)?;
         flat.parts.push(part(filter, first, flat.entries.len()));
     }
+    flat.sets = known.into_iter().collect();
     Ok(flat)
 }
 
-fn check(
-    flat: &Flat,
-    object: &ObjectRef,
+/// Of the filters so far.
+struct Counts {
     continuing: usize,
     mac_ranges: usize,
     patterns: usize,
-) -> Result<(), CompileError> {
+    sets: usize,
+}
+
+fn check(flat: &Flat, object: &ObjectRef, counts: &Counts) -> Result<(), CompileError> {
+    let Counts { continuing, mac_ranges, patterns, sets } = *counts;
     let object = || Box::new(object.clone());
     let filters = flat.parts.len() + 1;
     if filters > MAX_FILTERS {
@@ -94,6 +109,9 @@ fn check(
         let (total, limit) = (patterns, MAX_PATTERNS);
         return Err(CompileError::TooManyPatterns { object: object(), total, limit });
     }
+    if sets > MAX_SETS {
+        return Err(CompileError::TooManySets { object: object(), total: sets, limit: MAX_SETS });
+    }
     let total = flat.entries.len();
     if total > MAX_ENTRIES {
         return Err(CompileError::TooManyEntries { object: object(), total, limit: MAX_ENTRIES });
@@ -101,7 +119,7 @@ fn check(
     Ok(())
 }
 
-fn add_filter<'a>(flat: &mut Flat<'a>, filter: &'a Filter) {
+fn add_filter<'a>(flat: &mut Flat<'a>, Split { filter, rules }: &'a Split<'a>) {
     let (first, number) = (flat.entries.len(), flat.parts.len() as u16);
     let filter_flags = if filter.mode == Mode::Audit { entry_flags::AUDIT_FILTER } else { 0 };
     let mut add = |matcher, rule, action, flags| {
@@ -109,8 +127,8 @@ fn add_filter<'a>(flat: &mut Flat<'a>, filter: &'a Filter) {
         flat.entries.push(Entry { action, flags, next_filter: 0, filter: number, rule, setting: 0 });
         flat.matchers.push(matcher);
     };
-    for (index, rule) in filter.rules.iter().enumerate() {
-        add(Matcher::Rule(rule), index as u16, entry_action(rule.action), rule_flags(rule));
+    for (index, rule) in rules {
+        add(Matcher::Rule(rule), *index as u16, entry_action(rule.action), rule_flags(rule));
     }
     if let Some(action) = malformed_action(filter) {
         add(Matcher::Malformed, MALFORMED_ENTRY, action, 0);

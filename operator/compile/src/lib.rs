@@ -1,8 +1,8 @@
 //! Policies to tables: what a class of nodes has to enforce becomes one [`sluice_plan::NodePlan`].
 //!
-//! Pure and deterministic: equal input gives equal bytes on every replica. The walk of a filter: `flatten` (filters to
+//! Pure and deterministic: equal input gives equal bytes on every replica. The walk of a filter: `sets` (rules that name any are cut up) → `flatten` (filters to
 //! one ordered list of entries) → `settings` (rates and marks) → per dimension (`addresses`, `ports`, `icmp`, `macs`, `payload`,
-//! `details`, `direct`) the values that each entry accepts → `sweep` (values to elementary intervals, each with its `rows`
+//! `details`, `direct`, `sets`) the values that each entry accepts → `sweep` (values to elementary intervals, each with its `rows`
 //! of entries) → `encode` (the bytes of the kernel's maps). Where there are more entries than a row has bits, `large` adds
 //! trees. What a table element means is in `sluice_abi`.
 
@@ -24,6 +24,7 @@ mod plan;
 mod ports;
 mod prefixes;
 mod rows;
+mod sets;
 mod settings;
 mod spec_hash;
 mod straight;

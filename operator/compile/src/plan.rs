@@ -1,10 +1,8 @@
-use std::collections::BTreeSet;
-
 use sluice_plan::{Balancers, NodePlan};
 
 use crate::error::CompileError;
 use crate::input::ClassInput;
-use crate::{balancers, filters};
+use crate::{balancers, filters, sets};
 
 /// Compiles what one class of nodes has to enforce.
 ///
@@ -14,11 +12,11 @@ pub fn compile(input: &ClassInput) -> Result<NodePlan, CompileError> {
     let (filters, entries) = filters::filters(&input.filters)?;
     let (parts, tables) = balancers::balancers(&input.balancers, entries)?;
     let balancer_nodes = input.balancer_nodes.iter().copied().collect();
-    let sets: BTreeSet<&String> = input.filters.iter().flat_map(|filter| filter.sets()).collect();
+    let sets = sets::names(input.filters.iter().copied());
     Ok(NodePlan {
         filters,
         balancers: Balancers { parts, tables, balancer_nodes },
         failsafe: input.failsafe.clone(),
-        sets: sets.into_iter().cloned().collect(),
+        sets: sets.into_iter().map(str::to_owned).collect(),
     })
 }

@@ -13,11 +13,17 @@ pub struct Settings {
     pub marks: Vec<Mark>,
 }
 
-/// One for each entry that has any, which then knows its own.
+/// One for each rule that has any, which all entries of the rule then know.
 pub fn settings(flat: &mut Flat) -> Settings {
     let mut settings = Settings::default();
+    let mut last = None;
     for (entry, matcher) in flat.entries.iter_mut().zip(&flat.matchers) {
         let Matcher::Rule(rule) = matcher else { continue };
+        let owner = (entry.filter, entry.rule);
+        if let Some((_, setting)) = last.filter(|(known, _)| *known == owner) {
+            entry.setting = setting;
+            continue;
+        }
         match &rule.action {
             Action::RateLimit(rate) => {
                 entry.setting = settings.limits.len() as u16;
@@ -29,6 +35,7 @@ pub fn settings(flat: &mut Flat) -> Settings {
             }
             Action::Pass | Action::Drop | Action::Next | Action::Count => {}
         }
+        last = Some((owner, entry.setting));
     }
     settings
 }

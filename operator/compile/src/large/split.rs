@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use sluice_abi::{Bit, Entry, MAX_BITS, NO_ENTRY, NO_FILTER};
-use sluice_policy::{LaterFragments, Match, Mode, Rule};
+use sluice_policy::{LaterFragments, Match, Mode, PrefixSet, Rule};
 
 use super::regions::{Lists, MAX_REGIONS};
 use crate::error::CompileError;
 use crate::flatten::{Flat, Matcher};
+use crate::prefixes;
 
 /// An entry with more records than this had better take a bit.
 const MOST_RECORDS: usize = 64;
@@ -82,14 +83,16 @@ impl Split {
             entry => flat.matchers[usize::from(entry)],
         });
         let matchers: Vec<Matcher> = wide.chain(self.columns.iter().map(Matcher::Rule)).collect();
-        Flat { entries: vec![Entry::default(); matchers.len()], matchers, parts: Vec::new() }
+        let (entries, sets) = (vec![Entry::default(); matchers.len()], flat.sets.clone());
+        Flat { sets, entries, matchers, parts: Vec::new() }
     }
 }
 
 /// Whether a tree can tell the rule from others.
 pub fn is_narrow(matches: &Match) -> bool {
-    matches.sources.is_some()
-        || matches.destinations.is_some()
+    let restricts = |side: &Option<PrefixSet>| side.as_ref().is_some_and(prefixes::restrict);
+    restricts(&matches.sources)
+        || restricts(&matches.destinations)
         || !matches.protocols.is_empty()
         || !matches.source_ports.is_empty()
         || !matches.destination_ports.is_empty()
@@ -97,13 +100,14 @@ pub fn is_narrow(matches: &Match) -> bool {
 
 /// The rest of a rule; what does not change which packets it matches is the same for all.
 fn column(rule: &Rule) -> Rule {
+    let matches = &rule.matches;
     let matches = Match {
-        sources: None,
-        destinations: None,
+        sources: sets_of(&matches.sources),
+        destinations: sets_of(&matches.destinations),
         protocols: Vec::new(),
         source_ports: Vec::new(),
         destination_ports: Vec::new(),
-        ..rule.matches.clone()
+        ..matches.clone()
     };
     let later_fragments = match rule.later_fragments {
         LaterFragments::MatchL3 | LaterFragments::Drop if matches.has_layer4_fields() => {
@@ -112,4 +116,10 @@ fn column(rule: &Rule) -> Rule {
         _ => LaterFragments::NoMatch,
     };
     Rule { name: String::new(), mode: Mode::Enforce, later_fragments, matches, ..rule.clone() }
+}
+
+/// The address sets of a side; its prefixes are the trees' business.
+fn sets_of(side: &Option<PrefixSet>) -> Option<PrefixSet> {
+    let sets = &side.as_ref()?.sets;
+    (!sets.is_empty()).then(|| PrefixSet { sets: sets.clone(), ..PrefixSet::default() })
 }

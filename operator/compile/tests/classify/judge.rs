@@ -9,6 +9,7 @@ use sluice_policy::{
 };
 
 use crate::packet::{Fragment, Layer4, Link, Network, Outcome, Packet};
+use crate::policies;
 
 pub fn ordered(filters: &[Filter]) -> Vec<&Filter> {
     let mut ordered: Vec<&Filter> = filters.iter().collect();
@@ -182,7 +183,7 @@ fn later(rule: &Rule, packet: &Packet, could: impl Fn(u8) -> bool) -> bool {
 }
 
 fn holds(set: &PrefixSet, address: IpAddr) -> bool {
-    let any = set.is_open();
+    let any = set.is_open() || set.sets.iter().any(|name| policies::set(name).contains(address));
     match address {
         IpAddr::V4(a) => {
             (any || set.v4.iter().any(|net| net.contains(&a)))

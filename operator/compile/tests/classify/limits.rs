@@ -1,11 +1,14 @@
 //! What a node cannot hold is refused with the name of the filter that goes over.
 
+use sluice_abi::{Entry, Limit};
 use sluice_compile::{ClassInput, CompileError, MAX_CONTINUING_RULES, MAX_FILTERS, MAX_MAC_RANGES, compile};
 use sluice_policy::{
-    Action, Filter, IcmpFamily, IcmpMatch, Layer, MacMatch, Match, Mode, PayloadMatch, PortRange,
+    Action, Filter, IcmpFamily, IcmpMatch, Layer, LimitKey, MacMatch, Match, Mode, PayloadMatch, PortRange,
+    PrefixSet, Rate, RateLimit,
 };
 
 use crate::policies::everything_dropped;
+use crate::tables::elements;
 
 /// `rules` rules named after their number.
 fn filter(name: &str, priority: i32, rules: usize, mode: Mode) -> Filter {
@@ -141,4 +144,44 @@ fn a_node_holds_32_different_patterns() {
     assert!(compile(&ClassInput { filters: vec![&full], ..ClassInput::default() }).is_ok());
     let error = refusal(&[full, over]).to_string();
     assert!(error.starts_with("XdpFilter/over: ") && error.contains("33 different patterns"), "{error}");
+}
+
+#[test]
+fn a_node_holds_32_address_sets() {
+    let named = |number: usize| {
+        Some(PrefixSet { sets: vec![format!("set-{number}"), "set-0".to_owned()], ..PrefixSet::default() })
+    };
+    let mut full = filter("full", 1, 40, Mode::Enforce);
+    for (number, rule) in full.rules.iter_mut().enumerate() {
+        rule.matches.destinations = named(number % 32);
+    }
+    let mut over = filter("over", 0, 1, Mode::Enforce);
+    over.rules[0].matches.sources = named(32);
+    assert!(compile(&ClassInput { filters: vec![&full], ..ClassInput::default() }).is_ok());
+    let error = refusal(&[full, over]).to_string();
+    assert!(error.starts_with("XdpFilter/over: ") && error.contains("33 address sets"), "{error}");
+}
+
+/// It is two entries, which must not take twice the rate.
+#[test]
+fn a_rule_with_prefixes_and_sets_has_one_rate() {
+    let mut filter = filter("rates", 0, 2, Mode::Enforce);
+    for rule in &mut filter.rules {
+        rule.action = Action::RateLimit(RateLimit {
+            rate: Rate::PacketsPerSecond(1000),
+            burst: 1000,
+            per: LimitKey::Rule,
+        });
+        rule.matches.sources = Some(PrefixSet {
+            v4: vec!["192.0.2.0/24".parse().expect("a prefix")],
+            sets: vec!["ten".to_owned()],
+            ..PrefixSet::default()
+        });
+    }
+    let plan =
+        compile(&ClassInput { filters: vec![&filter], ..ClassInput::default() }).expect("within bounds");
+    let entries: Vec<Entry> = elements(&plan.filters.tables.entries);
+    let limits = plan.filters.tables.limits.len() / size_of::<Limit>();
+    let found: Vec<(u16, u16)> = entries.iter().map(|entry| (entry.rule, entry.setting)).collect();
+    assert_eq!((limits, found), (2, vec![(0, 0), (0, 0), (1, 1), (1, 1)]));
 }

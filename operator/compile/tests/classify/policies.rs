@@ -1,10 +1,11 @@
 //! Random filters over a small world, so that prefixes nest and ranges touch, and a fixed sample.
 
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::select;
+use sluice_address_set::AddressSet;
 use sluice_policy::{
     Action, AttachMode, ExtensionHeader, Filter, FragmentKind, Hook, IcmpFamily, IcmpMatch, Interfaces,
     IpOption, LaterFragments, Layer, MacMatch, Malformed, Match, Mode, NodeSelector, ObjectRef, PayloadMatch,
@@ -170,13 +171,29 @@ fn pattern(offset: u16) -> PayloadMatch {
 fn prefixes() -> impl Strategy<Value = PrefixSet> {
     let v4 = || vec(v4(), 0..4);
     let v6 = || vec(v6(), 0..4);
-    (v4(), v6(), v4(), v6()).prop_map(|(v4, v6, except_v4, except_v6)| PrefixSet {
+    let sets = prop_oneof![2 => Just(Vec::new()), 1 => vec(select(SETS.map(|(name, _)| name.to_owned()).to_vec()), 1..3)];
+    (v4(), v6(), sets, v4(), v6()).prop_map(|(v4, v6, sets, except_v4, except_v6)| PrefixSet {
         v4,
         v6,
+        sets,
         except_v4,
         except_v6,
-        ..PrefixSet::default()
     })
+}
+
+/// What there is of address sets: nested, overlapping, of both families, of one, of none.
+const SETS: [(&str, &[&str]); 5] = [
+    ("all-v4", &["0.0.0.0/0"]),
+    ("even", &["10.0.0.0/31", "10.0.0.4/31", "10.0.0.8/31", "2001:db8::/127", "2001:db8::8/125"]),
+    ("high", &["255.255.255.248/29", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fff8/125"]),
+    ("none", &[]),
+    ("ten", &["10.0.0.0/28", "2001:db8::/124"]),
+];
+
+/// The contents of a set.
+pub fn set(name: &str) -> AddressSet {
+    let (_, nets) = SETS.iter().find(|(known, _)| *known == name).expect("one of the sets");
+    nets.iter().map(|net| net.parse::<IpNet>().expect("a prefix")).collect()
 }
 
 /// Few bits vary, so that prefixes meet; both ends of the address space occur.
@@ -242,6 +259,10 @@ pub fn everything_dropped() -> Vec<Filter> {
     vec![Filter { rules: vec![drop("all", Match::default())], ..empty("closed") }]
 }
 
+fn in_set(name: &str) -> Option<PrefixSet> {
+    Some(PrefixSet { sets: vec![name.to_owned()], ..PrefixSet::default() })
+}
+
 /// One rule for each dimension, each with an effect of its own: every part of the tables matters.
 pub fn sample() -> Vec<Filter> {
     let sources = PrefixSet {
@@ -285,6 +306,8 @@ pub fn sample() -> Vec<Filter> {
                 ..Match::default()
             },
         ),
+        drop("in-even", Match { sources: in_set("even"), ..Match::default() }),
+        drop("in-high", Match { sources: in_set("high"), ..Match::default() }),
         drop("outer", Match { outer_vlan: vec![10..=20, 4095..=4095], ..Match::default() }),
         drop("inner", Match { inner_vlan: vec![0..=0, 10..=10], ..Match::default() }),
         drop("types", Match { ether_types: vec![0x0806, 0x88cc], ..Match::default() }),

@@ -4,9 +4,11 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use sluice_address_set::AddressSet;
 use sluice_policy::{Filter, MacMatch, Match, PrefixSet};
 
 use crate::packet::{Fragment, Layer4, Link, Network, Packet};
+use crate::policies;
 
 const PROTOCOLS: [u8; 9] = [1, 6, 17, 46, 47, 58, 132, 136, 33];
 
@@ -237,11 +239,12 @@ impl Edges {
 }
 
 fn address_edges(set: &PrefixSet, v4: &mut BTreeSet<Ipv4Addr>, v6: &mut BTreeSet<Ipv6Addr>) {
-    for net in set.v4.iter().chain(&set.except_v4) {
+    let contents: Vec<AddressSet> = set.sets.iter().map(|name| policies::set(name)).collect();
+    for net in set.v4.iter().chain(&set.except_v4).chain(contents.iter().flat_map(AddressSet::v4)) {
         let (first, last) = (net.network().to_bits(), net.broadcast().to_bits());
         v4.extend([first, last, first.wrapping_sub(1), last.wrapping_add(1)].map(Ipv4Addr::from_bits));
     }
-    for net in set.v6.iter().chain(&set.except_v6) {
+    for net in set.v6.iter().chain(&set.except_v6).chain(contents.iter().flat_map(AddressSet::v6)) {
         let (first, last) = (net.network().to_bits(), net.broadcast().to_bits());
         v6.extend([first, last, first.wrapping_sub(1), last.wrapping_add(1)].map(Ipv6Addr::from_bits));
     }

@@ -7,9 +7,11 @@ use sluice_abi::{
     ABSENT, Bound32, Bound64, Bound128, DEFAULT_ENTRY, Dimension, Entry, EntryAction, LATER, MALFORMED_ENTRY,
     PATTERNS_OF_GROUP, Pattern, PatternLayer, Row, Straight, dimension, entry_flags, features, kind,
 };
+use sluice_address_set::AddressSet;
 use sluice_plan::{FilterPart, NodePlan};
 
 use crate::packet::{Fragment, Layer4, Network, Outcome, Packet};
+use crate::policies;
 use crate::straight;
 use crate::trees::Trees;
 
@@ -25,6 +27,8 @@ pub struct Tables {
     /// Start and row of each interval by dimension.
     bounds: Vec<Vec<(u128, u32)>>,
     parts: Vec<FilterPart>,
+    /// In the order of their bits.
+    sets: Vec<AddressSet>,
     /// Beside the rows, where there are more entries than bits.
     trees: Option<Trees>,
 }
@@ -43,6 +47,7 @@ impl Tables {
             patterns: elements(&tables.patterns),
             bounds: tables.bounds.iter().enumerate().map(|(index, bytes)| bounds(index, bytes)).collect(),
             parts: plan.filters.parts.clone(),
+            sets: plan.sets.iter().map(|name| policies::set(name)).collect(),
             trees: (tables.features & features::LARGE != 0).then(|| Trees::decode(&tables.large)),
         }
     }
@@ -103,8 +108,29 @@ impl Tables {
                 .for_each(|entry| row[entry / 64] &= !(1 << (entry % 64)));
         }
         for index in (0..dimension::COUNT).filter(|index| self.features & features::dimension(*index) != 0) {
-            if let Some(found) = self.look_up(index, packet) {
-                row.iter_mut().zip(self.rows[found as usize]).for_each(|(word, other)| *word &= other);
+            let found = match index {
+                dimension::SOURCE_SETS | dimension::DESTINATION_SETS => Some(self.in_sets(index, packet)),
+                _ => self.look_up(index, packet).map(|found| self.rows[found as usize]),
+            };
+            if let Some(found) = found {
+                row.iter_mut().zip(found).for_each(|(word, other)| *word &= other);
+            }
+        }
+        row
+    }
+
+    /// The OR of the rows of the sets that the address is in, and of the entries that ask for none.
+    fn in_sets(&self, index: usize, packet: &Packet) -> Row {
+        let is_source = index == dimension::SOURCE_SETS;
+        let first =
+            if is_source { dimension::DIRECT_SOURCE_SETS } else { dimension::DIRECT_DESTINATION_SETS };
+        let address = packet.addresses.map(|both| if is_source { both.0 } else { both.1 });
+        let Dimension { intervals: used, special } = self.dimensions[index];
+        let mut row = self.rows[special as usize];
+        for (bit, set) in self.sets.iter().enumerate().filter(|(bit, _)| used >> bit & 1 == 1) {
+            if address.is_some_and(|address| set.contains(address)) {
+                let found = self.rows[self.direct[first as usize + bit] as usize];
+                row.iter_mut().zip(found).for_each(|(word, other)| *word |= other);
             }
         }
         row
@@ -141,7 +167,9 @@ impl Tables {
             dimension::OUTER_VLAN => Some(self.present(index, packet.link.outer)),
             dimension::INNER_VLAN => Some(self.present(index, packet.link.inner)),
             dimension::ETHER_TYPE => Some(self.present(index, packet.link.ether_type)),
-            _ if index >= dimension::PAYLOADS => Some(self.payload(index - dimension::PAYLOADS, packet)),
+            _ if (dimension::PAYLOADS..dimension::SOURCE_SETS).contains(&index) => {
+                Some(self.payload(index - dimension::PAYLOADS, packet))
+            }
             _ => Some(self.layer4(index, packet)),
         }
     }
