@@ -7,7 +7,7 @@ use crate::selector::node_selector_schema;
 use crate::{Condition, FilterRule, InterfaceSelector, LabelSelector, NodeSummary};
 
 /// How many rules a filter may have.
-pub const MAX_RULES: usize = 500;
+pub const MAX_RULES: usize = 1000;
 
 /// How many warnings a status carries.
 pub const MAX_WARNINGS: usize = 16;

@@ -71,8 +71,8 @@ pub use load_balancer::{
 pub use mac::MacAddress;
 pub use mark::Mark;
 pub use matching::{
-    AddressMatch, ExtensionHeader, FragmentKind, IcmpFamily, IcmpMatch, IpOption, MAX_ENTRIES, Match,
-    TcpFlag, TcpFlagsMatch,
+    AddressMatch, ExtensionHeader, FragmentKind, IcmpFamily, IcmpMatch, IpOption, MAX_ENTRIES,
+    MAX_FEW_ENTRIES, Match, TcpFlag, TcpFlagsMatch,
 };
 pub use network::{DscpRange, EcnRange, LengthRange, TtlRange};
 pub use node::{

@@ -3,7 +3,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::MAX_ENTRIES;
+use crate::MAX_FEW_ENTRIES;
 use crate::numbers::{Numbers, number_type};
 use crate::text::text_type;
 
@@ -24,12 +24,12 @@ pub struct VlanMatch {
     /// The id of the outer or only tag: "10", "20-29" with both ends included, "0" for a priority tag, or
     /// none for a packet without a tag. A packet that ends within the tag does not match.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = "MAX_ENTRIES"))]
+    #[schemars(length(max = "MAX_FEW_ENTRIES"))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub outer: Vec<VlanRange>,
     /// The id of the second tag, as outer; none for a packet with one tag or without.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = "MAX_ENTRIES"))]
+    #[schemars(length(max = "MAX_FEW_ENTRIES"))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub inner: Vec<VlanRange>,
 }

@@ -9,6 +9,9 @@ use crate::{
 
 /// How many entries a list of a match may have.
 pub const MAX_ENTRIES: usize = 64;
+/// Most entries in a list of a field that has few values, or that few rules list: what CEL may cost is counted as if every
+/// rule had every list full.
+pub const MAX_FEW_ENTRIES: usize = 16;
 
 /// What a packet must be like. All fields given must match; a list inside a field is "any of". Without any
 /// field every packet matches.
@@ -79,12 +82,12 @@ pub struct Match {
     /// "02:00:5e:00:00:00/ff:ff:ff:00:00:00", none of them set outside the mask. At most ten bits may be free above
     /// the lowest one that counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = "MAX_ENTRIES"))]
+    #[schemars(length(max = "MAX_FEW_ENTRIES"))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub source_macs: Vec<MacAddress>,
     /// Ethernet addresses that the frame goes to, as sourceMacs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = "MAX_ENTRIES"))]
+    #[schemars(length(max = "MAX_FEW_ENTRIES"))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub destination_macs: Vec<MacAddress>,
     /// VLAN ids of the outer and the inner tag.
@@ -93,7 +96,7 @@ pub struct Match {
     /// The EtherType behind up to two VLAN tags: "0x0806", four hexadecimal digits, or a name (IPv4, IPv6, ARP,
     /// RARP, LLDP, MPLS, PPPoESession …). A frame of IEEE 802.3 with a length instead does not match.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = "MAX_ENTRIES"))]
+    #[schemars(length(max = "MAX_FEW_ENTRIES"))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub ether_types: Vec<EtherType>,
     /// The protocol above IP, behind every IPv6 extension header: names as IANA has them (TCP, UDP, ICMP,
@@ -127,24 +130,24 @@ pub struct Match {
     /// ends included, or "1501-" without an end. A packet without an IP header does not match; that of an IPv6
     /// jumbogram is what the frame holds of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = "MAX_ENTRIES"))]
+    #[schemars(length(max = "MAX_FEW_ENTRIES"))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub length: Vec<LengthRange>,
     /// TTL of IPv4 or hop limit of IPv6: "1", "0-1", or "65-". A packet without an IP header does not match.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = "MAX_ENTRIES"))]
+    #[schemars(length(max = "MAX_FEW_ENTRIES"))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub ttl: Vec<TtlRange>,
     /// Differentiated services code points (RFC 2474): names as IANA has them (EF, AF41, CS0 …), "46", or
     /// "8-15". A packet without an IP header does not match.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = "MAX_ENTRIES"))]
+    #[schemars(length(max = "MAX_FEW_ENTRIES"))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub dscp: Vec<DscpRange>,
     /// Explicit congestion notification (RFC 3168): Not-ECT, ECT(1), ECT(0), CE, or "0" to "3". A packet
     /// without an IP header does not match.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = "MAX_ENTRIES"))]
+    #[schemars(length(max = "MAX_FEW_ENTRIES"))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub ecn: Vec<EcnRange>,
     /// What kind of fragment the packet is. None: not a fragment. First: at offset 0 with more to come.

@@ -10,9 +10,9 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 use sluice_crds::{
-    Kind, MAX_ADDRESSES, MAX_BACKENDS, MAX_ENTRIES, MAX_PAYLOADS, MAX_PORTS, MAX_RULES, MAX_SET_CONFIG_MAPS,
-    MAX_SET_ENTRIES, MAX_SET_EXCEPT, MAX_SET_FEEDS, MAX_SET_FILES, MAX_SET_NAMES, XdpAddressSetSpec,
-    XdpFilterSpec, XdpLoadBalancerSpec,
+    Kind, MAX_ADDRESSES, MAX_BACKENDS, MAX_ENTRIES, MAX_FEW_ENTRIES, MAX_PAYLOADS, MAX_PORTS, MAX_RULES,
+    MAX_SET_CONFIG_MAPS, MAX_SET_ENTRIES, MAX_SET_EXCEPT, MAX_SET_FEEDS, MAX_SET_FILES, MAX_SET_NAMES,
+    XdpAddressSetSpec, XdpFilterSpec, XdpLoadBalancerSpec,
 };
 use sluice_e2e::cluster::Cluster;
 
@@ -254,11 +254,16 @@ fn balancer_spec() -> Value {
 }
 
 /// Of so many rules one has full lists: the request may hold 3 MB.
-const ONE_FULL_IN: usize = 2;
+const ONE_FULL_IN: usize = 4;
 
 /// As many as a list takes; the long forms take turns, too.
 fn filled<T>(item: impl Fn(usize) -> T) -> Vec<T> {
     (0..MAX_ENTRIES).map(item).collect()
+}
+
+/// As [`filled`], of lists that take few.
+fn few<T>(item: impl Fn(usize) -> T) -> Vec<T> {
+    (0..MAX_FEW_ENTRIES).map(item).collect()
 }
 
 fn filter_at_the_bounds(prefixes: Vec<String>, more: impl Fn(&mut Value)) -> Value {
@@ -327,23 +332,23 @@ fn filter_of_icmp() -> Value {
 /// What makes it a match of IP stands last.
 fn filter_of_frames() -> Value {
     filter_at_the_bounds(short_prefixes(), |rule| {
-        let ids = filled(|_| "3000-4095");
+        let ids = few(|_| "3000-4095");
         rule["match"]["vlans"] = json!({"outer": ids, "inner": ids});
         rule["match"]["etherTypes"] =
-            filled(|index| if index + 1 == MAX_ENTRIES { "IPv4" } else { "PPPoEDiscovery" }).into();
+            few(|index| if index + 1 == MAX_FEW_ENTRIES { "IPv4" } else { "PPPoEDiscovery" }).into();
         for field in ["sourceMacs", "destinationMacs"] {
             rule["match"][field] =
-                filled(|index| format!("02:00:5e:00:{index:02x}:00/ff:ff:ff:ff:ff:00")).into();
+                few(|index| format!("02:00:5e:00:{index:02x}:00/ff:ff:ff:ff:ff:00")).into();
         }
     })
 }
 
 fn filter_of_headers() -> Value {
     filter_at_the_bounds(short_prefixes(), |rule| {
-        rule["match"]["length"] = filled(|_| "10000-65535").into();
-        rule["match"]["ttl"] = filled(|_| "100-255").into();
-        rule["match"]["dscp"] = filled(|_| "VOICE-ADMIT").into();
-        rule["match"]["ecn"] = filled(|_| "Not-ECT").into();
+        rule["match"]["length"] = few(|_| "10000-65535").into();
+        rule["match"]["ttl"] = few(|_| "100-255").into();
+        rule["match"]["dscp"] = few(|_| "VOICE-ADMIT").into();
+        rule["match"]["ecn"] = few(|_| "Not-ECT").into();
         let bytes = format!("0x{}", "ff".repeat(16));
         let place = json!({"from": "Payload", "offset": 1500, "value": bytes, "mask": bytes});
         rule["match"]["payload"] = vec![place; MAX_PAYLOADS].into();

@@ -1,12 +1,12 @@
 //! Ethernet addresses and their masks.
 
-use sluice_crds::{MAX_ENTRIES, MacAddress};
+use sluice_crds::{MAX_FEW_ENTRIES, MacAddress};
 use sluice_policy::MacMatch;
 
 use crate::refusal::Checks;
 
 pub(crate) fn macs(found: &[MacAddress], path: &str, checks: &mut Checks) -> Vec<MacMatch> {
-    checks.at_most(found.len(), MAX_ENTRIES, path);
+    checks.at_most(found.len(), MAX_FEW_ENTRIES, path);
     let parsed = found.iter().enumerate().filter_map(|(index, text)| {
         mac(text).map_err(|message| checks.refuse(format!("{path}[{index}]"), message)).ok()
     });

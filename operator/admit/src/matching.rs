@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use sluice_crds::{
     EtherType, ExtensionHeader as ApiExtension, FragmentKind as ApiFragment, IcmpFamily as ApiFamily,
-    IcmpMatch as ApiIcmp, IpOption as ApiOption, MAX_ENTRIES, Match as ApiMatch, NumberText,
+    IcmpMatch as ApiIcmp, IpOption as ApiOption, MAX_ENTRIES, MAX_FEW_ENTRIES, Match as ApiMatch, NumberText,
     PortRange as ApiPorts, Protocol, TcpFlag, TcpFlagsMatch, VlanMatch, nearest, protocol_names,
 };
 use sluice_policy::{
@@ -53,18 +53,18 @@ pub(crate) fn admit(found: &ApiMatch, path: &str, checks: &mut Checks) -> Match 
             .map(|set| prefix_set(set, &format!("{path}.destinations"), checks)),
         source_macs: macs(source_macs, &format!("{path}.sourceMacs"), checks),
         destination_macs: macs(destination_macs, &format!("{path}.destinationMacs"), checks),
-        outer_vlan: ranges(&outer, &format!("{path}.vlans.outer"), checks),
-        inner_vlan: ranges(&inner, &format!("{path}.vlans.inner"), checks),
+        outer_vlan: few_ranges(&outer, &format!("{path}.vlans.outer"), checks),
+        inner_vlan: few_ranges(&inner, &format!("{path}.vlans.inner"), checks),
         ether_types: ether_type_numbers(ether_types, &format!("{path}.etherTypes"), checks),
         protocols: numbers(protocols, &format!("{path}.protocols"), checks),
         source_ports: ports(source_ports, &format!("{path}.sourcePorts"), checks),
         destination_ports: ports(destination_ports, &format!("{path}.destinationPorts"), checks),
         tcp_flags: tcp_flags.as_ref().map(|flags| masks(flags, &format!("{path}.tcpFlags"), checks)),
         icmp: icmp_matches(icmp, &format!("{path}.icmp"), checks),
-        length: ranges(length, &format!("{path}.length"), checks),
-        hop_limit: ranges(ttl, &format!("{path}.ttl"), checks),
-        dscp: ranges(dscp, &format!("{path}.dscp"), checks),
-        ecn: ranges(ecn, &format!("{path}.ecn"), checks),
+        length: few_ranges(length, &format!("{path}.length"), checks),
+        hop_limit: few_ranges(ttl, &format!("{path}.ttl"), checks),
+        dscp: few_ranges(dscp, &format!("{path}.dscp"), checks),
+        ecn: few_ranges(ecn, &format!("{path}.ecn"), checks),
         fragments: fragments.iter().map(fragment).collect(),
         ip_options: ip_options.iter().map(ip_option).collect(),
         extension_headers: extension_headers.iter().map(extension_header).collect(),
@@ -75,7 +75,7 @@ pub(crate) fn admit(found: &ApiMatch, path: &str, checks: &mut Checks) -> Match 
 }
 
 fn ether_type_numbers(found: &[EtherType], path: &str, checks: &mut Checks) -> Vec<u16> {
-    checks.at_most(found.len(), MAX_ENTRIES, path);
+    checks.at_most(found.len(), MAX_FEW_ENTRIES, path);
     let parsed = found.iter().enumerate().filter_map(|(index, ether_type)| {
         ether_type.number().map_err(|message| checks.refuse(format!("{path}[{index}]"), message)).ok()
     });
@@ -105,12 +105,18 @@ fn numbers(found: &[Protocol], path: &str, checks: &mut Checks) -> Vec<u8> {
 }
 
 fn ports(found: &[ApiPorts], path: &str, checks: &mut Checks) -> Vec<PortRange> {
+    checks.at_most(found.len(), MAX_ENTRIES, path);
     let ranges = ranges(found, path, checks).into_iter();
     ranges.map(|range| PortRange { first: *range.start(), last: *range.end() }).collect()
 }
 
+/// Of a field of which a rule lists few.
+fn few_ranges<T: NumberText>(found: &[T], path: &str, checks: &mut Checks) -> Vec<RangeInclusive<u16>> {
+    checks.at_most(found.len(), MAX_FEW_ENTRIES, path);
+    ranges(found, path, checks)
+}
+
 fn ranges<T: NumberText>(found: &[T], path: &str, checks: &mut Checks) -> Vec<RangeInclusive<u16>> {
-    checks.at_most(found.len(), MAX_ENTRIES, path);
     let parsed = found.iter().enumerate().filter_map(|(index, text)| {
         text.range().map_err(|message| checks.refuse(format!("{path}[{index}]"), message)).ok()
     });
