@@ -105,3 +105,31 @@ fn side(
     tables.used_with(index, special);
     tables.sets(index, used);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn side(v4: &[&str], sets: &[&str], except_v4: &[&str]) -> PrefixSet {
+        let nets = |list: &[&str]| list.iter().map(|net| net.parse().expect("a prefix")).collect();
+        let sets = sets.iter().map(|name| (*name).to_owned()).collect();
+        PrefixSet { v4: nets(v4), sets, except_v4: nets(except_v4), ..PrefixSet::default() }
+    }
+
+    /// Or a rule that goes on (Count, RateLimit) would count one packet twice.
+    #[test]
+    fn no_address_is_in_both_parts_of_a_side() {
+        let both = side(&["10.0.0.0/8"], &["scanners"], &["10.1.0.0/16"]);
+        let prefixes = side(&["10.0.0.0/8"], &[], &["10.1.0.0/16"]);
+        let sets = side(&[], &["scanners"], &["10.1.0.0/16", "10.0.0.0/8"]);
+        assert_eq!(sides(Some(&both)), [Some(prefixes), Some(sets)]);
+    }
+
+    #[test]
+    fn a_side_of_one_kind_stays_whole() {
+        assert_eq!(sides(None), [None]);
+        for whole in [side(&["10.0.0.0/8"], &[], &[]), side(&[], &["scanners"], &["10.0.0.0/8"])] {
+            assert_eq!(sides(Some(&whole)), [Some(whole)]);
+        }
+    }
+}
