@@ -57,7 +57,7 @@ soak: build ## what takes too long for every test: 200 replacements of 10,000 ru
 	$(MAKE) fuzz PACKETS=1000000
 
 bench: ## what a packet costs in empty programs, and an edit in milliseconds (BENCH='-o json' for a machine)
-	./setup.sh build
+	./setup.sh bench
 	cargo build --release
 	cargo run -q --release --bin bench -- $(BENCH)
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Everything that building and testing Sluice needs on a Debian 12 machine with rustup.
 #
-#   ./setup.sh [build|test|verify]…      default: all three
+#   ./setup.sh [build|test|verify|bench]…      default: the first three
 #
 #     build    Rust for the kernel side (a compiler with the sources of core, LLVM, bpf-linker), network tools
 #     test     build, and a real Kubernetes: its binaries from Go modules, runc, CNI plugins
 #     verify   cargo-deny
+#     bench    build, and what Sluice is measured beside: xdp-filter, nft, iptables
 #
 # Safe to run again: what is there is left alone, and then nothing needs root or the network.
 # What is expensive to make is kept outside the tree, in ${SLUICE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sluice}.
@@ -17,6 +18,7 @@ RUST_MIN=1.95 GO_MIN=1.26.6 BPF_LINKER=0.13.0 CARGO_DENY=0.20.2
 KERNEL_RUST=(rustc-web cargo-web rust-web-src llvm-22-dev libpolly-22-dev libzstd-dev zlib1g-dev)
 BUILD_PACKAGES=(gcc libc6-dev iproute2 bpftool ethtool tcpdump procps)
 TEST_PACKAGES=(runc containernetworking-plugins socat openssl python3 iptables nftables iputils-ping xdp-tools)
+BENCH_PACKAGES=(ethtool iptables nftables xdp-tools)
 
 step() { printf '==> [%3d s] %s\n' "$SECONDS" "$*"; }
 fail() { printf 'setup.sh: %s\n' "$*" >&2; exit 1; }
@@ -142,13 +144,19 @@ setup_verify() {
   CARGO_PROFILE_DEV_DEBUG=false quietly cargo install -q --locked --debug cargo-deny@$CARGO_DENY
 }
 
+# Elsewhere the bench does without, and says so.
+setup_bench() {
+  setup_build
+  ! on_debian || packages "programs to measure beside Sluice" "${BENCH_PACKAGES[@]}"
+}
+
 main() {
   local parts=("$@") part
   [ $# -gt 0 ] || parts=(test verify)
   for part in "${parts[@]}"; do
     case $part in
-      build | test | verify) ;;
-      *) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+      build | test | verify | bench) ;;
+      *) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
   done
   mkdir -p "$CACHE"

@@ -5,9 +5,10 @@
 
 mod cells;
 pub mod edits;
+mod frames;
 pub mod programs;
 pub mod report;
-mod rows;
+pub mod rows;
 
 pub use cells::{Rounds, one_process};
 

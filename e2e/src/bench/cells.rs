@@ -8,11 +8,14 @@ use serde::{Deserialize, Serialize};
 use sluice_datapath::measure::Repeatable;
 use sluice_datapath::test_run::XdpAction;
 
-use super::rows::{self, Row};
-use super::{median, programs};
+use super::median;
+use super::programs::Facts;
+use super::rows::{self, Label, Row};
 
 /// Thread CPU time of one cell.
 const CELL: Duration = Duration::from_millis(8);
+/// How often a round holds the empty program against itself: as a judge it has to be steadier than what it judges.
+const SAME: usize = 3;
 /// Repetitions to find out how many make a cell.
 const TRIAL: u32 = 10_000;
 
@@ -24,45 +27,50 @@ pub struct Rounds {
     /// Nanoseconds of the empty program, as a hint only.
     pub empty_ns: f64,
     pub rows: Vec<Ratio>,
-    pub programs: Vec<programs::Facts>,
+    pub programs: Vec<Facts>,
+    /// Rows that could not be measured, in words.
+    pub missing: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ratio {
-    pub name: String,
-    /// To the empty program, both in the same wrapper.
-    pub wrapped: f64,
-    /// To the empty program alone, after the wrapper's own cost has been taken off.
+    pub label: Label,
+    /// In its wrapper, to the empty program alone.
+    pub total: f64,
+    /// The same after the wrapper's own cost has been taken off.
     pub net: f64,
 }
 
 /// In a network namespace of its own, on its interface `ingress`.
 pub fn one_process(rounds: usize, ingress: u32) -> anyhow::Result<Rounds> {
-    let (rows, programs) = rows::all(ingress)?;
+    let rows::All { rows, facts, missing } = rows::all(ingress)?;
     let bench = Bench::new(ingress)?;
     let mut same = Vec::new();
     let mut alone = Vec::new();
     let mut found = vec![(Vec::new(), Vec::new()); rows.len()];
     for _ in 0..rounds {
-        same.push(bench.alone()? / bench.alone()?);
-        for (row, (wrapped, net)) in rows.iter().zip(&mut found) {
+        for _ in 0..SAME {
+            same.push(bench.alone()? / bench.alone()?);
+        }
+        for (row, (total, net)) in rows.iter().zip(&mut found) {
             let (unit, empty, full) =
                 (bench.alone()?, bench.cell(&row.empty, row, XdpAction::Drop)?, bench.row(row)?);
-            wrapped.push(full / empty);
+            total.push(full / unit);
             net.push(1.0 + (full - empty) / unit);
             alone.push(unit);
         }
     }
-    let ratio = |(row, (wrapped, net)): (Row, (Vec<f64>, Vec<f64>))| Ratio {
-        name: row.name,
-        wrapped: median(wrapped),
+    let ratio = |(row, (total, net)): (Row, (Vec<f64>, Vec<f64>))| Ratio {
+        label: row.label,
+        total: median(total),
         net: median(net),
     };
     Ok(Rounds {
         same: median(same),
         empty_ns: median(alone),
         rows: rows.into_iter().zip(found).map(ratio).collect(),
-        programs: programs::facts(&programs)?,
+        programs: facts,
+        missing,
     })
 }
 

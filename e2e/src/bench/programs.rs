@@ -1,8 +1,7 @@
 //! What does not depend on the machine's mood: sizes.
 
 use serde::{Deserialize, Serialize};
-
-use super::rows::Program;
+use sluice_datapath::load::ProgramFacts;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Facts {
@@ -18,15 +17,13 @@ pub struct Facts {
 /// Of one instruction, in bytes.
 const INSTRUCTION: u32 = 8;
 
-pub(super) fn facts(programs: &[Program]) -> anyhow::Result<Vec<Facts>> {
-    let facts = programs.iter().map(|Program { name, loaded }| {
-        let facts = loaded.facts()?;
-        Ok(Facts {
-            name: name.clone(),
+impl Facts {
+    pub fn of(name: &str, facts: &ProgramFacts) -> Facts {
+        Facts {
+            name: name.to_owned(),
             instructions: facts.translated_size / INSTRUCTION,
             jited: facts.jited_size,
             verified: facts.verified_instructions,
-        })
-    });
-    facts.collect()
+        }
+    }
 }

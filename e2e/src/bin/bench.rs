@@ -17,6 +17,9 @@ struct Arguments {
     /// Fresh processes.
     #[arg(long, default_value_t = 5)]
     processes: usize,
+    /// Percent by which the empty program may differ from itself before a process is left out.
+    #[arg(long, default_value_t = 3.0)]
+    uneven: f64,
     /// Edits of a policy; 0 leaves them out.
     #[arg(long, default_value_t = 50)]
     edits: usize,
@@ -38,7 +41,7 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     let load = load()?;
-    let mut report = report::gather(packets(&arguments)?, arguments.rounds, load)?;
+    let mut report = report::gather(packets(&arguments)?, arguments.rounds, load, arguments.uneven)?;
     if arguments.edits > 0 {
         eprintln!("{} edits", arguments.edits);
         report.edits = Some(edits::measure(arguments.edits)?);

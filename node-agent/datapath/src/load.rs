@@ -29,14 +29,16 @@ use sluice_plan::{Hook, NodePlan};
 use crate::bpf;
 
 pub(crate) use constants::{NODE_FEATURES, config as config_of};
-pub(crate) use maps::{array as new_array, program_array as new_program_array};
+pub(crate) use maps::{array as new_array, new as new_map, program_array as new_program_array};
 pub use patch::Patch;
 pub use pins::SHARED;
 pub(crate) use pins::pin_of;
 pub(crate) use prepared::btf as prepared_btf;
-pub(crate) use prepared::{TracePrograms, load_mark_program, load_trace_programs};
+pub(crate) use prepared::{TracePrograms, load_mark_program, load_one, load_trace_programs};
 pub use raw::ProgramFacts;
-pub(crate) use raw::{ProgramKind, ProgramRequest, TestRun, load as load_program, test_run};
+pub(crate) use raw::{
+    ProgramKind, ProgramRequest, TestRun, load as load_program, load_btf, program_facts, test_run,
+};
 pub(crate) use tables::with_slots;
 
 /// What the plan leaves to the node.

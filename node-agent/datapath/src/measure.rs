@@ -2,19 +2,22 @@
 //! back as it was before it calls the program, which otherwise sees what it made of it the time before.
 
 mod assembly;
+mod foreign;
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use aya::maps::MapData;
 
-use crate::bpf;
 use sluice_plan::Hook;
 
+use crate::bpf;
 use crate::load::{LoadError, Loaded};
 use crate::load::{
     ProgramKind, ProgramRequest, load_program, new_array, new_program_array, prepared_btf, test_run,
 };
 use crate::test_run::{RunError, XdpAction};
+
+pub use foreign::Foreign;
 
 /// Bytes of a frame that a wrapper restores; a program under test may change no others.
 pub const RESTORED: usize = 64;
@@ -61,9 +64,13 @@ impl Repeatable {
         Ok(Repeatable { program: load(&assembly::empty())?, _chain: None })
     }
 
-    /// Restores `frame`, varies its flow if asked to, and calls the loaded program.
-    pub fn wrapped(loaded: &Loaded, frame: &[u8], flows: &Flows) -> Result<Repeatable, LoadError> {
-        wrap(loaded.program_fd(), frame, flows)
+    pub fn program_fd(&self) -> BorrowedFd<'_> {
+        self.program.as_fd()
+    }
+
+    /// Restores `frame`, varies its flow if asked to, and calls the program.
+    pub fn wrapped(program: BorrowedFd<'_>, frame: &[u8], flows: &Flows) -> Result<Repeatable, LoadError> {
+        wrap(program, frame, flows)
     }
 
     /// The empty program in the same wrapper.

@@ -89,6 +89,25 @@ pub fn zero_per_cpu(map: BorrowedFd<'_>, indices: &[u32], cpus: usize) -> io::Re
     Ok(())
 }
 
+/// Sets elements of a map that is per CPU, each on all CPUs to the same value; `keys` are one after another.
+pub fn update_per_cpu(map: BorrowedFd<'_>, keys: &[u8], value: &[u8], cpus: usize) -> io::Result<()> {
+    let info = map_info(map)?;
+    check_len(value.len(), info.value_size)?;
+    let count = keys.len() / info.key_size as usize;
+    check_len(keys.len(), info.key_size * count as u32)?;
+    let mut one = value.to_vec();
+    one.resize(value.len().next_multiple_of(8), 0);
+    let values = one.repeat(cpus * count);
+    let mut attr = BatchAttr {
+        keys: keys.as_ptr() as u64,
+        values: values.as_ptr() as u64,
+        count: count as u32,
+        map: map.as_raw_fd() as u32,
+        ..BatchAttr::default()
+    };
+    call(UPDATE_BATCH, &mut attr).map(drop)
+}
+
 /// Missing keys are `NotFound`.
 pub fn delete(map: BorrowedFd<'_>, key: &[u8]) -> io::Result<()> {
     check_len(key.len(), map_info(map)?.key_size)?;

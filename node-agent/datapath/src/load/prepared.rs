@@ -125,9 +125,10 @@ pub fn load_trace_programs() -> Result<TracePrograms, LoadError> {
     Ok(TracePrograms { counts, programs })
 }
 
-fn load_one(
+/// The program of that name, whose calls and maps are relocated.
+pub fn load_one(
     object: &Object,
-    name: &'static str,
+    name: &str,
     kind: ProgramKind,
     btf: BorrowedFd<'_>,
 ) -> Result<OwnedFd, LoadError> {

@@ -72,7 +72,7 @@ fn a_flood_of_a_million_sources_costs_no_memory() {
         let plan = plan(vec![slow("limit", LimitKey::Source)]);
         let loaded = load(&plan, &LoadSpec::everything(&plan)).unwrap();
         let frame = udp(9, &[0; 600]);
-        let flood = Repeatable::wrapped(&loaded, &frame, &Flows::Many).unwrap();
+        let flood = Repeatable::wrapped(loaded.program_fd(), &frame, &Flows::Many).unwrap();
         let before = memory(&loaded);
         assert_eq!(loaded.repeat(&frame, 1, eth.ifindex).unwrap(), XdpAction::Pass);
         assert_eq!(flood.run(&frame, 1_000_000, eth.ifindex).unwrap(), XdpAction::Drop);

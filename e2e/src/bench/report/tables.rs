@@ -1,0 +1,129 @@
+//! The report as tables: aligned on a terminal, in Markdown for the documentation.
+
+use comfy_table::{CellAlignment, ContentArrangement, presets};
+
+use super::{Report, Row};
+
+/// Names to the left, numbers to the right.
+struct Table {
+    heads: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Report {
+    pub fn print(&self) {
+        println!("Linux {}, {}\n{}\n", self.kernel, self.machine, self.circumstances());
+        for table in self.tables() {
+            println!("{}\n", table.aligned());
+        }
+        self.words().iter().for_each(|line| println!("{line}"));
+    }
+
+    /// The part of docs/benchmarks.md that is not written by hand.
+    pub fn markdown(&self) -> String {
+        let mut text = format!("Linux {}, {}. {}\n", self.kernel, self.machine, self.circumstances());
+        self.tables().iter().for_each(|table| text += &format!("\n{}", table.markdown()));
+        self.words().iter().for_each(|line| text += &format!("\n{line}\n"));
+        text
+    }
+
+    fn circumstances(&self) -> String {
+        format!(
+            "Load {:.1} at the start; {} processes of {} rounds; the empty program against itself: {:.3} to {:.3}; it takes {:.1} ns.",
+            self.load, self.processes, self.rounds, self.same.least, self.same.most, self.empty_ns
+        )
+    }
+
+    fn tables(&self) -> Vec<Table> {
+        vec![self.packets(), self.programs()]
+    }
+
+    fn packets(&self) -> Table {
+        let row = |row: &Row| {
+            vec![
+                row.label.name.clone(),
+                format!("{:.2}", row.total.median),
+                format!("{:.2}–{:.2}", row.total.least, row.total.most),
+                row.bar(),
+                format!("{:.2}", row.net.median),
+                row.references(),
+            ]
+        };
+        Table {
+            heads: vec!["packet", "× empty", "spread", "bar", "without wrapper", "others, elsewhere"],
+            rows: self.packets.iter().map(row).collect(),
+        }
+    }
+
+    fn programs(&self) -> Table {
+        let row = |facts: &crate::bench::programs::Facts| {
+            vec![
+                facts.name.clone(),
+                facts.instructions.to_string(),
+                format!("{} B", facts.jited),
+                facts.verified.to_string(),
+            ]
+        };
+        Table {
+            heads: vec!["program", "instructions", "machine code", "walked by the verifier"],
+            rows: self.programs.iter().map(row).collect(),
+        }
+    }
+
+    /// What is no table.
+    fn words(&self) -> Vec<String> {
+        let edits = self.edits.iter().map(|edits| {
+            format!(
+                "Edit to last of {} nodes programmed: median {:.0} ms of {} edits ({:.0} to {:.0}; with a new feature {:.0}), bar 150.",
+                edits.nodes,
+                edits.median_ms,
+                edits.edits,
+                edits.fastest_ms,
+                edits.slowest_ms,
+                edits.new_features_ms
+            )
+        });
+        let missing = self.missing.iter().map(|missing| format!("MISSING: {missing}."));
+        edits.chain(missing).collect()
+    }
+}
+
+impl Row {
+    /// With a word where it is not kept.
+    fn bar(&self) -> String {
+        match self.most {
+            None => String::new(),
+            Some(most) if self.total.median > most => format!("{most:.1} missed"),
+            Some(most) => format!("{most:.1}"),
+        }
+    }
+
+    fn references(&self) -> String {
+        let references = self.label.references.iter();
+        let texts: Vec<String> =
+            references.map(|other| format!("{} {:.1}", other.name, other.times)).collect();
+        texts.join(", ")
+    }
+}
+
+impl Table {
+    fn aligned(&self) -> comfy_table::Table {
+        let mut table = comfy_table::Table::new();
+        table
+            .load_preset(presets::NOTHING)
+            .set_content_arrangement(ContentArrangement::Disabled)
+            .set_header(self.heads.iter().map(|head| head.to_uppercase()));
+        self.rows.iter().for_each(|row| _ = table.add_row(row));
+        let columns = table.column_iter_mut().skip(1);
+        columns.for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+        table
+    }
+
+    fn markdown(&self) -> String {
+        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+        let heads: Vec<String> = self.heads.iter().map(|head| (*head).to_owned()).collect();
+        let mut text = line(&heads) + "|---" + &"|---:".repeat(heads.len() - 1) + "|\n";
+        self.rows.iter().for_each(|row| text += &line(row));
+        text
+    }
+}
