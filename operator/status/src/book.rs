@@ -7,6 +7,9 @@ use sluice_proto::v1::{self, Hello, NodeFacts, Report, VerdictStage, Verdicts};
 
 /// Without a word for this long a node is unreachable; a reconnect takes less.
 pub const SILENCE_MS: i64 = 5_000;
+/// So long a node that is known from before a restart may take to come back: the longest wait of an agent between two
+/// attempts is 30 s.
+pub const RETURN_MS: i64 = 30_000 + SILENCE_MS;
 /// Without a report for this long nothing is counted any more: an agent sends none when nothing has changed.
 pub(crate) const RATE_MS: i64 = 3_000;
 
@@ -81,7 +84,7 @@ impl Book {
 
     /// True once every known node has greeted, or has been silent for too long.
     pub fn settled(&self, now: i64) -> bool {
-        self.nodes.values().all(|node| node.greeted || now - node.last_seen > SILENCE_MS)
+        self.nodes.values().all(|node| node.greeted || node.is_silent(now))
     }
 
     pub fn forget(&mut self, name: &str) {
@@ -163,6 +166,14 @@ impl Book {
         if let Some(facts) = &report.facts {
             node.facts = facts.clone();
         }
+    }
+}
+
+impl NodeState {
+    /// Without a connection, and for longer than coming back takes.
+    pub fn is_silent(&self, now: i64) -> bool {
+        let patience = if self.greeted { SILENCE_MS } else { RETURN_MS };
+        !self.connected && now - self.last_seen > patience
     }
 }
 

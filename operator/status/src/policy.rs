@@ -5,7 +5,7 @@ use sluice_lint::Warning;
 use sluice_plan::{Hash, SCHEMA};
 use sluice_proto::v1::VerdictStage;
 
-use crate::book::{Book, NodeState, RATE_MS, SILENCE_MS, SetOnNode};
+use crate::book::{Book, NodeState, RATE_MS, SetOnNode};
 use crate::set::SetFacts;
 
 /// A node that joins a running fleet counts once it confirmed its first plan, or after this long.
@@ -126,7 +126,7 @@ impl PolicyState {
 fn unreachable(node: &NodeState, now: i64) -> Option<OnNode> {
     let silent = now - node.last_seen;
     let words = || format!("no word from its agent for {} s; its last plan stays in force", silent / 1000);
-    (!node.connected && silent > SILENCE_MS).then(|| OnNode::Unreachable(words()))
+    node.is_silent(now).then(|| OnNode::Unreachable(words()))
 }
 
 fn set_on_node(set: Option<&SetOnNode>, expected: &Expected, node: &NodeState, now: i64) -> OnNode {
@@ -387,11 +387,17 @@ mod tests {
         let mut book = book(&["a"]);
         say(&mut book, "a", VerdictStage::Programmed, 2, VerdictStage::Programmed);
         book.expect("b", 100_000);
-        assert!(!book.settled(101_000), "b may greet yet");
-        assert_eq!(policy_state(&placed(&["a", "b"]), &book, 101_000).desired, 2);
-        assert!(book.settled(110_000), "b is overdue");
-        assert_eq!(policy_state(&placed(&["a", "b"]), &book, 110_000).unreachable, 1);
-        book.connected("b", &hello(), 110_000);
-        assert!(book.settled(110_000));
+        // An agent that missed its operator for half a minute waits as long between two attempts.
+        for now in [101_000, 130_000] {
+            assert!(!book.settled(now), "b may greet yet");
+            let state = policy_state(&placed(&["a", "b"]), &book, now);
+            assert_eq!((state.desired, state.unreachable), (2, 0));
+        }
+        assert!(book.settled(136_000), "b is overdue");
+        assert_eq!(policy_state(&placed(&["a", "b"]), &book, 136_000).unreachable, 1);
+        book.connected("b", &hello(), 136_000);
+        assert!(book.settled(136_000));
+        book.disconnected("b", 136_000);
+        assert_eq!(policy_state(&placed(&["a", "b"]), &book, 142_000).unreachable, 1, "it was back");
     }
 }
