@@ -6,6 +6,7 @@
 //! IPv4-mapped IPv6 prefixes are IPv6: no packet's IPv4 address is in them.
 
 mod error;
+mod follow;
 mod net;
 mod set;
 mod shards;

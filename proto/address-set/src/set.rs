@@ -26,6 +26,11 @@ impl AddressSet {
         AddressSet { v4: collapse(v4), v6: collapse(v6) }
     }
 
+    /// Of lists that are collapsed.
+    pub(crate) fn of_sorted(v4: Vec<Ipv4Net>, v6: Vec<Ipv6Net>) -> AddressSet {
+        AddressSet { v4, v6 }
+    }
+
     /// Sorted, disjoint, none with a sibling.
     pub fn v4(&self) -> &[Ipv4Net] {
         &self.v4

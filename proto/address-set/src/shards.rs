@@ -136,7 +136,7 @@ fn write(net: IpNet, bytes: &mut Vec<u8>) {
 }
 
 /// `None` for bytes that end in the middle or name no prefix.
-fn read(mut bytes: &[u8], nets: &mut Vec<IpNet>) -> Option<()> {
+pub fn read(mut bytes: &[u8], nets: &mut Vec<IpNet>) -> Option<()> {
     while let Some((&length, rest)) = bytes.split_first() {
         let length_v6 = length.checked_sub(V6);
         let used = usize::from(length_v6.unwrap_or(length).div_ceil(8));

@@ -114,6 +114,49 @@ fn damage_is_noticed() {
     assert_eq!(rebuilt(&manifest, &nonsense), Err(Damaged::Shard(first)));
 }
 
+/// The set behind `after`, from `before` and what only one of the two has.
+fn followed(before: &AddressSet, after: &AddressSet) -> Result<AddressSet, Damaged> {
+    let ((from, old), (to, new)) = (before.shards(), after.shards());
+    let all = by_hash(old.into_iter().chain(new).collect());
+    before.follow(&from, &to, |hash| {
+        assert!(from.shards.contains(&hash) != to.shards.contains(&hash), "a shard of both was asked for");
+        all.get(&hash)
+    })
+}
+
+#[test]
+fn a_set_follows_another_by_what_changed() {
+    let nets = many(6_000);
+    let whole = AddressSet::collect(nets.clone());
+    let removed: AddressSet = nets.iter().copied().skip(1).collect();
+    let added = whole.union(&["203.0.113.77/32".parse::<IpNet>().unwrap()].into_iter().collect());
+    let empty = AddressSet::default();
+    let sets = [&whole, &removed, &added, &empty];
+    for (before, after) in sets.iter().flat_map(|before| sets.iter().map(move |after| (before, after))) {
+        assert_eq!(followed(before, after).as_ref(), Ok(*after));
+    }
+}
+
+#[test]
+fn damage_is_noticed_on_the_way_to_the_next_set() {
+    let nets = many(6_000);
+    let (before, after) =
+        (AddressSet::collect(nets.clone()), nets.iter().copied().skip(1).collect::<AddressSet>());
+    let ((from, old), (to, new)) = (before.shards(), after.shards());
+    let all = by_hash(old.into_iter().chain(new).collect());
+    let changed = *to.shards.iter().find(|hash| !from.shards.contains(hash)).unwrap();
+    let with = |bytes: Option<Bytes>, to: &Manifest| {
+        before.follow(&from, to, |hash| if hash == changed { bytes.clone() } else { all.get(&hash).cloned() })
+    };
+    assert_eq!(with(None, &to), Err(Damaged::Missing(changed)));
+    assert_eq!(with(Some(Bytes::from_static(&[32, 1, 2, 3, 4])), &to), Err(Damaged::Shard(changed)));
+    let sound = all.get(&changed).cloned();
+    assert_eq!(with(sound.clone(), &Manifest { v6: 7, ..to.clone() }), Err(Damaged::NotCanonical));
+    // Shards of a set that this one is not.
+    assert_eq!(after.follow(&from, &to, |hash| all.get(&hash)), Err(Damaged::NotCanonical));
+    assert!(with(sound, &to).is_ok());
+}
+
 #[test]
 fn a_manifest_is_bounded() {
     let manifest = Manifest { shards: Vec::new(), v4: MAX_PREFIXES as u32, v6: 1 };
