@@ -20,7 +20,8 @@ pub use kernel::Kernel;
 pub use mismatch::Mismatch;
 pub use node::Node;
 pub use policies::{
-    balancer_alone, hand_made, hand_made_among_many, one_of_each, one_of_each_among_many, ports_alone,
+    balancer_alone, hand_made, hand_made_among_many, one_of_each, one_of_each_among_many, one_of_each_set,
+    ports_alone,
 };
 pub use round::{Round, fuzz};
 pub use seen::Seen;

@@ -121,3 +121,46 @@ fn enforcement_outlives_agent_and_operator() {
     fleet.write_policy("edge.yaml", &policy("5354")).unwrap();
     fleet.wait_ready("edge", 1, &before.hash, PATIENCE).unwrap();
 }
+
+/// A rule that names a set, the set, and the list that it draws from.
+fn write_set(fleet: &Fleet, list: &str) {
+    fleet.write_policy("strangers.txt", list).unwrap();
+    let set = "apiVersion: sluice.dev/v1alpha1\nkind: XdpAddressSet\nmetadata: {name: strangers}\n\
+               spec: {files: [strangers.txt]}\n";
+    fleet.write_policy("strangers.yaml", set).unwrap();
+    let filter = "apiVersion: sluice.dev/v1alpha1\nkind: XdpFilter\nmetadata: {name: edge}\nspec:\n  \
+                  interfaces: {names: [eth0]}\n  rules:\n  - name: strangers\n    action: Drop\n    \
+                  match: {sources: {sets: [strangers]}}\n";
+    fleet.write_policy("edge.yaml", filter).unwrap();
+}
+
+#[test]
+fn an_address_set_decides_on_every_node_and_follows_its_list() {
+    let (mut fleet, _directory) = fleet("slas", 2);
+    // Of each node's neighbour, which sends, the first one's alone.
+    write_set(&fleet, "10.80.1.1\n203.0.113.0/24\n");
+    fleet.start().unwrap();
+    fleet.wait_ready("edge", 2, "", PATIENCE).unwrap();
+    let first = fleet.wait_ready("strangers", 2, "", PATIENCE).unwrap();
+    let set = first.set.expect("a set's status");
+    assert_eq!((set.entries, set.prefixes), (2, 2));
+    assert_eq!(set.kernel_bytes, 3 * 4096);
+    (0..2).for_each(|edge| send(&fleet, edge, 4444, 300));
+    eventually(PATIENCE, || Ok((dropped(&fleet, "edge-1", "strangers") >= 300).then_some(()))).unwrap();
+
+    fleet.write_policy("strangers.txt", "10.80.2.1\n").unwrap();
+    fleet.wait_ready("strangers", 2, &first.hash, PATIENCE).unwrap();
+    (0..2).for_each(|edge| send(&fleet, edge, 4444, 200));
+    eventually(PATIENCE, || Ok((dropped(&fleet, "edge-2", "strangers") >= 200).then_some(()))).unwrap();
+    assert_eq!(dropped(&fleet, "edge-1", "strangers"), 300, "{}", fleet.last_words());
+    assert_eq!(dropped(&fleet, "edge-2", "strangers"), 200);
+
+    // Killed and started: from disk, with its set.
+    fleet.edges[1].agent.as_mut().unwrap().kill().unwrap();
+    fleet.operator.as_mut().unwrap().kill().unwrap();
+    fleet.start_agent(1).unwrap();
+    send(&fleet, 1, 4444, 100);
+    fleet.start_operator().unwrap();
+    fleet.wait_ready("strangers", 2, "", PATIENCE).unwrap();
+    eventually(PATIENCE, || Ok((dropped(&fleet, "edge-2", "strangers") >= 300).then_some(()))).unwrap();
+}

@@ -19,7 +19,7 @@ use rows::Rows;
 
 pub use large::{Found, classify_among_many};
 pub use rows::{special, used};
-pub use search::{opaque, search32, search64};
+pub use search::{borrow, flag, opaque, search32, search64, starts_at_or_below};
 
 const PASS: u64 = 1;
 const DROP: u64 = 2;
@@ -132,7 +132,7 @@ fn count_entry(packet: &Packet, index: u32, counted: Counted) {
 /// Index of the lowest set bit, without a branch: the number of ones below it. The compiler must not see what is
 /// counted, or it looks the index up in a table, and the verifier then follows every value that the bits can have.
 #[inline(always)]
-fn lowest(bits: u64) -> u32 {
+pub fn lowest(bits: u64) -> u32 {
     let below = opaque(!bits & bits.wrapping_sub(1));
     let pairs = below - (below >> 1 & 0x5555_5555_5555_5555);
     let nibbles = (pairs & 0x3333_3333_3333_3333) + (pairs >> 2 & 0x3333_3333_3333_3333);

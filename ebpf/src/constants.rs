@@ -5,7 +5,7 @@ use core::ptr::read_volatile;
 
 use sluice_abi::{
     BALANCER_WORDS, Config, Dimension, FailsafePort, FailsafeSource, MAX_FAILSAFE_PORTS,
-    MAX_FAILSAFE_SOURCES, MAX_STRAIGHT, Straight, TREES, WORDS, dimension, failsafe_bit, family,
+    MAX_FAILSAFE_SOURCES, MAX_SETS, MAX_STRAIGHT, Straight, TREES, WORDS, dimension, failsafe_bit, family,
 };
 
 use crate::classify::opaque;
@@ -134,6 +134,15 @@ pub fn failsafe_rate() -> (u32, u32) {
 pub fn limit_seed() -> u64 {
     // SAFETY: `CONFIG` holds a `Config`.
     unsafe { read_volatile(&raw const (*config()).limit_seed) }
+}
+
+/// Place of a set of the plan.
+#[inline(always)]
+pub fn set_place(set: u32) -> u32 {
+    const { assert!(MAX_SETS.is_power_of_two()) };
+    let index = set as usize & (MAX_SETS - 1);
+    // SAFETY: the index is within the array.
+    unsafe { read_volatile((&raw const (*config()).set_places).cast::<u32>().add(index)) }
 }
 
 /// Slots of the counters.

@@ -8,6 +8,7 @@ mod link;
 mod network;
 mod options;
 mod payload;
+mod sets;
 
 use sluice_abi::{Row, WORDS, features};
 
@@ -57,7 +58,8 @@ impl Details {
         link::fill(self, frame, packet)?;
         network::fill(self, frame, packet)?;
         options::fill(self, frame, packet)?;
-        payload::fill(self, frame, packet)
+        payload::fill(self, frame, packet)?;
+        sets::fill(self, packet)
     }
 
     #[inline(always)]

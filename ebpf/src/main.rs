@@ -50,6 +50,8 @@ mod parse;
 mod program;
 #[cfg(target_arch = "bpf")]
 mod sample;
+#[cfg(target_arch = "bpf")]
+mod sets;
 #[cfg(all(target_arch = "bpf", feature = "tc"))]
 mod tc;
 #[cfg(target_arch = "bpf")]

@@ -1,13 +1,13 @@
 //! The program's maps and its constants. Sizes given here are placeholders: the loader sets each table's from the plan.
 
 use aya_ebpf::Global;
-use aya_ebpf::btf_maps::{Array, HashMap, PerCpuArray, RingBuf};
+use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, PerCpuArray, RingBuf};
 use aya_ebpf::macros::btf_map;
 use sluice_abi::{
     Bit, Bound32, Bound64, Bound128, Bucket, Config, ControlPeer, Counter, DecapPeer, Entry,
     FAILSAFE_BUCKETS, FullAt, LIMIT_BUCKETS, LIMIT_REGIONS, Limit, MAX_NODE_SET, MAX_SLOTS, Mark, NextHop,
-    Node, NodeAddress, Pattern, RecordV4, RecordV6, Row, SAMPLE_RING, STAGED_OFFSET, STATS, Sample, Target,
-    Trace, Vip, VipKey,
+    Node, NodeAddress, Pattern, RecordV4, RecordV6, Row, SAMPLE_RING, SET_BLOCK, SET_PLACES, STAGED_OFFSET,
+    STATS, Sample, Target, Trace, Vip, VipKey,
 };
 
 use crate::classify::Found;
@@ -58,9 +58,15 @@ pub static SOURCE_MAC: Array<Bound64, 1> = Array::new();
 pub static DESTINATION_MAC: Array<Bound64, 1> = Array::new();
 #[btf_map]
 pub static PATTERNS: Array<Pattern, 1> = Array::new();
-/// The AND of the rows of the details, for the packet at hand.
+/// The AND of the rows of the details, for the packet at hand, and the OR of those of a side's address sets.
 #[btf_map]
-pub static DETAILS: PerCpuArray<Row, 1> = PerCpuArray::new();
+pub static DETAILS: PerCpuArray<Row, 2> = PerCpuArray::new();
+
+/// The blocks of a family of an address set. The loader makes them as they are, with flags of its own.
+pub type SetBlocks = Array<[u64; SET_BLOCK / size_of::<u64>()], 1>;
+/// The address sets of the node.
+#[btf_map]
+pub static SETS: ArrayOfMaps<SetBlocks, { 2 * SET_PLACES as usize }> = ArrayOfMaps::new();
 
 /// Beside the rows, where there are more entries than bits.
 #[btf_map]

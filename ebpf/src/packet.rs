@@ -77,6 +77,9 @@ pub struct Packet {
     pub staged: u32,
     /// It came out of a tunnel.
     pub decapsulated: u32,
+    /// Sets of the plan that the addresses are in, as bits; read where an entry asks for sets, else 0.
+    pub source_sets: u32,
+    pub destination_sets: u32,
     pub reserved: u32,
     /// Read where a rate is limited, else 0.
     pub source_mac: u64,
@@ -120,7 +123,7 @@ impl Packet {
         set!(source[0], source[1], destination[0], destination[1]);
         set!(length, ether_type, family, fragment, malformed, hop_limit, protocol);
         set!(source_port, destination_port, tcp_flags, icmp, network, transport, end, ingress, staged);
-        set!(decapsulated, reserved, source_mac, mark, mark_mask);
+        set!(decapsulated, source_sets, destination_sets, reserved, source_mac, mark, mark_mask);
     }
 
     #[inline(always)]

@@ -15,6 +15,7 @@ use crate::failsafe::{failsafe, may_be_kept};
 use crate::frame::Context;
 use crate::packet::Packet;
 use crate::parse::{parse, plain};
+use crate::sets::look_up_sets;
 use crate::trace::Outcome;
 #[cfg(not(feature = "tc"))]
 use crate::{
@@ -72,7 +73,10 @@ pub fn judge(context: *mut Context, packet: &mut Packet) -> Outcome {
     }
     let mut outcome = Outcome::of(XDP_PASS, Stage::None);
     if enabled(features::ENTRIES) {
-        if enabled(features::DETAILS) {
+        if enabled(features::SETS) {
+            look_up_sets(packet);
+        }
+        if enabled(features::DETAILS) && !enabled(features::STRAIGHT) {
             look_up(context, packet);
         }
         if enabled(features::LIMITS) {

@@ -10,8 +10,9 @@ use anyhow::Context;
 use sluice_datapath::{Applied, Datapath, Problem};
 use sluice_netdev::{Facts, Netlink};
 use sluice_plan::{ControlEndpoint, Epoch, Hash, NodePlan};
-use sluice_store::{PLAN, Store};
+use sluice_store::{PLAN, SETS, Store};
 
+use crate::engine::sets::{self, Manifests};
 use crate::kernel::Kernel;
 use crate::records::{CLUSTER, DATAPATH, OPERATORS};
 use crate::{Config, local};
@@ -32,6 +33,7 @@ pub struct Confirmed {
     pub epoch: Epoch,
     pub hash: Hash,
     pub plan: Arc<NodePlan>,
+    pub manifests: Arc<Manifests>,
     pub outcome: Result<Applied, Problem>,
 }
 
@@ -74,9 +76,12 @@ async fn enforce(
     let (addresses, interfaces) = (local::addresses(facts, &plan), local::interfaces(facts, &plan));
     let (plan, peers, keep) = (Arc::new(plan), endpoints(operators), store.clone());
     let adopted = plan.clone();
+    let manifests: Arc<Manifests> = Arc::new(store.get(SETS)?.unwrap_or_default());
+    let of_sets = manifests.clone();
     let adopt = move |datapath: &mut Datapath| -> Result<Applied, Problem> {
         datapath.set_node_addresses(addresses).map_err(|error| Problem::from(&error))?;
         datapath.set_control_peers(peers).map_err(|error| Problem::from(&error))?;
+        sets::offer(datapath, &keep, &adopted, &of_sets, &Manifests::new())?;
         let applied = datapath.adopt(&adopted, &interfaces).map_err(|error| Problem::from(&error))?;
         if let Err(error) = keep.put(DATAPATH, datapath.state()) {
             tracing::warn!(%error, "counter slots could not be kept");
@@ -85,7 +90,7 @@ async fn enforce(
     };
     let outcome = kernel.call(adopt).await?;
     let cluster = store.get(CLUSTER)?.unwrap_or_default();
-    Ok(Some(Confirmed { cluster, epoch: stored.epoch, hash: stored.hash, plan, outcome }))
+    Ok(Some(Confirmed { cluster, epoch: stored.epoch, hash: stored.hash, plan, manifests, outcome }))
 }
 
 pub fn endpoints(operators: &[SocketAddr]) -> BTreeSet<ControlEndpoint> {

@@ -3,6 +3,7 @@
 mod apply;
 mod changes;
 mod outlets;
+pub mod sets;
 mod standing;
 
 pub use outlets::{Inlets, Outlets};
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::boot::{Booted, endpoints};
 use crate::kernel::Kernel;
 use crate::records::OPERATORS;
+use crate::shelf::StoreShelf;
 use crate::{facts, local, samples};
 use standing::Standing;
 
@@ -36,6 +38,7 @@ const VERIFY_EVERY: Duration = Duration::from_secs(30);
 pub struct Engine {
     kernel: Kernel,
     store: Arc<Store>,
+    shelf: Arc<StoreShelf>,
     netlink: Netlink,
     facts: Facts,
     /// The facts could not be read when they may have changed.
@@ -54,7 +57,7 @@ pub struct Engine {
 
 impl Engine {
     /// `now` is what the watch on the interfaces starts from.
-    pub fn new(booted: Booted, now: &Snapshot, outlets: Outlets) -> Engine {
+    pub fn new(booted: Booted, shelf: Arc<StoreShelf>, now: &Snapshot, outlets: Outlets) -> Engine {
         let Booted { kernel, store, netlink, facts, operators, confirmed } = booted;
         let standing = Standing::at_boot(confirmed);
         let addresses = local::addresses(&facts, &standing.plan);
@@ -62,6 +65,7 @@ impl Engine {
         let engine = Engine {
             kernel,
             store,
+            shelf,
             netlink,
             facts,
             unread: false,

@@ -56,7 +56,7 @@ async fn follow(
 ) -> anyhow::Result<()> {
     let (now, changes) = watch_interfaces().await.context("watching this node's interfaces")?;
     let shelf = Arc::new(StoreShelf::new(booted.store.clone()));
-    let wired = wire(&config, changes, shelf);
+    let wired = wire(&config, changes, shelf.clone());
     let (plan, paths) = (wired.outlets.plan.subscribe(), wired.outlets.paths.subscribe());
     let client = client_config(&config, &booted);
     let vault = Arc::new(StoreVault(booted.store.clone()));
@@ -78,7 +78,7 @@ async fn follow(
         Ok(())
     });
     // After the engine, which has put into the channels what Hello must tell.
-    let engine = Engine::new(booted, &now, wired.outlets);
+    let engine = Engine::new(booted, shelf, &now, wired.outlets);
     parts.spawn(async move { Ok(sluice_client::run(client, vault, wired.ports).await?) });
     let ended = tokio::select! {
         ended = engine.run(wired.inlets, stop.clone()) => ended,

@@ -19,6 +19,15 @@ impl StoreShelf {
         StoreShelf { store, awaited: Mutex::default() }
     }
 
+    /// Forgets the shards of sets that are no longer in force. Those of an update that is on its way stay.
+    pub fn forget_all_but(&self, used: BTreeSet<Hash>) {
+        let awaited = self.lock();
+        let kept = awaited.union(&used).copied().collect();
+        if let Err(error) = self.store.retain_shards(&kept) {
+            tracing::warn!(%error, "shards of former address sets stay on disk");
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeSet<Hash>> {
         // No code that can panic runs under the lock.
         self.awaited.lock().unwrap_or_else(PoisonError::into_inner)

@@ -2,8 +2,8 @@
 
 use sluice_datapath::{Applied, InterfaceOutcome, PolicyOutcome, Problem};
 use sluice_plan::{Epoch, Hash};
-use sluice_proto::PLAN;
 use sluice_proto::v1::{self, VerdictStage};
+use sluice_proto::{PLAN, set_key};
 
 /// The plan is in force: with the hash that the kernel's bytes have, and what each policy met.
 pub fn programmed(nonce: u64, epoch: Epoch, plan: Hash, applied: &Applied) -> v1::Verdicts {
@@ -14,26 +14,43 @@ pub fn programmed(nonce: u64, epoch: Epoch, plan: Hash, applied: &Applied) -> v1
         key: PLAN.into(),
         hash: hash.0.to_vec(),
         stage: VerdictStage::Programmed.into(),
-        reason: String::new(),
-        detail: String::new(),
         policies,
-        kernel_bytes: 0,
+        ..v1::ResourceVerdict::default()
     };
-    v1::Verdicts { nonce, epoch: Some(epoch.into()), resources: vec![resource] }
+    let resources = [resource].into_iter().chain(sets(applied)).collect();
+    v1::Verdicts { nonce, epoch: Some(epoch.into()), resources }
 }
 
-/// The plan with this hash is not in force as a whole, and what was before stays.
+/// The address sets in force.
+pub fn sets(applied: &Applied) -> impl Iterator<Item = v1::ResourceVerdict> {
+    applied.sets.iter().map(|(name, set)| v1::ResourceVerdict {
+        key: set_key(name),
+        hash: set.hash.0.to_vec(),
+        stage: VerdictStage::Programmed.into(),
+        kernel_bytes: set.kernel_bytes,
+        ..v1::ResourceVerdict::default()
+    })
+}
+
+/// The plan with this hash is not in force as a whole, or not with its sets, and what was before stays.
 pub fn rejected(nonce: u64, epoch: Epoch, plan: Hash, problem: &Problem) -> v1::Verdicts {
-    let resource = v1::ResourceVerdict {
-        key: PLAN.into(),
-        hash: plan.0.to_vec(),
+    v1::Verdicts { nonce, epoch: Some(epoch.into()), resources: vec![refused(PLAN.into(), plan, problem)] }
+}
+
+/// These contents of an address set are not in force; they came with a plan that is not.
+pub fn refused_set(name: &str, hash: Hash, problem: &Problem) -> v1::ResourceVerdict {
+    refused(set_key(name), hash, problem)
+}
+
+fn refused(key: String, hash: Hash, problem: &Problem) -> v1::ResourceVerdict {
+    v1::ResourceVerdict {
+        key,
+        hash: hash.0.to_vec(),
         stage: VerdictStage::Rejected.into(),
         reason: problem.reason.clone(),
         detail: problem.detail.clone(),
-        policies: Vec::new(),
-        kernel_bytes: 0,
-    };
-    v1::Verdicts { nonce, epoch: Some(epoch.into()), resources: vec![resource] }
+        ..v1::ResourceVerdict::default()
+    }
 }
 
 /// A policy is programmed only where nothing is in its way on any interface that it selects.
@@ -66,6 +83,7 @@ fn interface(outcome: &InterfaceOutcome) -> v1::InterfaceState {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::time::Duration;
 
     use sluice_datapath::{Attachment, LinkMode, ReadBack};
@@ -94,6 +112,7 @@ mod tests {
                 problems,
                 notes,
             }],
+            sets: BTreeMap::new(),
             loaded: 1,
             took: Duration::ZERO,
         }

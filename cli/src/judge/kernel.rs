@@ -33,6 +33,7 @@ impl Kernel {
         loaded
             .set_surroundings(&plan, &place.node_address)
             .context("addresses and next hops of the simulated node")?;
+        loaded.put_sets(&plan, &policies.sets).context("putting the address sets into the kernel")?;
         Ok(Kernel { plan, loaded })
     }
 

@@ -3,11 +3,12 @@
 mod link;
 mod network;
 mod payload;
+mod sets;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 use rand::Rng;
 use sluice_compile::MAX_CONTINUING_RULES;
-use sluice_interpret::Service;
+use sluice_interpret::{Service, Sets};
 use sluice_policy::{
     Action, Backend, Balancer, Filter, FragmentKind, Hook, IcmpFamily, IcmpMatch, LaterFragments, LimitKey,
     Malformed, Mark, Match, Mode, NodeSelector, PortRange, PrefixSet, Rate, RateLimit, Rule, TcpFlags,
@@ -27,17 +28,22 @@ const PROTOCOLS: [u8; 12] = [6, 17, 1, 58, 132, 136, 33, 47, 50, 4, 112, 59];
 const MOST_RULES: usize = 960;
 
 pub fn random_node(rng: &mut impl Rng) -> anyhow::Result<Node> {
-    let mut filters = filters(rng);
+    let sets = sets::random(rng);
+    let mut filters = filters(rng, &sets);
     if rng.random_bool(0.15) {
         filters = before_others(filters);
     }
     let hook = [Hook::Xdp, Hook::Xdp, Hook::Xdp, Hook::TcIngress, Hook::TcEgress][rng.random_range(0..5)];
     filters.iter_mut().for_each(|filter| filter.hook = hook);
     let services = if rng.random_bool(0.4) { vec![service(rng)] } else { Vec::new() };
-    if rng.random_bool(0.1) { Node::above_the_rate(filters, services) } else { Node::new(filters, services) }
+    if rng.random_bool(0.1) {
+        Node::above_the_rate(filters, services, sets)
+    } else {
+        Node::with_sets(filters, services, sets)
+    }
 }
 
-fn filters(rng: &mut impl Rng) -> Vec<Filter> {
+fn filters(rng: &mut impl Rng, sets: &Sets) -> Vec<Filter> {
     // Few rules show which one was wrong; many show what happens between words of a row.
     let per_filter = [3, 8, 8, 20, 60, 200][rng.random_range(0..6)];
     let count = rng.random_range(0..6);
@@ -47,8 +53,9 @@ fn filters(rng: &mut impl Rng) -> Vec<Filter> {
         .map(|number| {
             let rules = rng.random_range(0..=per_filter).min(rules_left);
             rules_left -= rules;
-            let rules =
-                (0..rules).map(|index| random_rule(rng, index, &patterns, &mut continuing_left)).collect();
+            let rules = (0..rules)
+                .map(|index| random_rule(rng, index, &patterns, sets, &mut continuing_left))
+                .collect();
             Filter {
                 mode: if rng.random_bool(0.25) { Mode::Audit } else { Mode::Enforce },
                 priority: [-5, 0, 0, 10, i32::MAX, i32::MIN][rng.random_range(0..6)],
@@ -68,11 +75,18 @@ fn default_action(rng: &mut impl Rng) -> Action {
     }
 }
 
-fn random_rule(rng: &mut impl Rng, index: usize, patterns: &Patterns, continuing_left: &mut usize) -> Rule {
+fn random_rule(
+    rng: &mut impl Rng,
+    index: usize,
+    patterns: &Patterns,
+    sets: &Sets,
+    continuing_left: &mut usize,
+) -> Rule {
     let action =
         [Action::Drop, Action::Drop, Action::Pass, Action::Pass, Action::Next][rng.random_range(0..5)];
     let mut rule = rule(&format!("r{index}"), action, random_match(rng));
     patterns.add(rng, &mut rule.matches);
+    sets::add(rng, sets, &mut rule.matches);
     if rule.matches.has_layer4_fields() && rng.random_bool(0.5) {
         let settings = [LaterFragments::MatchL3, LaterFragments::NoMatch, LaterFragments::Drop];
         rule.later_fragments = settings[rng.random_range(0..3)];
@@ -219,12 +233,12 @@ fn prefix_set(rng: &mut impl Rng) -> PrefixSet {
     set
 }
 
-fn v4(rng: &mut impl Rng) -> Ipv4Net {
+pub fn v4(rng: &mut impl Rng) -> Ipv4Net {
     let length = [0, 1, 8, 16, 24, 25, 31, 32, 32, rng.random_range(0..=32)][rng.random_range(0..10)];
     Ipv4Net::new(addresses::v4(rng), length).expect("at most 32").trunc()
 }
 
-fn v6(rng: &mut impl Rng) -> Ipv6Net {
+pub fn v6(rng: &mut impl Rng) -> Ipv6Net {
     let length = [0, 1, 32, 48, 64, 65, 127, 128, 128, rng.random_range(0..=128)][rng.random_range(0..10)];
     Ipv6Net::new(addresses::v6(rng), length).expect("at most 128").trunc()
 }

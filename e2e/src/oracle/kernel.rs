@@ -41,6 +41,7 @@ impl Kernel {
     pub fn load(node: &Node, plan: &NodePlan, patches: &[Patch]) -> anyhow::Result<Kernel> {
         let loaded = load_patched(plan, &spec(node, plan), patches).context("the plan does not load")?;
         loaded.set_surroundings(plan, &node.world.node_addresses)?;
+        loaded.put_sets(plan, &node.world.sets)?;
         let parts = plan.balancers.parts.iter();
         let backends = parts.flat_map(|part| part.targets.iter().map(|target| target.backend)).collect();
         Ok(Kernel { loaded, names: Names::of(plan)?, backends })
@@ -75,14 +76,17 @@ impl Kernel {
             (AbiCounted::Audited, Counted::Audited),
             (AbiCounted::Continue, Counted::Continue),
         ];
-        let Names { entries, vips, targets, limits: _ } = &self.names;
+        let Names { entries, vips, targets, limits: _, sets: _ } = &self.names;
         let mut counts = Counts::default();
         for (slot, SlotKey { policy, name }) in (0..).zip(entries.iter().chain(vips).chain(targets)) {
             for (kind, counted) in kinds {
                 let counter = self.loaded.staged_counter(slot, kind)?;
                 if counter.packets > 0 {
-                    let count = Count { packets: counter.packets, bytes: counter.bytes };
-                    counts.0.insert((policy.clone(), name.clone(), counted), count);
+                    // A rule may be several entries, which share a slot on a node.
+                    let count: &mut Count =
+                        counts.0.entry((policy.clone(), name.clone(), counted)).or_default();
+                    count.packets += counter.packets;
+                    count.bytes += counter.bytes;
                 }
             }
             // What no interpreter foretells: how much a next hop takes. Those of the test take every frame.

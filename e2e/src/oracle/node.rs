@@ -24,15 +24,25 @@ pub struct Node {
 impl Node {
     /// With every source within the failsafe rate.
     pub fn new(filters: Vec<Filter>, services: Vec<Service>) -> anyhow::Result<Node> {
-        Self::with_rate(filters, services, UNREACHED_RATE)
+        Self::with_sets(filters, services, Sets::new())
+    }
+
+    /// As [`Node::new`], with the address sets that the filters name.
+    pub fn with_sets(filters: Vec<Filter>, services: Vec<Service>, sets: Sets) -> anyhow::Result<Node> {
+        Self::with_rate(filters, services, sets, UNREACHED_RATE)
     }
 
     /// With every source above the failsafe rate.
-    pub fn above_the_rate(filters: Vec<Filter>, services: Vec<Service>) -> anyhow::Result<Node> {
-        Self::with_rate(filters, services, 0)
+    pub fn above_the_rate(filters: Vec<Filter>, services: Vec<Service>, sets: Sets) -> anyhow::Result<Node> {
+        Self::with_rate(filters, services, sets, 0)
     }
 
-    fn with_rate(filters: Vec<Filter>, services: Vec<Service>, rate: u32) -> anyhow::Result<Node> {
+    fn with_rate(
+        filters: Vec<Filter>,
+        services: Vec<Service>,
+        sets: Sets,
+        rate: u32,
+    ) -> anyhow::Result<Node> {
         let failsafe = failsafe(rate);
         let world = World {
             hook: filters.first().map_or(Hook::Xdp, |filter| filter.hook),
@@ -41,7 +51,7 @@ impl Node {
             services,
             node_addresses: vec![place::NODE4.into(), place::NODE6.into()],
             default_route: Vec::new(),
-            sets: Sets::new(),
+            sets,
         };
         let plan = plan(&world, failsafe).context("these policies do not compile")?;
         Ok(Node { world, plan })
@@ -49,7 +59,8 @@ impl Node {
 
     /// The same node with other filters.
     pub fn with_filters(&self, filters: Vec<Filter>) -> anyhow::Result<Node> {
-        Self::with_rate(filters, self.world.services.clone(), self.plan.failsafe.packets_per_second)
+        let World { services, sets, .. } = self.world.clone();
+        Self::with_rate(filters, services, sets, self.plan.failsafe.packets_per_second)
     }
 }
 

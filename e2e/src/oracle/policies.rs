@@ -7,11 +7,13 @@ mod matching;
 mod network;
 mod payload;
 mod services;
+mod sets;
 
 use super::node::Node;
 
 pub use many::before_others;
 pub use services::balancer_alone;
+pub use sets::one_of_each as one_of_each_set;
 
 /// A name and a node for each.
 pub fn hand_made() -> anyhow::Result<Vec<(&'static str, Node)>> {
@@ -21,6 +23,7 @@ pub fn hand_made() -> anyhow::Result<Vec<(&'static str, Node)>> {
         .map(|(name, filters)| Ok((name, Node::new(filters, Vec::new())?)))
         .collect::<anyhow::Result<_>>()?;
     nodes.extend(services::nodes()?);
+    nodes.extend(sets::nodes()?);
     nodes.push(("ports alone", ports_alone()?));
     Ok(nodes)
 }
@@ -28,7 +31,9 @@ pub fn hand_made() -> anyhow::Result<Vec<(&'static str, Node)>> {
 /// Those of [`hand_made`] with filters, before a thousand other rules.
 pub fn hand_made_among_many() -> anyhow::Result<Vec<(&'static str, Node)>> {
     let filters = matching::sets().into_iter().chain(payload::sets()).chain(actions::sets());
-    filters.map(|(name, filters)| Ok((name, Node::new(many::before_others(filters), Vec::new())?))).collect()
+    let nodes =
+        filters.map(|(name, filters)| Ok((name, Node::new(many::before_others(filters), Vec::new())?)));
+    nodes.chain([Ok(("address sets", sets::among_many()?))]).collect()
 }
 
 /// More rules than bits, of which ports say which it is.

@@ -5,6 +5,7 @@ use crate::classify::WORDS;
 use crate::count::MAX_SLOTS;
 use crate::failsafe::{FailsafePort, FailsafeSource, MAX_FAILSAFE_PORTS, MAX_FAILSAFE_SOURCES};
 use crate::large::{TREES, family, leaf};
+use crate::set::MAX_SETS;
 use crate::straight::{MAX_STRAIGHT, Straight};
 
 /// Where a dimension's look-up ends.
@@ -108,6 +109,9 @@ pub mod features {
     /// Any of the groups of patterns.
     pub const PAYLOADS: u64 =
         dimension(super::dimension::SOURCE_SETS) - dimension(super::dimension::PAYLOADS);
+    /// Some entry asks for address sets.
+    pub const SETS: u64 =
+        dimension(super::dimension::SOURCE_SETS) | dimension(super::dimension::DESTINATION_SETS);
     /// Any of the dimensions from [`dimension::FIRST_DETAIL`](super::dimension::FIRST_DETAIL) on.
     pub const DETAILS: u64 = dimension(super::dimension::COUNT) - dimension(super::dimension::FIRST_DETAIL);
     /// There is at least one entry.
@@ -165,6 +169,8 @@ pub struct Config {
     pub failsafe_open: u32,
     /// Root of each tree, as a child of a node; `leaf::EMPTY` behind the last one of a family.
     pub roots: [[u32; TREES]; family::COUNT],
+    /// Place of each set of the plan ([`crate::set_place`]): places belong to the node.
+    pub set_places: [u32; MAX_SETS],
 }
 
 impl Config {
@@ -192,12 +198,15 @@ impl Config {
             protocol: 0,
             action: 0,
             slot: 0,
+            source_sets: 0,
+            destination_sets: 0,
         }; MAX_STRAIGHT],
         failsafe_rate: 0,
         failsafe_burst: 0,
         wide_words: 1,
         failsafe_open: 0,
         roots: [[leaf::EMPTY; TREES]; family::COUNT],
+        set_places: [0; MAX_SETS],
     };
 }
 

@@ -24,6 +24,9 @@ pub struct Straight {
     pub action: u8,
     /// The entry's counter slot; the loader sets it.
     pub slot: u32,
+    /// Sets of the plan, as bits.
+    pub source_sets: u32,
+    pub destination_sets: u32,
 }
 
 pub mod tests {
@@ -40,4 +43,7 @@ pub mod tests {
     pub const LATER: u16 = 1 << 8;
     /// Malformed packets only.
     pub const MALFORMED: u16 = 1 << 9;
+    /// In any of the sets.
+    pub const SOURCE_SETS: u16 = 1 << 10;
+    pub const DESTINATION_SETS: u16 = 1 << 11;
 }

@@ -55,13 +55,13 @@ pub fn search128<const DIMENSION: usize>(table: &Array<Bound128, 1>, [high, low]
 
 /// 1 if so, else 0; both are below 2^63.
 #[inline(always)]
-fn starts_at_or_below(start: u64, value: u64) -> u32 {
+pub fn starts_at_or_below(start: u64, value: u64) -> u32 {
     flag(opaque(value.wrapping_sub(start)) >> 63 ^ 1)
 }
 
 /// A factor and no mask: newer verifiers follow a mask of all ones or none both ways.
 #[inline(always)]
-fn flag(bit: u64) -> u32 {
+pub fn flag(bit: u64) -> u32 {
     opaque(bit) as u32
 }
 

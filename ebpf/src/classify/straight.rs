@@ -44,6 +44,13 @@ fn matches(packet: &Packet, entry: *const Straight) -> bool {
     {
         return false;
     }
+    // With the sets as constants: which of them is one instruction.
+    if (asks(tests::SOURCE_SETS) && packet.source_sets & constant!(entry, source_sets) == 0)
+        || (asks(tests::DESTINATION_SETS)
+            && packet.destination_sets & constant!(entry, destination_sets) == 0)
+    {
+        return false;
+    }
     if asks(tests::DESTINATION_PORT) {
         let (first, last) =
             (constant!(entry, destination_ports[0]) as u32, constant!(entry, destination_ports[1]) as u32);

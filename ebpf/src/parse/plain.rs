@@ -75,6 +75,8 @@ pub fn read(context: *mut Context, place: &mut MaybeUninit<Packet>) -> bool {
         ingress,
         staged: (ingress == 1) as u32,
         decapsulated: 0,
+        source_sets: 0,
+        destination_sets: 0,
         source_mac: 0,
         mark: 0,
         mark_mask: 0,

@@ -33,6 +33,7 @@ use crate::marks::Marks;
 use crate::outcome::Applied;
 use crate::program::{self, NEXT_HOPS};
 use crate::select::{LocalInterface, Place};
+use crate::sets::KernelSets;
 use crate::shared::Shared;
 use crate::slots::SlotKey;
 use crate::state::State;
@@ -42,7 +43,7 @@ use member::Member;
 ///
 /// # Expected flow
 /// [`Datapath::open`], the setters of what the node knows, then [`Datapath::adopt`] with the plan confirmed last, then
-/// [`Datapath::apply`] for each new plan. After each, the caller persists [`Datapath::state`].
+/// [`Datapath::apply`] for each new plan; address sets that are new to it go before, by [`Datapath::offer_sets`]. After each, the caller persists [`Datapath::state`].
 ///
 /// # Guarantees
 /// An error leaves the former plan in force on every interface. A plan is in force on an interface as a whole or not
@@ -57,6 +58,10 @@ pub struct Datapath {
     shared: Shared,
     links: BTreeMap<Place, Link>,
     marks: Marks,
+    /// Address sets of the plan in force.
+    sets: KernelSets,
+    /// For the next plan.
+    offered: KernelSets,
     current: Option<Current>,
     /// Every program that a link may run: those of the current plan, and those that outlive it somewhere.
     members: Vec<Arc<Member>>,
@@ -98,12 +103,25 @@ impl Datapath {
             shared,
             links,
             marks,
+            sets: KernelSets::new(),
+            offered: KernelSets::new(),
             current: None,
             members,
             interfaces: Vec::new(),
             exceptions,
             next_dir,
         })
+    }
+
+    /// Address sets for the next plan, beside those in force; one that is in force already is replaced by its like of the
+    /// same name. A plan that is refused forgets them.
+    pub fn offer_sets(&mut self, sets: KernelSets) {
+        self.offered = sets;
+    }
+
+    /// Those that the plan in force names.
+    pub fn sets(&self) -> &KernelSets {
+        &self.sets
     }
 
     /// Puts a plan in force: [`Datapath::stage`], then [`Datapath::commit`].

@@ -27,6 +27,8 @@ pub mod reason {
     pub const MARKS_REFUSED: &str = "MarksRefused";
     pub const HOOK_REFUSED: &str = "HookRefused";
     pub const LIMIT_REGIONS_EXHAUSTED: &str = "LimitRegionsExhausted";
+    pub const SET_MISSING: &str = "SetMissing";
+    pub const SET_PLACES_EXHAUSTED: &str = "SetPlacesExhausted";
     pub const INVALID_PLAN: &str = "InvalidPlan";
     /// Not an error: Auto runs the program behind the driver, and the message says why.
     pub const GENERIC_FALLBACK: &str = "GenericFallback";
@@ -99,6 +101,14 @@ pub enum Error {
          Linux has from 6.6 on; use hook Xdp, or select other nodes"
     )]
     HookRefused { interface: String, hook: Hook, source: io::Error },
+    #[error("the plan's address set {name} is not on this node; it stays unused until the operator sends it")]
+    SetMissing { name: String },
+    #[error(
+        "{wanted} address sets would be in use, those of a plan that some interface still runs included, and a node has \
+         room for {}: use fewer of them, or mend that interface",
+        sluice_abi::SET_PLACES
+    )]
+    SetPlacesExhausted { wanted: usize },
     #[error("the plan is damaged: {table}: {detail}; it stays unused until the operator sends a new one")]
     InvalidPlan { table: &'static str, detail: String },
     #[error("{what} failed: {source}")]
@@ -122,6 +132,8 @@ impl Error {
             Error::ReadBackMismatch { .. } => reason::READ_BACK_MISMATCH,
             Error::CounterSlotsExhausted { .. } => reason::COUNTER_SLOTS_EXHAUSTED,
             Error::LimitRegionsExhausted { .. } => reason::LIMIT_REGIONS_EXHAUSTED,
+            Error::SetMissing { .. } => reason::SET_MISSING,
+            Error::SetPlacesExhausted { .. } => reason::SET_PLACES_EXHAUSTED,
             Error::MarksRefused { .. } => reason::MARKS_REFUSED,
             Error::HookRefused { .. } => reason::HOOK_REFUSED,
             Error::InvalidPlan { .. } => reason::INVALID_PLAN,

@@ -245,6 +245,7 @@ fn config_difference(found: &Config, expected: &Config) -> Option<Mismatch> {
         roots,
         failsafe_open,
         limit_seed,
+        set_places,
     } = expected;
     let same = [
         ("features", found.features == *features),
@@ -263,6 +264,7 @@ fn config_difference(found: &Config, expected: &Config) -> Option<Mismatch> {
         ("wide_words", found.wide_words == *wide_words),
         ("roots", found.roots == *roots),
         ("limit_seed", found.limit_seed == *limit_seed),
+        ("set_places", found.set_places == *set_places),
     ];
     same.into_iter().find(|(_, same)| !same).map(|(field, _)| Mismatch::Constant { field })
 }

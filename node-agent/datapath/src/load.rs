@@ -21,12 +21,17 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use aya::maps::MapData;
-use sluice_abi::{BALANCER_WORDS, Config, Counted, Counter, DecapPeer, NextHop, VERDICTS, WORDS};
-use sluice_plan::{Hook, NodePlan};
+use sluice_abi::{BALANCER_WORDS, Config, Counted, Counter, DecapPeer, NextHop, SET_PLACES, VERDICTS, WORDS};
+use sluice_address_set::AddressSet;
+use sluice_plan::{Hash, Hook, NodePlan};
 
-use crate::bpf;
+use crate::error::Error;
+use crate::sets::{KernelSet, KernelSets};
+use crate::slots::SlotTable;
+use crate::{bpf, sets};
 
 pub(crate) use constants::{NODE_FEATURES, config as config_of};
 pub(crate) use maps::{array as new_array, new as new_map, program_array as new_program_array};
@@ -58,6 +63,8 @@ pub struct LoadSpec {
     pub target_slots: Vec<u32>,
     /// Where each limit of the plan keeps its buckets.
     pub limit_regions: Vec<u32>,
+    /// Where each address set of the plan is.
+    pub set_places: Vec<u32>,
     /// See [`Config::limit_seed`].
     pub limit_seed: u64,
     /// Tunnels that this node opens; see [`DecapPeer`] for the rows with an all-zero balancer.
@@ -81,6 +88,7 @@ impl LoadSpec {
             vip_slots: take(count.vips),
             target_slots: take(count.targets),
             limit_regions: (0..count.limits as u32).collect(),
+            set_places: (0..count.sets as u32).collect(),
             limit_seed: 0,
             decap: Vec::new(),
             pins: None,
@@ -133,7 +141,6 @@ pub fn load(plan: &NodePlan, spec: &LoadSpec) -> Result<Loaded, LoadError> {
 
 /// [`load`] with a program that is not as it was built.
 pub fn load_patched(plan: &NodePlan, spec: &LoadSpec, patches: &[Patch]) -> Result<Loaded, LoadError> {
-    refuse_sets(plan)?;
     let config = constants::config(plan, spec)?;
     let tables = tables::tables(plan, spec)?;
     if let Some(directory) = &spec.pins {
@@ -145,16 +152,6 @@ pub fn load_patched(plan: &NodePlan, spec: &LoadSpec, patches: &[Patch]) -> Resu
     let maps = maps::create(&object, &config, &tables, spec.pins.as_deref(), btf)?;
     let program = prepared::load_program(spec.hook, &mut object, &maps, btf)?;
     Ok(Loaded { program, maps, config, hook: spec.hook })
-}
-
-/// A rule whose sets nobody looks up would be another rule: better the plan before it.
-fn refuse_sets(plan: &NodePlan) -> Result<(), LoadError> {
-    if plan.sets.is_empty() {
-        return Ok(());
-    }
-    let problem =
-        format!("{}: address sets are not looked up by this version's program", plan.sets.join(", "));
-    Err(LoadError::Plan { table: "sets", problem })
 }
 
 impl Loaded {
@@ -197,6 +194,20 @@ impl Loaded {
         bpf::update(self.map_fd("NEXT_HOPS")?, &target.to_ne_bytes(), bytemuck::bytes_of(hop)).map_err(failed)
     }
 
+    /// Puts what is in the plan's address sets where this program looks them up. Only for private maps.
+    pub fn put_sets(&self, plan: &NodePlan, contents: &BTreeMap<String, AddressSet>) -> Result<(), Error> {
+        let mut made = KernelSets::new();
+        for (name, contents) in contents {
+            made.insert(name.clone(), Arc::new(KernelSet::make(Hash::default(), contents.clone())?));
+        }
+        let mut places = SlotTable::default();
+        let keys = plan.sets.iter().map(|name| sets::key(name)).collect();
+        // They are sorted, and so are the keys: every set gets the place that it was loaded with.
+        let given = places.allocate(&keys, SET_PLACES);
+        given.map_err(|wanted| Error::SetPlacesExhausted { wanted })?;
+        sets::Places(self.map_fd("SETS")?).put(&sets::of_plan(plan, &made)?, &places)
+    }
+
     /// What test runs have counted in a slot, over all CPUs.
     pub fn staged_counter(&self, slot: u32, counted: Counted) -> Result<Counter, LoadError> {
         let index = (VERDICTS + counted as u32) * self.config.slots + slot;
@@ -220,17 +231,5 @@ impl Loaded {
         let elements = bpf::per_cpu_elements(self.map_fd(name)?, index, 1, cpus).map_err(failed)?;
         let values = elements.iter().flat_map(|element| element.chunks_exact(size_of::<T>()));
         Ok(values.map(bytemuck::pod_read_unaligned).collect())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_plan_with_sets_that_are_not_looked_up_is_refused() {
-        let plan = NodePlan { sets: vec!["scanners".to_owned()], ..NodePlan::default() };
-        let said = load(&plan, &LoadSpec::everything(&plan)).expect_err("refused").to_string();
-        assert!(said.contains("scanners: address sets are not looked up"), "{said}");
     }
 }

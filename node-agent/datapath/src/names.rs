@@ -8,7 +8,7 @@ use sluice_plan::{BalancerPart, FilterPart, NodePlan, VipRef};
 
 use crate::error::{Error, Result};
 use crate::slots::SlotKey;
-use crate::tables;
+use crate::{sets, tables};
 
 /// The owners of a plan's counters, in the order of the kernel's slot tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Names {
     pub targets: Vec<SlotKey>,
     /// By limit: rules, which count as entries too.
     pub limits: Vec<SlotKey>,
+    /// By the bit of a set.
+    pub sets: Vec<SlotKey>,
 }
 
 impl Names {
@@ -34,6 +36,7 @@ impl Names {
         // A rule of several entries has one.
         limits.dedup_by_key(|(entry, _)| entry.setting);
         names.limits = limits.into_iter().map(|(_, name)| name.clone()).collect();
+        names.sets = plan.sets.iter().map(|name| sets::key(name)).collect();
         for part in &plan.balancers.parts {
             names.vips.extend(part.vips.iter().map(|vip| key(&part.policy.uid, vip_name(vip))));
             for target in &part.targets {

@@ -1,8 +1,9 @@
 //! What came of a plan on this node, per interface and per policy.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sluice_plan::PolicyRef;
+use sluice_plan::{Hash, PolicyRef};
 
 use crate::bpf::LinkMode;
 use crate::error::{Error, reason};
@@ -27,10 +28,21 @@ pub struct Applied {
     pub read_back: Option<ReadBack>,
     pub interfaces: Vec<InterfaceOutcome>,
     pub policies: Vec<PolicyOutcome>,
+    /// Address sets that the plan names, read back when they were made.
+    pub sets: BTreeMap<String, SetOutcome>,
     /// Programs loaded for it; 0 when all that was there fitted.
     pub loaded: usize,
     /// From the call until every link runs the plan.
     pub took: Duration,
+}
+
+/// An address set in the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetOutcome {
+    /// Names its contents.
+    pub hash: Hash,
+    /// What it takes up in the kernel.
+    pub kernel_bytes: u64,
 }
 
 /// An interface that at least one policy selects.

@@ -52,6 +52,10 @@ pub enum Mismatch {
         found: u32,
         expected: u32,
     },
+    /// Another map is at the place of this address set.
+    OtherSet {
+        set: String,
+    },
     /// Every byte that was compared agrees and the hash does not.
     PlanHash {
         found: Hash,
@@ -79,6 +83,7 @@ impl fmt::Display for Mismatch {
             Mismatch::OtherProgram { found, expected } => {
                 write!(f, "the link runs program {found}, the plan's is {expected}")
             }
+            Mismatch::OtherSet { set } => write!(f, "the place of the address set {set} holds another"),
             Mismatch::PlanHash { found, expected } => {
                 write!(f, "the plan's hash is {found}, expected {expected}")
             }

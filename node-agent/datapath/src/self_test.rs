@@ -6,6 +6,7 @@
 mod classify;
 mod payload;
 mod probe;
+mod sets;
 mod straight;
 mod trees;
 
@@ -15,24 +16,26 @@ use sluice_plan::NodePlan;
 use crate::error::{Error, Result};
 use crate::load::Loaded;
 use crate::names::entry_name;
+use crate::sets::KernelSets;
 use crate::tables::elements;
 use crate::test_run::{Outcome, XdpAction};
 use classify::{Judgement, Tables};
 use probe::Packet;
+use sets::Sets;
 use trees::Trees;
 
 /// Entries at each end of the list that are tried.
 const TRIED: usize = 8;
 
 /// [`Error::SelfTestFailed`] names the rule and what came of its packet.
-pub fn run(loaded: &Loaded, plan: &NodePlan, interface: &str) -> Result<()> {
+pub fn run(loaded: &Loaded, plan: &NodePlan, sets: &KernelSets, interface: &str) -> Result<()> {
     let failed = |detail: String| Error::SelfTestFailed { interface: interface.to_owned(), detail };
     let run = |frame: &[u8]| loaded.run(frame).map_err(|error| failed(error.to_string()));
     let arp = run(&probe::arp())?;
     if arp.verdict != XdpAction::Pass {
         return Err(failed(format!("an ARP request gave {:?}, not Pass", arp.verdict)));
     }
-    let tables = Tables::new(plan, loaded.config())?;
+    let tables = Tables::new(plan, sets, loaded.config())?;
     for entry in tried(&tables) {
         let Some(packet) = packet_for(&tables, entry) else { continue };
         let expected = tables.judge(&packet);
@@ -55,7 +58,7 @@ fn tried(tables: &Tables) -> Vec<usize> {
 
 fn packet_for(tables: &Tables, entry: usize) -> Option<Packet> {
     match tables.straight() {
-        Some(straight) => straight::packet_for(&straight[entry]),
+        Some(straight) => straight::packet_for(&straight[entry], &tables.sets),
         None => probe::packet_for(tables, entry),
     }
 }
@@ -87,7 +90,7 @@ fn describe(plan: &NodePlan, entries: &[Entry], entry: usize) -> String {
 }
 
 impl Tables {
-    fn new(plan: &NodePlan, config: &sluice_abi::Config) -> Result<Tables> {
+    fn new(plan: &NodePlan, sets: &KernelSets, config: &sluice_abi::Config) -> Result<Tables> {
         let tables = &plan.filters.tables;
         let entries: Vec<Entry> = elements("entries", &tables.entries)?;
         let is_large = config.features & features::LARGE != 0;
@@ -99,6 +102,7 @@ impl Tables {
             direct: elements("direct", &tables.direct)?,
             bounds: tables.bounds.clone(),
             patterns: elements("patterns", &tables.patterns)?,
+            sets: Sets(sets.values().cloned().collect()),
         })
     }
 }

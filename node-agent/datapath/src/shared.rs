@@ -1,6 +1,6 @@
 //! Maps that outlive every program, pinned below the root: counters, statistics, what the node knows of itself.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use sluice_plan::NodePlan;
@@ -11,6 +11,7 @@ use crate::error::{Context, Error, Result};
 use crate::link::remove_pin;
 use crate::load::{LoadError, LoadSpec, Loaded, SHARED, load, pin_of};
 use crate::local::Peers;
+use crate::sets::Places;
 
 pub struct Shared {
     pub counters: OwnedFd,
@@ -19,9 +20,14 @@ pub struct Shared {
     pub peers: Peers,
     pub tokens: OwnedFd,
     pub drops: Drops,
+    sets: OwnedFd,
 }
 
 impl Shared {
+    pub fn set_places(&self) -> Places<'_> {
+        Places(self.sets.as_fd())
+    }
+
     /// Opens the pins; where some are missing or of another version, a program for an empty plan makes them.
     pub fn open(root: &Path) -> Result<Shared> {
         let empty = NodePlan::default();
@@ -38,6 +44,7 @@ impl Shared {
             peers: Peers { set: open("PEERS")?, ports: open("PEER_PORTS")? },
             tokens: open("TOKENS")?,
             drops: Drops::open(root)?,
+            sets: open("SETS")?,
         })
     }
 }

@@ -14,6 +14,9 @@ pub struct State {
     pub slots: SlotTable,
     /// Whose region of buckets is which.
     pub regions: SlotTable,
+    /// Whose place in the map of address sets is which.
+    #[serde(default)]
+    pub set_places: SlotTable,
     /// Of the hash by which keys find their bucket; 0 before there is one.
     pub limit_seed: u64,
     pub program: Option<ProgramIdentity>,

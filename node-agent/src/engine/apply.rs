@@ -6,9 +6,12 @@ use sluice_client::Update;
 use sluice_datapath::{Applied, Datapath, LocalInterface, Problem};
 use sluice_plan::{Epoch, Hash, NodePlan};
 use sluice_proto::{PLAN as PLAN_KEY, SET};
-use sluice_store::{FORMER_PLAN, PLAN, Store, StoredPlan};
+use sluice_store::{FORMER_PLAN, PLAN, SETS, Store, StoredPlan};
+use tokio::task::spawn_blocking;
 
 use super::Engine;
+use super::sets::{self, Manifests};
+use super::standing::Refused;
 use crate::local;
 use crate::records::{CLUSTER, DATAPATH, OFFERED};
 
@@ -18,30 +21,48 @@ const STATE_NOT_KEPT: &str = "StateNotKept";
 pub(super) struct Unkept {
     epoch: Epoch,
     cluster: String,
+    wanted: Wanted,
+}
+
+/// A plan with its address sets.
+#[derive(Clone)]
+struct Wanted {
     hash: Hash,
     plan: Arc<NodePlan>,
+    manifests: Arc<Manifests>,
 }
 
 impl Engine {
     pub(super) async fn update(&mut self, update: Update) -> anyhow::Result<()> {
         self.standing.nonce = update.nonce;
         self.unkept = None;
+        let before = self.standing.manifests.clone();
+        let manifests = Arc::new(sets::after(&update, &before));
         let Update { epoch, cluster_id, set, removed, .. } = update;
-        // The plan names its address sets, and is refused by the data plane for them.
         let known = |key: &str| key == PLAN_KEY || key.starts_with(SET);
         let unknown = set.iter().map(|(key, ..)| key).find(|key| !known(key));
         let offered = set.iter().find(|(key, ..)| key == PLAN_KEY);
         if let Some(unknown) = unknown {
             let detail = format!("resource `{unknown}` is of a later version of Sluice: update the agent");
-            self.refuse(epoch, Hash::default(), problem("UnknownResource", detail));
+            self.refuse(epoch, Hash::default(), &manifests, problem("UnknownResource", detail));
         } else if let Some((_, hash, bytes)) = offered {
             match sluice_plan::decode::<NodePlan>(bytes) {
-                Ok(plan) => self.offered(epoch, cluster_id, *hash, Arc::new(plan)).await?,
-                Err(error) => self.refuse(epoch, *hash, problem("InvalidPlan", error.to_string())),
+                Ok(plan) => {
+                    let wanted = Wanted { hash: *hash, plan: Arc::new(plan), manifests };
+                    self.offered(epoch, cluster_id, wanted).await?;
+                }
+                Err(error) => {
+                    self.refuse(epoch, *hash, &manifests, problem("InvalidPlan", error.to_string()));
+                }
             }
         } else if removed.iter().any(|key| key == PLAN_KEY) {
             let plan = Arc::<NodePlan>::default();
-            self.offered(epoch, cluster_id, plan.hash(), plan).await?;
+            self.offered(epoch, cluster_id, Wanted { hash: plan.hash(), plan, manifests }).await?;
+        } else if manifests != self.standing.manifests
+            && let Some(hash) = self.standing.hash()
+        {
+            let plan = self.standing.plan.clone();
+            self.offered(epoch, cluster_id, Wanted { hash, plan, manifests }).await?;
         } else {
             self.standing.forget_refusal();
             self.confirm_again(epoch, cluster_id).await?;
@@ -50,21 +71,23 @@ impl Engine {
         // An update is answered even if there is nothing new to say: each stream counts from one, so the answer to the
         // last operator may read like the one to this.
         self.outlets.verdicts.send_modify(|_| ());
+        // After the answer, which need not wait for it.
+        if self.standing.manifests != before {
+            let (shelf, used) = (self.shelf.clone(), sets::shards(&self.standing.manifests));
+            spawn_blocking(move || shelf.forget_all_but(used)).await?;
+        }
         Ok(())
     }
 
-    async fn offered(
-        &mut self,
-        epoch: Epoch,
-        cluster: String,
-        hash: Hash,
-        plan: Arc<NodePlan>,
-    ) -> anyhow::Result<()> {
+    async fn offered(&mut self, epoch: Epoch, cluster: String, wanted: Wanted) -> anyhow::Result<()> {
+        let Wanted { hash, plan, manifests } = wanted.clone();
         self.tell_addresses(&plan).await?;
         let order = Order {
             epoch,
             cluster: cluster.clone(),
             plan: plan.clone(),
+            manifests: manifests.clone(),
+            former_manifests: self.standing.manifests.clone(),
             interfaces: local::interfaces(&self.facts, &plan),
             former: self.standing.epoch.map(|epoch| (epoch, self.standing.plan.clone())),
             store: self.store.clone(),
@@ -73,7 +96,7 @@ impl Engine {
             Ok(applied) => {
                 let (took_ms, loaded) = (applied.took.as_millis() as u64, applied.loaded);
                 tracing::info!(%epoch, %hash, took_ms, loaded, "plan in force");
-                self.standing.confirm(cluster, epoch, hash, plan.clone(), applied);
+                self.standing.confirm(cluster, epoch, hash, (plan.clone(), manifests), applied);
                 self.outlets.plan.send_replace(plan);
                 self.serve_vips().await;
             }
@@ -82,9 +105,9 @@ impl Engine {
                 let former = self.standing.plan.clone();
                 self.tell_addresses(&former).await?;
                 if problem.reason == STATE_NOT_KEPT {
-                    self.unkept = Some(Unkept { epoch, cluster, hash, plan });
+                    self.unkept = Some(Unkept { epoch, cluster, wanted });
                 }
-                self.refuse(epoch, hash, problem);
+                self.refuse(epoch, hash, &manifests, problem);
             }
         }
         Ok(())
@@ -92,20 +115,21 @@ impl Engine {
 
     /// Puts the plan in force for which the disk had no room, once it has. The kernel is left alone until then.
     pub(super) async fn keep_at_last(&mut self) -> anyhow::Result<()> {
-        let Some(Unkept { epoch, cluster, hash, plan }) = self.unkept.take() else { return Ok(()) };
-        let room = self.store.put(OFFERED, &StoredPlan::new(epoch, &plan));
+        let Some(Unkept { epoch, cluster, wanted }) = self.unkept.take() else { return Ok(()) };
+        let room = self.store.put(OFFERED, &StoredPlan::new(epoch, &wanted.plan));
         if room.and_then(|()| self.store.remove(OFFERED)).is_err() {
-            self.unkept = Some(Unkept { epoch, cluster, hash, plan });
+            self.unkept = Some(Unkept { epoch, cluster, wanted });
             return Ok(());
         }
-        self.offered(epoch, cluster, hash, plan).await?;
+        self.offered(epoch, cluster, wanted).await?;
         self.publish();
         Ok(())
     }
 
-    fn refuse(&mut self, epoch: Epoch, hash: Hash, problem: Problem) {
+    fn refuse(&mut self, epoch: Epoch, hash: Hash, manifests: &Manifests, problem: Problem) {
+        let sets = sets::changed(manifests, &self.standing.manifests);
         tracing::error!(%epoch, %hash, reason = problem.reason, "plan rejected: {}", problem.detail);
-        self.standing.refuse(epoch, hash, problem);
+        self.standing.refuse(Refused { epoch, hash, sets, problem });
     }
 
     /// The same plan under a new number: proven again, and the number kept.
@@ -121,11 +145,13 @@ impl Engine {
                 update.put(&CLUSTER, &cluster)
             });
             if let Err(error) = kept {
-                self.refuse(epoch, hash, problem(STATE_NOT_KEPT, error.to_string()));
+                let manifests = self.standing.manifests.clone();
+                self.refuse(epoch, hash, &manifests, problem(STATE_NOT_KEPT, error.to_string()));
                 return Ok(());
             }
         }
-        self.standing.confirm(cluster, epoch, hash, plan, applied);
+        let manifests = self.standing.manifests.clone();
+        self.standing.confirm(cluster, epoch, hash, (plan, manifests), applied);
         Ok(())
     }
 }
@@ -135,6 +161,8 @@ struct Order {
     epoch: Epoch,
     cluster: String,
     plan: Arc<NodePlan>,
+    manifests: Arc<Manifests>,
+    former_manifests: Arc<Manifests>,
     interfaces: Vec<LocalInterface>,
     former: Option<(Epoch, Arc<NodePlan>)>,
     store: Arc<Store>,
@@ -143,9 +171,12 @@ struct Order {
 impl Order {
     /// In force and on disk, or neither: a plan that would be forgotten by a restart is not confirmed.
     fn run(&self, datapath: &mut Datapath) -> Result<Applied, Problem> {
+        let sets_before = datapath.sets().clone();
+        sets::offer(datapath, &self.store, &self.plan, &self.manifests, &self.former_manifests)?;
         let applied = datapath.apply(&self.plan, &self.interfaces).map_err(|error| Problem::from(&error))?;
         let Err(error) = self.keep(datapath) else { return Ok(applied) };
         let former = self.former.as_ref().map(|(_, plan)| plan.clone()).unwrap_or_default();
+        datapath.offer_sets(sets_before);
         if let Err(error) = datapath.apply(&former, &self.interfaces) {
             tracing::error!(%error, "the former plan could not be put back");
         }
@@ -160,12 +191,13 @@ impl Order {
             if let Some(former) = &former {
                 update.put(&FORMER_PLAN, former)?;
             }
+            update.put(&SETS, &self.manifests)?;
             update.put(&DATAPATH, datapath.state())?;
             update.put(&CLUSTER, &self.cluster)
         })
     }
 }
 
-fn problem(reason: &str, detail: String) -> Problem {
+pub(super) fn problem(reason: &str, detail: String) -> Problem {
     Problem { reason: reason.into(), detail }
 }

@@ -4,7 +4,7 @@ use sluice_datapath::{Applied, Drift, Problem};
 use sluice_netdev::{Changes, Event};
 use sluice_plan::NodePlan;
 
-use super::Engine;
+use super::{Engine, sets};
 use crate::records::DATAPATH;
 use crate::{facts, local};
 
@@ -93,8 +93,10 @@ impl Engine {
     pub(super) async fn look_again(&mut self) -> anyhow::Result<()> {
         let Some(hash) = self.standing.hash() else { return Ok(()) };
         let (plan, store) = (self.standing.plan.clone(), self.store.clone());
+        let manifests = self.standing.manifests.clone();
         let interfaces = local::interfaces(&self.facts, &plan);
         let outcome = self.kernel.call(move |datapath| -> Result<Applied, Problem> {
+            sets::offer(datapath, &store, &plan, &manifests, &manifests)?;
             // After a start that failed the data plane has no plan yet, or another.
             let applied = match datapath.plan_hash() == Some(hash) {
                 true => datapath.interfaces_changed(&interfaces).transpose(),

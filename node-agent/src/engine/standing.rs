@@ -1,12 +1,14 @@
 //! Where this node stands: what it enforces, and what it had to refuse.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sluice_client::Held;
 use sluice_datapath::{Applied, Problem};
 use sluice_plan::{Epoch, Hash, NodePlan};
-use sluice_proto::{PLAN, v1};
+use sluice_proto::{PLAN, set_key, v1};
 
+use super::sets::Manifests;
 use crate::boot::Confirmed;
 use crate::verdicts;
 
@@ -18,6 +20,8 @@ pub struct Standing {
     hash: Option<Hash>,
     /// The confirmed plan, or an empty one.
     pub plan: Arc<NodePlan>,
+    /// Of the address sets in force.
+    pub manifests: Arc<Manifests>,
     outcome: Option<Result<Applied, Problem>>,
     refused: Option<Refused>,
     /// Of the last update.
@@ -25,15 +29,17 @@ pub struct Standing {
 }
 
 /// A plan that was offered after the confirmed one and is not in force.
-struct Refused {
-    epoch: Epoch,
-    hash: Hash,
-    problem: Problem,
+pub struct Refused {
+    pub epoch: Epoch,
+    pub hash: Hash,
+    /// Address sets that came with it, by name.
+    pub sets: Vec<(String, Hash)>,
+    pub problem: Problem,
 }
 
 impl Standing {
     pub fn at_boot(confirmed: Option<Confirmed>) -> Standing {
-        let Some(Confirmed { cluster, epoch, hash, plan, outcome }) = confirmed else {
+        let Some(Confirmed { cluster, epoch, hash, plan, manifests, outcome }) = confirmed else {
             return Standing::default();
         };
         Standing {
@@ -41,23 +47,24 @@ impl Standing {
             epoch: Some(epoch),
             hash: Some(hash),
             plan,
+            manifests,
             outcome: Some(outcome),
             ..Standing::default()
         }
     }
 
-    /// A plan is confirmed and in force.
+    /// A plan is confirmed and in force, and so are its sets.
     pub fn confirm(
         &mut self,
         cluster: String,
         epoch: Epoch,
         hash: Hash,
-        plan: Arc<NodePlan>,
+        (plan, manifests): (Arc<NodePlan>, Arc<Manifests>),
         applied: Applied,
     ) {
         let nonce = self.nonce;
         let (epoch, hash, outcome) = (Some(epoch), Some(hash), Some(Ok(applied)));
-        *self = Standing { cluster, epoch, hash, plan, outcome, refused: None, nonce };
+        *self = Standing { cluster, epoch, hash, plan, manifests, outcome, refused: None, nonce };
     }
 
     /// The confirmed plan was looked at again.
@@ -65,8 +72,8 @@ impl Standing {
         self.outcome = Some(outcome);
     }
 
-    pub fn refuse(&mut self, epoch: Epoch, hash: Hash, problem: Problem) {
-        self.refused = Some(Refused { epoch, hash, problem });
+    pub fn refuse(&mut self, refused: Refused) {
+        self.refused = Some(refused);
     }
 
     /// The operator wants what is enforced.
@@ -91,19 +98,24 @@ impl Standing {
         }
     }
 
-    /// A plan that is not in force is not held, so that the operator sends it again.
+    /// A plan that is not in force is not held, so that the operator sends it again, with its sets.
     pub fn held(&self) -> Held {
-        let enforced = self.hash.filter(|_| self.applied().is_some());
-        Held {
-            cluster_id: self.cluster.clone(),
-            epoch: self.epoch,
-            resources: enforced.map(|hash| (PLAN.to_owned(), hash)).into_iter().collect(),
+        let mut resources = BTreeMap::new();
+        if let (Some(hash), Some(applied)) = (self.hash, self.applied()) {
+            resources.insert(PLAN.to_owned(), hash);
+            resources.extend(applied.sets.iter().map(|(name, set)| (set_key(name), set.hash)));
         }
+        Held { cluster_id: self.cluster.clone(), epoch: self.epoch, resources }
     }
 
     pub fn verdicts(&self) -> v1::Verdicts {
-        if let Some(Refused { epoch, hash, problem }) = &self.refused {
-            return verdicts::rejected(self.nonce, *epoch, *hash, problem);
+        if let Some(Refused { epoch, hash, sets, problem }) = &self.refused {
+            let mut verdicts = verdicts::rejected(self.nonce, *epoch, *hash, problem);
+            verdicts.resources.extend(self.applied().into_iter().flat_map(verdicts::sets));
+            verdicts
+                .resources
+                .extend(sets.iter().map(|(name, hash)| verdicts::refused_set(name, *hash, problem)));
+            return verdicts;
         }
         let (Some(epoch), Some(hash), Some(outcome)) = (self.epoch, self.hash, &self.outcome) else {
             return v1::Verdicts::default();
@@ -128,7 +140,15 @@ mod tests {
     }
 
     fn applied() -> Applied {
-        Applied { read_back: None, interfaces: vec![], policies: vec![], loaded: 0, took: Duration::ZERO }
+        let sets = BTreeMap::new();
+        Applied {
+            read_back: None,
+            interfaces: vec![],
+            policies: vec![],
+            sets,
+            loaded: 0,
+            took: Duration::ZERO,
+        }
     }
 
     fn problem() -> Problem {
@@ -137,7 +157,7 @@ mod tests {
 
     fn confirmed() -> Standing {
         let mut standing = Standing { nonce: 3, ..Standing::default() };
-        standing.confirm("store".into(), epoch(5), Hash([5; 32]), Arc::default(), applied());
+        standing.confirm("store".into(), epoch(5), Hash([5; 32]), Default::default(), applied());
         standing
     }
 
@@ -156,7 +176,8 @@ mod tests {
     #[test]
     fn a_refused_plan_leaves_the_confirmed_one_held() {
         let mut standing = confirmed();
-        standing.refuse(epoch(6), Hash([6; 32]), problem());
+        let sets = vec![("scanners".to_owned(), Hash([7; 32]))];
+        standing.refuse(Refused { epoch: epoch(6), hash: Hash([6; 32]), sets, problem: problem() });
         assert_eq!(stage(&standing), (VerdictStage::Rejected, vec![6; 32], Some(epoch(6))));
         assert_eq!(standing.held().epoch, Some(epoch(5)));
         assert_eq!(standing.held().resources[PLAN], Hash([5; 32]));

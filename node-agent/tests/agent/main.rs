@@ -3,6 +3,7 @@
 mod network;
 mod operator;
 mod plans;
+mod sets;
 mod tamper;
 
 use std::path::{Path, PathBuf};

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use sluice_address_set::AddressSet;
 use sluice_distribute::{AgentEvent, AgentEventKind, Distributor, Drops, Limits};
 use sluice_pki::{Authority, NodeName, Tokens, server_tls};
 use sluice_plan::{Epoch, Hash, NodePlan};
 use sluice_proto::OPERATOR_NAME;
 use sluice_proto::v1::ResourceVerdict;
-use sluice_raft::{Bytes, Plan, State};
+use sluice_raft::{Bytes, Plan, SetManifest, State, shard_key};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -67,11 +68,21 @@ impl Operator {
     pub fn bytes(&self, index: u64, bytes: Bytes) -> Hash {
         let plan = Plan::new(bytes);
         let hash = plan.hash;
+        self.state.send_replace(Arc::new(state(index, plan)));
+        hash
+    }
+
+    /// Gives the node a plan that names the set `name`, with these contents; the hash of its manifest.
+    pub fn plan_with_set(&self, index: u64, plan: &NodePlan, name: &str, contents: &AddressSet) -> Hash {
+        let plan = Plan { sets: plan.sets.clone(), ..Plan::new(Bytes::from(sluice_plan::encode(plan))) };
+        let (manifest, shards) = contents.shards();
+        let hash = manifest.hash();
+        let set = SetManifest { hash, bytes: manifest.encode().into() };
+        let shards = shards.into_iter().map(|shard| (shard_key(shard.hash), shard.bytes));
         self.state.send_replace(Arc::new(State {
-            epoch: Epoch { incarnation: 1, term: 1, index },
-            classes: Arc::new([("edge".into(), plan)].into()),
-            node_class: Arc::new([(NODE.to_owned(), "edge".into())].into()),
-            ..State::default()
+            sets: Arc::new([(name.to_owned(), set)].into()),
+            blobs: Arc::new(shards.collect()),
+            ..state(index, plan)
         }));
         hash
     }
@@ -91,11 +102,16 @@ impl Operator {
 
     /// The next verdict on the plan with this hash and epoch.
     pub async fn verdict(&mut self, index: u64) -> ResourceVerdict {
+        self.verdicts(index).await.remove(0)
+    }
+
+    /// The same with those on the sets behind it.
+    pub async fn verdicts(&mut self, index: u64) -> Vec<ResourceVerdict> {
         self.hears(|kind| match kind {
             AgentEventKind::Verdicts(verdicts)
                 if verdicts.epoch.is_some_and(|epoch| epoch.index == index) =>
             {
-                verdicts.resources.into_iter().next()
+                Some(verdicts.resources).filter(|resources| !resources.is_empty())
             }
             _ => None,
         })
@@ -107,5 +123,14 @@ impl Operator {
         self.events.close();
         while self.events.recv().await.is_some() {}
         self.served.await.expect("drained");
+    }
+}
+
+fn state(index: u64, plan: Plan) -> State {
+    State {
+        epoch: Epoch { incarnation: 1, term: 1, index },
+        classes: Arc::new([("edge".into(), plan)].into()),
+        node_class: Arc::new([(NODE.to_owned(), "edge".into())].into()),
+        ..State::default()
     }
 }

@@ -8,7 +8,7 @@ use sluice_compile::{BalancerInput, ClassInput, compile};
 use sluice_plan::NodePlan;
 use sluice_policy::{
     Action, AttachMode, Backend, Balancer, Filter, HealthCheck, Hook, Interfaces, LaterFragments, Malformed,
-    Match, Mode, NodeSelector, ObjectRef, Rule, VipPort,
+    Match, Mode, NodeSelector, ObjectRef, PrefixSet, Rule, VipPort,
 };
 
 pub const VIP: &str = "203.0.113.10";
@@ -21,6 +21,12 @@ pub fn drops_ping(generation: i64, interface: &str) -> NodePlan {
 /// Drops whatever failsafe does not keep.
 pub fn drops_all(interface: &str) -> NodePlan {
     drops(1, interface, Match::default())
+}
+
+/// Drops what comes from a set.
+pub fn drops_set(interface: &str, set: &str) -> NodePlan {
+    let sources = PrefixSet { sets: vec![set.into()], ..PrefixSet::default() };
+    drops(1, interface, Match { sources: Some(sources), ..Match::default() })
 }
 
 fn drops(generation: i64, interface: &str, matches: Match) -> NodePlan {

@@ -64,11 +64,22 @@ impl Tables {
         self.patterns = bytes(patterns);
     }
 
-    /// Entries that need no tables beside themselves.
+    /// Entries that need no tables beside themselves and the address sets.
     pub fn straight(entries: &[Entry], straight: &[Straight]) -> FilterTables {
+        let any = |sets: fn(&Straight) -> u32| straight.iter().map(sets).fold(0, |any, sets| any | sets);
+        let sides = [
+            (dimension::SOURCE_SETS, any(|entry| entry.source_sets)),
+            (dimension::DESTINATION_SETS, any(|entry| entry.destination_sets)),
+        ];
+        let mut tables = Tables::new();
+        for (index, sets) in sides.into_iter().filter(|(_, sets)| *sets != 0) {
+            tables.used(index);
+            tables.sets(index, sets);
+        }
         FilterTables {
-            features: features::STRAIGHT | entry_features(entries),
+            features: features::STRAIGHT | tables.features | entry_features(entries),
             words: 1,
+            dimensions: bytes(&tables.dimensions),
             entries: bytes(entries),
             straight: bytes(straight),
             ..FilterTables::default()

@@ -67,11 +67,12 @@ pub fn flatten<'a>(filters: &'a [Split<'a>]) -> Result<Flat<'a>, CompileError> {
     let mut flat = Flat::default();
     let mut known = BTreeSet::new();
     let (mut continuing, mut mac_ranges, mut patterns) = (0, 0, BTreeSet::new());
-    for split @ Split { filter, rules } in filters {
+    for split @ Split { filter, .. } in filters {
         let first = flat.entries.len();
         add_filter(&mut flat, split);
-        continuing += rules.iter().filter(|(_, rule)| rule.continues()).count();
-        mac_ranges += rules.iter().map(|(_, rule)| macs::ranges(rule)).sum::<usize>();
+        // Of a rule in parts a packet meets one.
+        continuing += filter.rules.iter().filter(|rule| rule.continues()).count();
+        mac_ranges += filter.rules.iter().map(macs::ranges).sum::<usize>();
         known.extend(sets::names([*filter]));
         patterns.extend(filter.rules.iter().flat_map(|rule| &rule.matches.payload));
         let counts = Counts { continuing, mac_ranges, patterns: patterns.len(), sets: known.len() };

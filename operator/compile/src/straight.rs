@@ -6,14 +6,15 @@ use sluice_policy::{LaterFragments, Match, PortRange, PrefixSet, Rule};
 
 use crate::flatten::{Flat, Matcher};
 
-/// `None` if there are too many, or one asks for more than this form has: one prefix, one protocol, one range of ports.
+/// `None` if there are too many, or one asks for more than this form has: one prefix or address sets, one protocol, one
+/// range of ports.
 pub fn straight(flat: &Flat) -> Option<Vec<Straight>> {
     let few = (1..=MAX_STRAIGHT).contains(&flat.entries.len());
     let entries = flat.entries.iter().zip(&flat.matchers);
-    few.then(|| entries.map(|(entry, matcher)| one(entry, matcher)).collect()).flatten()
+    few.then(|| entries.map(|(entry, matcher)| one(entry, matcher, &flat.sets)).collect()).flatten()
 }
 
-fn one(entry: &Entry, matcher: &Matcher) -> Option<Straight> {
+fn one(entry: &Entry, matcher: &Matcher, sets: &[&str]) -> Option<Straight> {
     let decides = [EntryAction::Pass as u8, EntryAction::Drop as u8].contains(&entry.action);
     if entry.flags != 0 || !decides {
         return None;
@@ -22,11 +23,11 @@ fn one(entry: &Entry, matcher: &Matcher) -> Option<Straight> {
     match matcher {
         Matcher::Everything => Some(always),
         Matcher::Malformed => Some(Straight { tests: tests::APPLIES | tests::MALFORMED, ..always }),
-        Matcher::Rule(rule) => asks(rule, always),
+        Matcher::Rule(rule) => asks(rule, sets, always),
     }
 }
 
-fn asks(rule: &Rule, mut entry: Straight) -> Option<Straight> {
+fn asks(rule: &Rule, sets: &[&str], mut entry: Straight) -> Option<Straight> {
     let Match { sources, destinations, protocols, source_ports, destination_ports, .. } = &rule.matches;
     let without = Match {
         sources: None,
@@ -40,15 +41,27 @@ fn asks(rule: &Rule, mut entry: Straight) -> Option<Straight> {
     if without != Match::default() {
         return None;
     }
-    if let Some(set) = sources {
-        let (prefix, mask, family) = prefix(set)?;
-        (entry.source, entry.source_mask) = (prefix, mask);
-        entry.tests |= tests::SOURCE | family;
+    if let Some(side) = sources {
+        entry.source_sets = bits(side, sets);
+        if entry.source_sets != 0 {
+            only_sets(side)?;
+            entry.tests |= tests::SOURCE_SETS;
+        } else {
+            let (prefix, mask, family) = prefix(side)?;
+            (entry.source, entry.source_mask) = (prefix, mask);
+            entry.tests |= tests::SOURCE | family;
+        }
     }
-    if let Some(set) = destinations {
-        let (prefix, mask, family) = prefix(set)?;
-        (entry.destination, entry.destination_mask) = (prefix, mask);
-        entry.tests |= tests::DESTINATION | family;
+    if let Some(side) = destinations {
+        entry.destination_sets = bits(side, sets);
+        if entry.destination_sets != 0 {
+            only_sets(side)?;
+            entry.tests |= tests::DESTINATION_SETS;
+        } else {
+            let (prefix, mask, family) = prefix(side)?;
+            (entry.destination, entry.destination_mask) = (prefix, mask);
+            entry.tests |= tests::DESTINATION | family;
+        }
     }
     if let Some(protocol) = only(protocols)? {
         entry.protocol = *protocol;
@@ -81,9 +94,20 @@ fn ends(ports: &PortRange) -> [u16; 2] {
     [ports.first, ports.last]
 }
 
-/// Prefix, mask and family of a set that is one prefix.
-fn prefix(set: &PrefixSet) -> Option<([u64; 2], [u64; 2], u16)> {
-    let PrefixSet { v4, v6, sets, except_v4, except_v6 } = set;
+/// The address sets that a side names.
+fn bits(side: &PrefixSet, sets: &[&str]) -> u32 {
+    let named = sets.iter().enumerate().filter(|(_, set)| side.sets.iter().any(|name| name == *set));
+    named.map(|(bit, _)| 1 << bit).sum()
+}
+
+fn only_sets(side: &PrefixSet) -> Option<()> {
+    let PrefixSet { v4, v6, sets: _, except_v4, except_v6 } = side;
+    (v4.is_empty() && v6.is_empty() && except_v4.is_empty() && except_v6.is_empty()).then_some(())
+}
+
+/// Prefix, mask and family of a side that is one prefix.
+fn prefix(side: &PrefixSet) -> Option<([u64; 2], [u64; 2], u16)> {
+    let PrefixSet { v4, v6, sets, except_v4, except_v6 } = side;
     if !sets.is_empty() || !except_v4.is_empty() || !except_v6.is_empty() {
         return None;
     }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use sluice_interpret::Service;
+use sluice_interpret::{Service, Sets};
 use sluice_policy::{Action, Backend, Balancer, Filter, NodeSelector, VipPort};
 
 use crate::oracle::build::*;
@@ -22,7 +22,7 @@ pub fn nodes() -> anyhow::Result<Vec<(&'static str, Node)>> {
         ("a balancer without a backend", Node::new(in_front(), vec![service(0)])?),
         ("a balancer on another interface", Node::new(vec![], vec![elsewhere])?),
         ("everything dropped but failsafe", Node::new(closed(), vec![service(3)])?),
-        ("failsafe above the rate", Node::above_the_rate(closed(), vec![service(3)])?),
+        ("failsafe above the rate", Node::above_the_rate(closed(), vec![service(3)], Sets::new())?),
     ])
 }
 

@@ -1,16 +1,38 @@
 //! Whole maps as bytes, one element at a time for small changes, and freezing.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-use super::{MapInfo, call, map_info};
+use super::{MapInfo, call, call_for_fd, map_info};
 
+const MAP_CREATE: libc::c_int = 0;
 const LOOKUP_ELEM: libc::c_int = 1;
 const UPDATE_ELEM: libc::c_int = 2;
 const DELETE_ELEM: libc::c_int = 3;
 const MAP_FREEZE: libc::c_int = 22;
 const LOOKUP_BATCH: libc::c_int = 24;
 const UPDATE_BATCH: libc::c_int = 26;
+
+/// What a map is to be; numbers are those of the kernel.
+pub struct MapShape {
+    pub kind: u32,
+    pub key: u32,
+    pub value: u32,
+    pub entries: u32,
+    pub flags: u32,
+}
+
+#[repr(C)]
+struct CreateAttr {
+    kind: u32,
+    key: u32,
+    value: u32,
+    entries: u32,
+    flags: u32,
+    inner: u32,
+    numa_node: u32,
+    name: [u8; 16],
+}
 
 #[repr(C)]
 struct ElementAttr {
@@ -32,6 +54,22 @@ struct BatchAttr {
     map: u32,
     element_flags: u64,
     flags: u64,
+}
+
+/// `inner`: for a map of maps, one like those that it will hold.
+pub fn create_map(name: &str, shape: &MapShape, inner: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
+    let mut attr = CreateAttr {
+        kind: shape.kind,
+        key: shape.key,
+        value: shape.value,
+        entries: shape.entries,
+        flags: shape.flags,
+        inner: inner.map_or(0, |inner| inner.as_raw_fd() as u32),
+        numa_node: 0,
+        name: [0; 16],
+    };
+    attr.name.iter_mut().take(15).zip(name.bytes()).for_each(|(to, from)| *to = from);
+    call_for_fd(MAP_CREATE, &mut attr)
 }
 
 /// Sets one value of a map that is not per CPU.
@@ -139,6 +177,12 @@ pub fn read_all(map: BorrowedFd<'_>) -> io::Result<Vec<Element>> {
         .map(|(key, value)| (key.to_vec(), value.to_vec()))
         .collect();
     Ok(elements)
+}
+
+/// The values of an array, one after another.
+pub fn read_values(map: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
+    let info = map_info(map)?;
+    read_range(map, &info, 0, info.max_entries, info.value_size as usize).map(|(_, values)| values)
 }
 
 /// `count` elements of a per-CPU array from `first` on; each value is one `value_size` block (rounded up to 8) per

@@ -8,6 +8,7 @@ use sluice_plan::NodePlan;
 
 use super::Datapath;
 use super::member::{Member, Terms};
+use super::stage::Allotted;
 use crate::error::{Context, Result};
 use crate::names::Names;
 use crate::outcome::Applied;
@@ -29,16 +30,18 @@ impl Datapath {
         tables::check(plan)?;
         let hash = plan.hash();
         let names = Names::of(plan)?;
-        let State { slots, regions, .. } = &self.state;
+        let State { slots, regions, set_places, .. } = &self.state.clone();
         if names.all().iter().any(|key| slots.get(key).is_none())
             || names.limits.iter().any(|key| regions.get(key).is_none())
+            || names.sets.iter().any(|key| set_places.get(key).is_none())
         {
             return Ok(());
         }
         self.local.write_peers(&self.shared.peers, &plan.failsafe.control_endpoints)?;
         for selection in select(plan, interfaces, &self.local.decaps(plan)).into_iter().flatten() {
             let Some(tag) = self.state.trusted_tag(selection.variant.hook) else { continue };
-            let spec = self.spec(plan, &names, (&self.state.slots, &self.state.regions), &selection.variant);
+            let allotted = Allotted { slots, regions, set_places };
+            let spec = self.spec(plan, &names, &allotted, &selection.variant);
             let terms = Terms::new(plan, hash, spec, tag)?;
             self.recognise_one(plan, terms, &selection.interface.name);
         }

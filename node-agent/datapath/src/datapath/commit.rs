@@ -10,14 +10,14 @@ use sluice_plan::Hook;
 use super::member::Member;
 use super::{Current, Datapath, Staged};
 use crate::counters;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::link::Link;
 use crate::marks::marks;
 use crate::outcome::{Applied, InterfaceOutcome, PolicyOutcome, Problem};
-use crate::program;
-use crate::readback::ReadBack;
+use crate::readback::{Mismatch, ReadBack};
 use crate::select::{Conflict, Place, Selection, missing};
 use crate::slots::SlotKey;
+use crate::{program, sets};
 
 impl Datapath {
     /// Freezes the tables, reads every element back, and only then swaps each interface by one link update. After an
@@ -38,7 +38,12 @@ impl Datapath {
     }
 
     /// Removes what a plan that was not put in force left behind. The error that led here is the one to tell.
-    pub(super) fn clean_up(&self) {
+    pub(super) fn clean_up(&mut self) {
+        self.offered.clear();
+        let (places, owned) = (self.shared.set_places(), &self.state.set_places);
+        if let Err(error) = places.put(&self.sets, owned).and_then(|()| places.keep(owned)) {
+            tracing::error!(%error, "an address set of the plan in force is not as it was");
+        }
         if let Err(error) = self.remove_unused_pins() {
             tracing::warn!(%error, "pins of a refused plan stay until the next one");
         }
@@ -61,6 +66,12 @@ impl Datapath {
             tags.push((selection.variant.hook, found.program_tag));
             read = read.or(Some(found));
         }
+        if let Some(set) = self.shared.set_places().lost(&staged.sets, &staged.set_places)?
+            && let Some((selection, _)) = staged.selections.first()
+        {
+            let (interface, set) = (selection.interface.name.clone(), set.to_owned());
+            return Err(Error::ReadBackMismatch { interface, mismatch: Mismatch::OtherSet { set } });
+        }
         tags.into_iter().for_each(|(hook, tag)| self.state.record(hook, tag));
         Ok(read)
     }
@@ -80,13 +91,17 @@ impl Datapath {
         self.interfaces = staged.interfaces;
         self.state.slots = staged.slots;
         self.state.regions = staged.regions;
+        self.state.set_places = staged.set_places;
+        self.sets = staged.sets;
+        self.offered.clear();
         self.detach_all_but(&keep)?;
         self.marks.retain(&marking)?;
         self.keep_running(members)?;
         self.free_slots(&staged.owners, &staged.limiting)?;
         self.narrow_peers()?;
         self.remove_unused_pins()?;
-        Ok(Applied { read_back, interfaces: outcomes, policies, loaded: staged.loaded, took })
+        let sets = self.sets.iter().map(|(name, set)| (name.clone(), set.outcome())).collect();
+        Ok(Applied { read_back, interfaces: outcomes, policies, sets, loaded: staged.loaded, took })
     }
 
     fn detach_all_but(&mut self, keep: &BTreeSet<Place>) -> Result<()> {
@@ -125,7 +140,8 @@ impl Datapath {
         self.shared.drops.gather(&self.state.slots)?;
         counters::zero(self.shared.counters.as_fd(), &self.state.slots.retain(owners))?;
         self.state.regions.retain(limiting);
-        Ok(())
+        self.state.set_places.retain(&self.sets.keys().map(|name| sets::key(name)).collect());
+        self.shared.set_places().keep(&self.state.set_places)
     }
 
     fn narrow_peers(&self) -> Result<()> {

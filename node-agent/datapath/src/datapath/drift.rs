@@ -4,7 +4,7 @@ use super::Datapath;
 use crate::select::LocalInterface;
 
 /// Something that is not as the last apply left it; [`Datapath::interfaces_changed`] repairs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Drift {
     /// The interface went, or somebody detached the link.
     LinkGone {
@@ -25,6 +25,10 @@ pub enum Drift {
     /// Without its pins the program could not be adopted after a restart.
     ProgramUnpinned {
         program_id: u32,
+    },
+    /// Somebody put another map where programs look up an address set.
+    OtherSet {
+        set: String,
     },
     /// The plan in force was applied to other interfaces than there are.
     OtherInterfaces,
@@ -49,6 +53,10 @@ impl Datapath {
         found.extend(self.marks.lost().map(|ifindex| Drift::MarksGone { ifindex }));
         let unpinned = self.members.iter().filter(|member| !member.program.is_pinned());
         found.extend(unpinned.map(|member| Drift::ProgramUnpinned { program_id: member.program.id() }));
+        // A map that does not answer has lost them all.
+        let lost = self.shared.set_places().lost(&self.sets, &self.state.set_places);
+        let lost = lost.unwrap_or_else(|_| self.sets.keys().next().map(String::as_str));
+        found.extend(lost.map(|set| Drift::OtherSet { set: set.to_owned() }));
         if self.current.is_some() && self.interfaces != interfaces {
             found.push(Drift::OtherInterfaces);
         }

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sluice_abi::{LIMIT_REGIONS, MAX_SLOTS};
+use sluice_abi::{LIMIT_REGIONS, MAX_SLOTS, SET_PLACES};
 use sluice_plan::{Hash, NodePlan};
 
 use super::member::{Member, Terms};
@@ -17,10 +17,10 @@ use crate::load::LoadSpec;
 use crate::names::Names;
 use crate::program::{NEXT_HOPS, Program};
 use crate::select::{Conflict, LocalInterface, Selection, Variant, select};
-use crate::self_test;
+use crate::sets::{self, KernelSets};
 use crate::shared::load_replacing_pins;
 use crate::slots::{SlotKey, SlotTable};
-use crate::tables;
+use crate::{self_test, tables};
 
 /// A plan whose programs are loaded, pinned and self-tested, and run nowhere yet. Not committing it leaves pins behind
 /// that the next commit removes.
@@ -37,8 +37,17 @@ pub struct Staged {
     pub(super) regions: SlotTable,
     /// Owners of regions under this plan.
     pub(super) limiting: BTreeSet<SlotKey>,
+    pub(super) sets: KernelSets,
+    pub(super) set_places: SlotTable,
     pub(super) loaded: usize,
     pub(super) begun: Instant,
+}
+
+/// What is whose on this node.
+pub(super) struct Allotted<'a> {
+    pub slots: &'a SlotTable,
+    pub regions: &'a SlotTable,
+    pub set_places: &'a SlotTable,
 }
 
 impl Staged {
@@ -71,6 +80,7 @@ impl Datapath {
         for region in given.map_err(|wanted| Error::LimitRegionsExhausted { wanted })? {
             limits::clear(self.shared.tokens.as_fd(), region)?;
         }
+        let (sets, set_places) = self.place_sets(plan, &names)?;
         self.widen_peers(plan)?;
 
         let mut staged = Staged {
@@ -83,13 +93,17 @@ impl Datapath {
             owners,
             regions,
             limiting,
+            sets,
+            set_places,
             loaded: 0,
             begun,
         };
         for selected in select(plan, interfaces, &self.local.decaps(plan)) {
             match selected {
                 Ok(selection) => {
-                    let spec = self.spec(plan, &names, (&staged.slots, &staged.regions), &selection.variant);
+                    let Staged { slots, regions, set_places, .. } = &staged;
+                    let allotted = Allotted { slots, regions, set_places };
+                    let spec = self.spec(plan, &names, &allotted, &selection.variant);
                     let member = self.member(&mut staged, spec, &selection.interface.name)?;
                     staged.selections.push((selection, member));
                 }
@@ -99,6 +113,18 @@ impl Datapath {
         Ok(staged)
     }
 
+    /// At once: programs in force meet a set as it was or as it will be, and both are answers.
+    fn place_sets(&self, plan: &NodePlan, names: &Names) -> Result<(KernelSets, SlotTable)> {
+        let mut known = self.sets.clone();
+        known.extend(self.offered.clone());
+        let sets = sets::of_plan(plan, &known)?;
+        let mut places = self.state.set_places.clone();
+        let given = places.allocate(&names.sets.iter().cloned().collect(), SET_PLACES);
+        given.map_err(|wanted| Error::SetPlacesExhausted { wanted })?;
+        self.shared.set_places().put(&sets, &places)?;
+        Ok((sets, places))
+    }
+
     fn member(&mut self, staged: &mut Staged, spec: LoadSpec, interface: &str) -> Result<Arc<Member>> {
         let serves = |member: &&Arc<Member>| member.serves(staged.hash, &spec);
         let of_this_stage = staged.selections.iter().map(|(_, member)| member);
@@ -106,17 +132,18 @@ impl Datapath {
             return Ok(member.clone());
         }
         staged.loaded += 1;
-        self.load(&staged.plan, staged.hash, spec, interface).map(Arc::new)
+        self.load(staged, spec, interface).map(Arc::new)
     }
 
-    fn load(&mut self, plan: &NodePlan, hash: Hash, spec: LoadSpec, interface: &str) -> Result<Member> {
+    fn load(&mut self, staged: &Staged, spec: LoadSpec, interface: &str) -> Result<Member> {
+        let Staged { plan, hash, sets, .. } = staged;
         let loaded = load_replacing_pins(plan, &spec)?;
         let dir = self.root.join("programs").join(self.next_dir.to_string());
         self.next_dir += 1;
         let program = Program::pin(&loaded, &dir)?;
-        let terms = Terms::new(plan, hash, spec, program.tag())?;
+        let terms = Terms::new(plan, *hash, spec, program.tag())?;
         self.local.write_next_hops(program.map(NEXT_HOPS), plan)?;
-        self_test::run(&loaded, plan, interface)?;
+        self_test::run(&loaded, plan, sets, interface)?;
         Ok(Member { program, terms: Some(terms) })
     }
 
@@ -124,11 +151,12 @@ impl Datapath {
         &self,
         plan: &NodePlan,
         names: &Names,
-        (slots, regions): (&SlotTable, &SlotTable),
+        allotted: &Allotted<'_>,
         variant: &Variant,
     ) -> LoadSpec {
-        // Every owner has a slot: they were allocated from these names.
-        let slots = |keys: &[SlotKey]| keys.iter().filter_map(|key| slots.get(key)).collect();
+        // Every owner has its own: they were allocated from these names.
+        let of = |table: &SlotTable, keys: &[SlotKey]| keys.iter().filter_map(|key| table.get(key)).collect();
+        let slots = |keys| of(allotted.slots, keys);
         LoadSpec {
             hook: variant.hook,
             mask: variant.entries,
@@ -136,7 +164,8 @@ impl Datapath {
             entry_slots: slots(&names.entries),
             vip_slots: slots(&names.vips),
             target_slots: slots(&names.targets),
-            limit_regions: names.limits.iter().filter_map(|key| regions.get(key)).collect(),
+            limit_regions: of(allotted.regions, &names.limits),
+            set_places: of(allotted.set_places, &names.sets),
             limit_seed: self.state.limit_seed,
             decap: if variant.decap { self.local.decap_peers(plan) } else { Vec::new() },
             pins: Some(self.root.clone()),

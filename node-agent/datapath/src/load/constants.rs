@@ -1,13 +1,13 @@
 //! The constants that specialise the program for a plan on an interface.
 
 use sluice_abi::{
-    BALANCER_WORDS, Bit, Config, Dimension, Entry, Limit, MAX_BITS, MAX_SLOTS, MAX_STRAIGHT, Straight, TREES,
-    Target, WORDS, dimension, family, features,
+    BALANCER_WORDS, Bit, Config, Dimension, Entry, Limit, MAX_BITS, MAX_SETS, MAX_SLOTS, MAX_STRAIGHT,
+    Straight, TREES, Target, WORDS, dimension, family, features,
 };
 use sluice_plan::{Hook, NodePlan};
 
 use super::failsafe;
-use super::tables::{ENTRY, LIMITS, TARGETS, array};
+use super::tables::{ENTRY, LIMITS, SETS, TARGETS, array};
 use super::{LoadError, LoadSpec};
 
 /// Features that this node adds to the plan's.
@@ -21,6 +21,7 @@ pub struct Counts {
     pub vips: usize,
     pub targets: usize,
     pub limits: usize,
+    pub sets: usize,
 }
 
 impl Counts {
@@ -34,6 +35,7 @@ impl Counts {
             vips: plan.balancers.parts.iter().map(|part| part.vips.len()).sum(),
             targets: plan.balancers.tables.targets.len() / size_of::<Target>(),
             limits: plan.filters.tables.limits.len() / size_of::<Limit>(),
+            sets: plan.sets.len(),
         }
     }
 }
@@ -44,6 +46,7 @@ pub fn config(plan: &NodePlan, spec: &LoadSpec) -> Result<Config, LoadError> {
     same_length(ENTRY, count.entries, spec.entry_slots.len())?;
     same_length(TARGETS, count.targets, spec.target_slots.len())?;
     same_length(LIMITS, count.limits, spec.limit_regions.len())?;
+    same_length(SETS, count.sets, spec.set_places.len())?;
     let mut config = Config {
         features: features_of(plan, spec, count.bits),
         words: words(plan, &count)?,
@@ -71,6 +74,7 @@ pub fn config(plan: &NodePlan, spec: &LoadSpec) -> Result<Config, LoadError> {
     }
     failsafe::put(&plan.failsafe, &mut config)?;
     config.straight = straight(plan, spec)?;
+    config.set_places = set_places(spec)?;
     Ok(config)
 }
 
@@ -127,6 +131,14 @@ fn straight(plan: &NodePlan, spec: &LoadSpec) -> Result<[Straight; MAX_STRAIGHT]
         }
     }
     Ok(all)
+}
+
+fn set_places(spec: &LoadSpec) -> Result<[u32; MAX_SETS], LoadError> {
+    let found = spec.set_places.len();
+    let problem = || LoadError::Plan { table: SETS, problem: format!("{found} sets, at most {MAX_SETS}") };
+    let mut places = [0; MAX_SETS];
+    places.get_mut(..found).ok_or_else(problem)?.copy_from_slice(&spec.set_places);
+    Ok(places)
 }
 
 fn same_length(table: &'static str, elements: usize, slots: usize) -> Result<(), LoadError> {

@@ -9,9 +9,9 @@ use aya::maps::{MapData, MapError};
 use aya_obj::{EbpfSectionKind, Object};
 use sluice_abi::{Config, LIMIT_BUCKETS, VERDICTS};
 
-use super::tables::Table;
+use super::tables::{SETS, Table};
 use super::{LoadError, SHARED, pin_of};
-use crate::bpf;
+use crate::{bpf, sets};
 
 /// A page: tests take no samples.
 const SMALLEST_RING: u32 = 4096;
@@ -100,7 +100,16 @@ fn open_or_pin(
     Ok(map)
 }
 
+/// aya makes maps of maps for itself alone.
+fn new_sets(name: &str) -> Result<MapData, LoadError> {
+    let map = sets::new_places(name, sets::ELEMENTS).map_err(|error| failed(name, "create", error))?;
+    MapData::from_fd(map).map_err(|error| failed(name, "create", error))
+}
+
 pub fn new(name: &str, definition: aya_obj::Map, btf: BorrowedFd<'_>) -> Result<MapData, LoadError> {
+    if name == SETS {
+        return new_sets(name);
+    }
     let constants =
         (definition.section_kind() == EbpfSectionKind::Rodata).then(|| definition.data().to_vec());
     let map = MapData::create(definition, name, Some(btf)).map_err(|error| failed(name, "create", error))?;

@@ -9,9 +9,10 @@ use sluice_abi::{
 };
 
 use super::LoadError;
+use crate::sets::ELEMENTS;
 
 /// Maps that outlive a program, and the names of their pins.
-pub const SHARED: [(&str, &str); 10] = [
+pub const SHARED: [(&str, &str); 11] = [
     ("COUNTERS", "counters"),
     ("STATS", "stats"),
     ("NODE_ADDRS", "node_addrs"),
@@ -22,6 +23,7 @@ pub const SHARED: [(&str, &str); 10] = [
     ("SAMPLES", "samples"),
     ("SAMPLE_TOKENS", "sample_tokens"),
     (".data.sampling", "sampling"),
+    ("SETS", "sets"),
 ];
 
 /// Name of the pin of a shared map.
@@ -52,6 +54,7 @@ fn shape(name: &str) -> Shape {
         "SAMPLES" => Shape { kind: RingBuf, key: 0, value: 0, entries: SAMPLE_RING, flags: 0 },
         "SAMPLE_TOKENS" => array(Array, size_of::<FullAt>(), MAX_SLOTS),
         ".data.sampling" => array(Array, size_of::<Sampling>(), 1),
+        "SETS" => array(MapType::ArrayOfMaps, size_of::<u32>(), ELEMENTS),
         "NODE_ADDRS" => set(size_of::<NodeAddress>()),
         _ => set(size_of::<ControlPeer>()),
     }

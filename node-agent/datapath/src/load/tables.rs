@@ -17,6 +17,7 @@ use crate::tables::BOUNDS;
 pub const ENTRY: &str = "ENTRIES";
 pub const TARGETS: &str = "TARGETS";
 pub const LIMITS: &str = "LIMITS";
+pub const SETS: &str = "SETS";
 
 /// One map's contents. Arrays have their indices as keys.
 pub struct Table {

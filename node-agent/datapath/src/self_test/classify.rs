@@ -10,6 +10,7 @@ use sluice_abi::{
 
 use super::payload;
 use super::probe::Packet;
+use super::sets::{self, Sets};
 use super::straight;
 use super::trees::Trees;
 
@@ -20,6 +21,7 @@ pub struct Tables {
     pub direct: Vec<u32>,
     pub bounds: Vec<Vec<u8>>,
     pub patterns: Vec<Pattern>,
+    pub sets: Sets,
     /// Where there are more entries than bits.
     pub trees: Option<Trees>,
 }
@@ -48,7 +50,7 @@ impl Tables {
 
     pub fn judge(&self, packet: &Packet) -> Judgement {
         let mut matched = match self.straight() {
-            Some(entries) => straight::matched(entries, packet),
+            Some(entries) => straight::matched(entries, &self.sets, packet),
             None => self.matched(packet),
         };
         if self.config.features & features::ENTRIES == 0 {
@@ -159,6 +161,7 @@ impl Tables {
             .filter(|(dimension, _)| self.uses(*dimension))
             .map(|(dimension, row)| row.unwrap_or_else(|| self.absent(dimension)))
             .chain(payload::rows(self, packet))
+            .chain(sets::rows(self, packet.source, packet.destination))
             .collect()
     }
 
@@ -187,7 +190,7 @@ impl Tables {
             .collect()
     }
 
-    fn address_row(&self, dimension: usize, address: IpAddr) -> Row {
+    pub fn address_row(&self, dimension: usize, address: IpAddr) -> Row {
         match address {
             IpAddr::V4(v4) => self.searched(dimension, u32::from(v4)),
             IpAddr::V6(v6) => last_from(self.intervals_v6(dimension), u128::from(v6)),

@@ -6,6 +6,7 @@ use sluice_abi::{dimension, kind};
 
 use super::classify::{Tables, bit};
 use super::payload;
+use super::sets;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -66,8 +67,12 @@ pub fn packet_for(tables: &Tables, entry: usize) -> Option<Packet> {
         } else {
             (dimension::SOURCE_V6, dimension::DESTINATION_V6)
         };
-        let source = address(tables, at, source, v4, 1)?;
-        let destination = address(tables, at, destination, v4, 2)?;
+        let sides = [
+            (source, dimension::SOURCE_SETS, dimension::DIRECT_SOURCE_SETS),
+            (destination, dimension::DESTINATION_SETS, dimension::DIRECT_DESTINATION_SETS),
+        ];
+        let source = address(tables, at, sides[0], default_address(v4, 1))?;
+        let destination = address(tables, at, sides[1], default_address(v4, 2))?;
         protocols(v4).find_map(|protocol| with_protocol(tables, at, source, destination, protocol, [None; 2]))
     })
 }
@@ -179,19 +184,32 @@ fn with_protocol(
         !tables.uses(dimension) || bit(&row, entry)
     };
     let has_bytes = payload::rows(tables, &packet).all(|row| bit(&row, entry));
-    (fixed.into_iter().all(fits) && without.into_iter().all(fits_without) && has_bytes).then_some(packet)
+    let in_sets = sets::rows(tables, source, destination).all(|row| bit(&row, entry));
+    (fixed.into_iter().all(fits) && without.into_iter().all(fits_without) && has_bytes && in_sets)
+        .then_some(packet)
 }
 
-fn address(tables: &Tables, entry: usize, dimension: usize, v4: bool, host: u8) -> Option<IpAddr> {
-    if !tables.uses(dimension) {
-        return Some(default_address(v4, host));
-    }
-    if v4 {
-        let found = tables.intervals(dimension).into_iter().find(|(_, row)| bit(row, entry))?;
-        return Some(IpAddr::V4(found.0.into()));
-    }
-    let found = tables.intervals_v6(dimension).into_iter().find(|(_, row)| bit(row, entry))?;
-    Some(IpAddr::V6(found.0.into()))
+/// The start of an interval of prefixes or an address of a set, whichever has the entry's bit among prefixes and sets.
+fn address(
+    tables: &Tables,
+    entry: usize,
+    (prefixes, sets, first): (usize, usize, u32),
+    default: IpAddr,
+) -> Option<IpAddr> {
+    let starts: Vec<IpAddr> = match (tables.uses(prefixes), default) {
+        (false, _) => vec![default],
+        (true, IpAddr::V4(_)) => {
+            tables.intervals(prefixes).into_iter().map(|(start, _)| IpAddr::V4(start.into())).collect()
+        }
+        (true, IpAddr::V6(_)) => {
+            tables.intervals_v6(prefixes).into_iter().map(|(start, _)| IpAddr::V6(start.into())).collect()
+        }
+    };
+    let wanted = if tables.uses(sets) { tables.config.dimensions[sets].intervals } else { 0 };
+    starts.into_iter().chain(tables.sets.members(wanted, default.is_ipv4())).find(|address| {
+        (!tables.uses(prefixes) || bit(&tables.address_row(prefixes, *address), entry))
+            && (!tables.uses(sets) || bit(&sets::row(tables, sets, first, *address), entry))
+    })
 }
 
 fn default_address(v4: bool, host: u8) -> IpAddr {

@@ -5,18 +5,19 @@ use std::net::{IpAddr, Ipv6Addr};
 use sluice_abi::{Row, Straight, WORDS, tests};
 
 use super::probe::{Packet, with_defaults};
+use super::sets::Sets;
 
 /// Entries that the packet satisfies.
-pub fn matched(entries: &[Straight], packet: &Packet) -> Row {
+pub fn matched(entries: &[Straight], sets: &Sets, packet: &Packet) -> Row {
     let mut row = [0; WORDS];
-    for (index, _) in entries.iter().enumerate().filter(|(_, entry)| matches(entry, packet)) {
+    for (index, _) in entries.iter().enumerate().filter(|(_, entry)| matches(entry, sets, packet)) {
         row[index / 64] |= 1 << (index % 64);
     }
     row
 }
 
-/// `None` for one that wants malformed packets, or ports of a protocol that has none.
-pub fn packet_for(entry: &Straight) -> Option<Packet> {
+/// `None` for one that wants malformed packets, ports of a protocol that has none, or sets without IPv4 addresses.
+pub fn packet_for(entry: &Straight, sets: &Sets) -> Option<Packet> {
     let asks = |test: u16| entry.tests & test != 0;
     if !asks(tests::APPLIES) || asks(tests::MALFORMED) {
         return None;
@@ -28,6 +29,13 @@ pub fn packet_for(entry: &Straight) -> Option<Packet> {
     if asks(tests::DESTINATION) {
         packet.destination = address(entry.destination, packet.destination);
     }
+    let v4 = packet.source.is_ipv4();
+    if asks(tests::SOURCE_SETS) {
+        packet.source = sets.members(entry.source_sets, v4).next()?;
+    }
+    if asks(tests::DESTINATION_SETS) {
+        packet.destination = sets.members(entry.destination_sets, v4).next()?;
+    }
     let ports = packet.ports.as_mut();
     if asks(tests::SOURCE_PORT) || asks(tests::DESTINATION_PORT) {
         let (source, destination) = ports?;
@@ -37,7 +45,7 @@ pub fn packet_for(entry: &Straight) -> Option<Packet> {
     Some(packet)
 }
 
-fn matches(entry: &Straight, packet: &Packet) -> bool {
+fn matches(entry: &Straight, sets: &Sets, packet: &Packet) -> bool {
     let asks = |test: u16| entry.tests & test != 0;
     let v4 = packet.source.is_ipv4();
     let between =
@@ -49,6 +57,8 @@ fn matches(entry: &Straight, packet: &Packet) -> bool {
         && (!asks(tests::PROTOCOL) || packet.protocol == entry.protocol)
         && (!asks(tests::SOURCE) || is_in(packet.source, entry.source, entry.source_mask))
         && (!asks(tests::DESTINATION) || is_in(packet.destination, entry.destination, entry.destination_mask))
+        && (!asks(tests::SOURCE_SETS) || sets.of(packet.source) & entry.source_sets != 0)
+        && (!asks(tests::DESTINATION_SETS) || sets.of(packet.destination) & entry.destination_sets != 0)
         && (!asks(tests::SOURCE_PORT) || between(packet.ports.map(|ports| ports.0), entry.source_ports))
         && (!asks(tests::DESTINATION_PORT)
             || between(packet.ports.map(|ports| ports.1), entry.destination_ports))

@@ -11,6 +11,7 @@ mod foreign;
 mod limits;
 mod plans;
 mod replace;
+mod sets;
 mod swap;
 mod tamper;
 mod tc;

@@ -8,7 +8,7 @@ use sluice_plan::NodePlan;
 
 use crate::plans::{compile, drop_port, drop_ports, drop_source, filter};
 use crate::traffic::{Wire, udp};
-use crate::world;
+use crate::{sets, world};
 
 const SWAPS: usize = 40;
 
@@ -87,6 +87,29 @@ fn detaching_in_between_would_be_seen() {
             datapath.apply(&plan, &eth).unwrap();
         });
         assert!(through > 0);
+    });
+}
+
+/// What is sent comes from an address in all of them; so many others come and go that a set is many blocks.
+#[test]
+fn no_packet_slips_through_while_a_set_is_replaced() {
+    world::run(|world| {
+        let eth = [world.veth("eth0")];
+        let mut datapath = world.open();
+        let plan = sets::plan();
+        let crowd = |round: usize| {
+            let others = (0..5000).map(|n| format!("10.{}.{}.{}/32", round % 256, n / 100, n % 100 * 2));
+            let prefixes: Vec<String> = others.chain(["192.0.2.1/32".to_owned()]).collect();
+            sets::bad(&prefixes.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        datapath.offer_sets(crowd(0));
+        datapath.apply(&plan, &eth).unwrap();
+        let (through, sent) = flood(&mut datapath, |datapath, round| {
+            datapath.offer_sets(crowd(round + 1));
+            assert_eq!(datapath.apply(&plan, &eth).unwrap().loaded, 0);
+        });
+        println!("{sent} packets over {SWAPS} replacements of a set");
+        assert_eq!(through, 0);
     });
 }
 

@@ -1,0 +1,96 @@
+//! Which of the plan's address sets a packet's addresses are in. What lies where in a set is in `ebpf/abi/src/set.rs`.
+
+mod address;
+mod blocks;
+
+use sluice_abi::{SET_SEARCH_STEPS, dimension::*, features, kind, set_place};
+
+use crate::classify::{lowest, used};
+use crate::constants::{self, dimension, enabled};
+use crate::packet::Packet;
+use address::{Address, V4, V6};
+use blocks::Blocks;
+
+/// Leaves them in the packet.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn look_up_sets(packet: *mut Packet) -> u32 {
+    // SAFETY: the caller's packet, or null in the verifier's eyes.
+    let Some(packet) = (unsafe { packet.as_mut() }) else { return 0 };
+    // Older kernels verify this function whether it is called or not.
+    if !enabled(features::SETS) {
+        return 0;
+    }
+    packet.source_sets = sets_of::<SOURCE_SETS>(packet.family, packet.source);
+    packet.destination_sets = sets_of::<DESTINATION_SETS>(packet.family, packet.destination);
+    1
+}
+
+/// Looks in those sets only that some entry asks for.
+#[inline(always)]
+fn sets_of<const DIMENSION: usize>(family: u32, [high, low]: [u64; 2]) -> u32 {
+    if !used::<DIMENSION>() || family == kind::FAMILY_NONE {
+        return 0;
+    }
+    let mut left = dimension::<DIMENSION>().intervals;
+    let mut found = 0;
+    while left != 0 {
+        let set = lowest(left as u64);
+        left &= left - 1;
+        let place = constants::set_place(set);
+        found |= if family == kind::FAMILY_V6 {
+            is_in_v6(set_place(place, true), high, low)
+        } else {
+            is_in_v4(set_place(place, false), low as u32)
+        } << set;
+    }
+    found
+}
+
+/// Global functions, which the verifier checks once and not for each set; 1 if the address is in the set, else 0.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn is_in_v4(place: u32, address: u32) -> u32 {
+    bounds_up_to(place, V4(address)) & 1
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn is_in_v6(place: u32, high: u64, low: u64) -> u32 {
+    bounds_up_to(place, V6([high, low])) & 1
+}
+
+#[inline(always)]
+fn bounds_up_to<A: Address>(place: u32, address: A) -> u32 {
+    if !enabled(features::SETS) {
+        return 0;
+    }
+    // A set without an address of the family has no blocks.
+    let Some(blocks) = Blocks::of(place) else { return 0 };
+    search(blocks, address).unwrap_or(0)
+}
+
+/// `None` if a block points nowhere.
+#[inline(always)]
+fn search<A: Address>(blocks: Blocks, address: A) -> Option<u32> {
+    let head = blocks.head()?;
+    if address.is_below(head.lowest) {
+        return Some(0);
+    }
+    if !address.is_below(head.highest) {
+        return Some(head.bounds);
+    }
+    let (mut low, end) = blocks.slice(address.slice(head))?;
+    let mut length = end - low;
+    if length == 0 {
+        return Some(low);
+    }
+    let mut step = 0;
+    while length > 1 && step < SET_SEARCH_STEPS {
+        let half = length >> 1;
+        low += half * address.is_at_or_above(blocks, head.first_bounds, low + half)?;
+        length -= half;
+        step += 1;
+    }
+    Some(low + address.is_at_or_above(blocks, head.first_bounds, low)?)
+}
