@@ -14,7 +14,7 @@ use sluice_e2e::process::eventually;
 use tonic::Code;
 
 use agent::Agent;
-use server::Server;
+use server::{LISTS, Server};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -24,6 +24,7 @@ fn the_operator_and_its_agents_are_who_the_api_server_says() {
     let operator = server.start_operator();
     the_operator_reads_and_writes_with_its_own_rights(&server);
     its_account_may_do_nothing_else(&server);
+    a_set_follows_its_config_map(&server);
     a_pod_keeps_its_address(&server);
 
     let agent = Agent::at(&operator);
@@ -77,6 +78,59 @@ spec:
   addresses: [203.0.113.7]
   ports: [{name: http, protocol: TCP, port: 80}]
   backends: {static: [{address: 192.0.2.11}]}
+";
+
+/// Watched one by one, and in the namespaces that the chart names.
+fn a_set_follows_its_config_map(server: &Server) {
+    let entries = |wanted: u64| {
+        let fits = |set: &serde_json::Value| set["status"]["entries"] == wanted;
+        server.cluster.wait_for("xdpaddressset", "strangers", PATIENCE, fits).unwrap()
+    };
+    let error = |words: &str| {
+        let fits = |set: &serde_json::Value| {
+            set["status"]["error"].as_str().is_some_and(|said| said.contains(words))
+        };
+        server
+            .cluster
+            .wait_for("xdpaddressset", "strangers", PATIENCE, fits)
+            .unwrap_or_else(|error| panic!("{words}: {error:#}"))
+    };
+    let write = |list: &str| {
+        let patch = json!({"data": {"v4": list}}).to_string();
+        server.kubectl(&["patch", "configmap", "blocked", "-n", LISTS, "--type=merge", "--patch", &patch]);
+    };
+    server.kubectl(&[
+        "create",
+        "configmap",
+        "blocked",
+        "-n",
+        LISTS,
+        "--from-literal=v4=192.0.2.0/24",
+        "--from-literal=other=nonsense",
+    ]);
+    server.cluster.apply(SET).unwrap();
+    entries(2);
+    write("192.0.2.0/25\n192.0.2.128/25\n198.51.100.7");
+    assert_eq!(entries(4)["status"]["prefixes"], 3, "two neighbours are one prefix");
+    write("192.0.2.0/24\n198.51.100.1-198.51.100.9");
+    assert_eq!(error("line 2")["status"]["entries"], 4, "the last good reading stays");
+    write("192.0.2.0/24");
+    entries(2);
+    server.kubectl(&["delete", "configmap", "blocked", "-n", LISTS]);
+    assert_eq!(error("there is no such ConfigMap")["status"]["entries"], 2);
+    // Of another namespace: refused by the API server, and said so.
+    server.cluster.apply(&SET.replace("namespace: lists", "namespace: default")).unwrap();
+    error("name its namespace in addressSets.configMapNamespaces");
+    server.kubectl(&["delete", "xdpaddressset", "strangers"]);
+}
+
+const SET: &str = "
+apiVersion: sluice.dev/v1alpha1
+kind: XdpAddressSet
+metadata: {name: strangers}
+spec:
+  entries: [{cidr: 203.0.113.0/24}]
+  configMaps: [{namespace: lists, name: blocked, key: v4}]
 ";
 
 fn its_account_may_do_nothing_else(server: &Server) {

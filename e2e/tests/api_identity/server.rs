@@ -11,6 +11,8 @@ use tempfile::TempDir;
 use crate::PATIENCE;
 
 pub const NAMESPACE: &str = "sluice-system";
+/// The only namespace whose ConfigMaps the operator may read.
+pub const LISTS: &str = "lists";
 
 pub struct Server {
     pub cluster: Cluster,
@@ -66,10 +68,13 @@ impl Server {
     pub fn start() -> Server {
         let server = Server { cluster: Cluster::api("slid").unwrap(), directory: TempDir::new().unwrap() };
         server.kubectl(&["create", "namespace", NAMESPACE]);
+        server.kubectl(&["create", "namespace", LISTS]);
         let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/sluice");
         let mut render = vec!["template", "sluice", chart, "--namespace", NAMESPACE, "--kube-version=1.37.0"];
         let pools = format!("--set-json=fleet.addressPools={POOLS}");
         render.push(&pools);
+        let lists = format!("--set=addressSets.configMapNamespaces={{{LISTS}}}");
+        render.push(&lists);
         let parts =
             ["crds", "operator-rbac", "agent"].map(|part| format!("--show-only=templates/{part}.yaml"));
         render.extend(parts.iter().map(String::as_str));
