@@ -8,7 +8,9 @@ pub mod edits;
 mod frames;
 pub mod programs;
 pub mod report;
+mod room;
 pub mod rows;
+pub mod wire;
 
 pub use cells::{Rounds, one_process};
 

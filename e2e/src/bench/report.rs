@@ -2,6 +2,7 @@
 
 mod tables;
 
+use anyhow::ensure;
 use serde::Serialize;
 
 use super::cells::{Ratio, Rounds};
@@ -9,6 +10,7 @@ use super::edits::Edits;
 use super::median;
 use super::programs::Facts;
 use super::rows::{Bar, Label};
+use super::wire::{self, Wire};
 
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -21,6 +23,7 @@ pub struct Report {
     pub same: Spread,
     pub empty_ns: f64,
     pub packets: Vec<Row>,
+    pub wire: Cables,
     pub programs: Vec<Facts>,
     /// Rows that could not be measured, in words.
     pub missing: Vec<String>,
@@ -38,6 +41,37 @@ pub struct Row {
     pub total: Spread,
     /// Without what the wrapper costs.
     pub net: Spread,
+}
+
+/// End to end.
+#[derive(Debug, Serialize)]
+pub struct Cables {
+    pub processes: usize,
+    pub same: Spread,
+    pub drop_ns: f64,
+    /// Cells that lost frames and were measured again.
+    pub lossy: usize,
+    pub rows: Vec<CableRow>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct CableRow {
+    #[serde(flatten)]
+    pub label: Label,
+    /// Times the empty program that drops.
+    pub drops: Spread,
+    /// Times the empty program that passes.
+    pub passes: Option<Spread>,
+}
+
+impl CableRow {
+    /// Of the rows that pass, in empty programs that pass.
+    fn most(&self) -> Option<f64> {
+        match self.label.bar.as_ref()? {
+            Bar::Empties(times) => Some(*times),
+            Bar::Rows(..) => None,
+        }
+    }
 }
 
 /// Over the processes.
@@ -60,31 +94,62 @@ impl Spread {
 
 /// What several processes found; those in which the empty program differed from itself by more than `uneven` percent are
 /// left out: the machine was not even enough for the rest to mean anything.
-pub fn gather(all: Vec<Rounds>, rounds: usize, load: f64, uneven: f64) -> anyhow::Result<Report> {
-    let found: Vec<String> = all.iter().map(|one| format!("{:.3}", one.same)).collect();
-    let even: Vec<Rounds> = all.into_iter().filter(|one| (one.same - 1.0).abs() * 100.0 <= uneven).collect();
-    let Some(first) = even.first() else {
-        anyhow::bail!(
-            "the empty program differs from itself by more than {uneven} % in every process ({}): try again later",
-            found.join(", ")
-        );
-    };
+pub fn gather(
+    packets: Vec<Rounds>,
+    wire: Vec<Wire>,
+    rounds: usize,
+    load: f64,
+    uneven: f64,
+) -> anyhow::Result<Report> {
+    let packets = even(packets, |one| one.same, uneven)?;
+    let wire = even(wire, |one| one.same, uneven)?;
     Ok(Report {
         kernel: nix::sys::utsname::uname()?.release().to_string_lossy().into_owned(),
         machine: machine(),
         load,
-        processes: even.len(),
+        processes: packets.len(),
         rounds,
-        same: Spread::of(even.iter().map(|one| one.same)),
-        empty_ns: median(even.iter().map(|one| one.empty_ns)),
-        packets: packets(&even),
-        programs: first.programs.clone(),
-        missing: first.missing.clone(),
+        same: Spread::of(packets.iter().map(|one| one.same)),
+        empty_ns: median(packets.iter().map(|one| one.empty_ns)),
+        packets: rows(&packets),
+        wire: cables(&wire),
+        programs: packets[0].programs.clone(),
+        missing: packets[0].missing.iter().chain(&wire[0].missing).cloned().collect(),
         edits: None,
     })
 }
 
-fn packets(even: &[Rounds]) -> Vec<Row> {
+/// At least one of the processes.
+fn even<T>(all: Vec<T>, same: fn(&T) -> f64, uneven: f64) -> anyhow::Result<Vec<T>> {
+    let found: Vec<String> = all.iter().map(|one| format!("{:.3}", same(one))).collect();
+    let even: Vec<T> = all.into_iter().filter(|one| (same(one) - 1.0).abs() * 100.0 <= uneven).collect();
+    ensure!(
+        !even.is_empty(),
+        "the empty program differs from itself by more than {uneven} % in every process ({}): try again later",
+        found.join(", ")
+    );
+    Ok(even)
+}
+
+fn cables(even: &[Wire]) -> Cables {
+    let row = |(index, ratio): (usize, &wire::Ratio)| {
+        let passes: Vec<f64> = even.iter().filter_map(|one| one.rows[index].passes).collect();
+        CableRow {
+            label: ratio.label.clone(),
+            drops: Spread::of(even.iter().map(|one| one.rows[index].drops)),
+            passes: (!passes.is_empty()).then(|| Spread::of(passes.into_iter())),
+        }
+    };
+    Cables {
+        processes: even.len(),
+        same: Spread::of(even.iter().map(|one| one.same)),
+        drop_ns: median(even.iter().map(|one| one.drop_ns)),
+        lossy: even.iter().map(|one| one.lossy).sum(),
+        rows: even[0].rows.iter().enumerate().map(row).collect(),
+    }
+}
+
+fn rows(even: &[Rounds]) -> Vec<Row> {
     let values = |index: usize, value: fn(&Ratio) -> f64| {
         Spread::of(even.iter().map(move |one| value(&one.rows[index])))
     };

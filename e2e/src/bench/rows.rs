@@ -18,7 +18,7 @@ use crate::oracle::Node;
 use crate::packets::place;
 
 pub use sluice::{one_port, ten_thousand};
-pub use xdp_filter::Objects;
+pub use xdp_filter::{MISSING, Objects};
 
 /// A frame through a program.
 pub struct Row {
@@ -93,7 +93,7 @@ pub fn all(ingress: u32) -> anyhow::Result<All> {
     subjects.extend(sluice::subjects()?);
     match Objects::find() {
         Some(objects) => subjects.extend(xdp_filter::subjects(&objects)?),
-        None => all.missing.push(xdp_filter::MISSING.to_owned()),
+        None => all.missing.push(MISSING.to_owned()),
     }
     for subject in subjects {
         let name = subject.name.clone();

@@ -4,8 +4,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 use clap::{Parser, ValueEnum};
-use sluice_e2e::bench::{Rounds, edits, one_process, report};
-use sluice_e2e::netns::{End, Netns, connect};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sluice_e2e::bench::{edits, one_process, report, wire};
 
 #[derive(Parser)]
 struct Arguments {
@@ -23,9 +24,9 @@ struct Arguments {
     /// Edits of a policy; 0 leaves them out.
     #[arg(long, default_value_t = 50)]
     edits: usize,
-    /// One of the processes: measures on this interface and prints JSON.
+    /// One of the processes: measures and prints JSON.
     #[arg(long, hide = true)]
-    on: Option<u32>,
+    part: Option<Part>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -34,14 +35,25 @@ enum Output {
     Json,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Part {
+    /// Frames through programs.
+    Packets,
+    /// Frames over a cable.
+    Wire,
+}
+
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    if let Some(ingress) = arguments.on {
-        println!("{}", serde_json::to_string(&one_process(arguments.rounds, ingress)?)?);
-        return Ok(());
+    match arguments.part {
+        Some(Part::Packets) => return print(&one_process(arguments.rounds)?),
+        Some(Part::Wire) => return print(&wire::one_process(arguments.rounds)?),
+        None => {}
     }
     let load = load()?;
-    let mut report = report::gather(packets(&arguments)?, arguments.rounds, load, arguments.uneven)?;
+    let packets = measure(&arguments, Part::Packets)?;
+    let wire = measure(&arguments, Part::Wire)?;
+    let mut report = report::gather(packets, wire, arguments.rounds, load, arguments.uneven)?;
     if arguments.edits > 0 {
         eprintln!("{} edits", arguments.edits);
         report.edits = Some(edits::measure(arguments.edits)?);
@@ -53,27 +65,23 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// On an interface that is not the loopback, where counting would be that of test packets.
-fn packets(arguments: &Arguments) -> anyhow::Result<Vec<Rounds>> {
-    let name = format!("slbench{}", std::process::id());
-    let netns = Netns::create(&name)?;
-    let end = |interface| End { netns: &netns, interface, addresses: &[] };
-    connect(end("eth0"), end("eth1"))?;
-    let links: serde_json::Value = serde_json::from_str(&netns.ip(&["-j", "link", "show", "dev", "eth0"])?)?;
-    let ingress = links[0]["ifindex"].as_u64().context("eth0 has no index")?;
+/// In fresh processes, one after another.
+fn measure<T: DeserializeOwned>(arguments: &Arguments, part: Part) -> anyhow::Result<Vec<T>> {
+    let part = format!("{part:?}").to_lowercase();
     let one = |number: usize| {
-        eprintln!("process {number} of {}", arguments.processes);
-        let mut command = netns.command(std::env::current_exe()?);
-        command.args(["--on", &ingress.to_string(), "--rounds", &arguments.rounds.to_string()]);
-        run(command)
+        eprintln!("{part}: process {number} of {}", arguments.processes);
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["--part", &part, "--rounds", &arguments.rounds.to_string()]);
+        let output = command.stderr(Stdio::inherit()).output()?;
+        ensure!(output.status.success(), "a measuring process ended with {}", output.status);
+        Ok(serde_json::from_slice(&output.stdout)?)
     };
     (1..=arguments.processes).map(one).collect()
 }
 
-fn run(mut command: Command) -> anyhow::Result<Rounds> {
-    let output = command.stderr(Stdio::inherit()).output()?;
-    ensure!(output.status.success(), "a measuring process ended with {}", output.status);
-    Ok(serde_json::from_slice(&output.stdout)?)
+fn print(found: &impl Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string(found)?);
+    Ok(())
 }
 
 fn load() -> anyhow::Result<f64> {

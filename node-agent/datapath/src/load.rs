@@ -15,6 +15,7 @@ mod patch;
 mod pins;
 mod prepared;
 mod raw;
+mod run;
 mod tables;
 
 use std::collections::BTreeMap;
@@ -41,9 +42,8 @@ pub(crate) use pins::pin_of;
 pub(crate) use prepared::btf as prepared_btf;
 pub(crate) use prepared::{TracePrograms, load_mark_program, load_one, load_trace_programs};
 pub use raw::ProgramFacts;
-pub(crate) use raw::{
-    ProgramKind, ProgramRequest, TestRun, load as load_program, load_btf, program_facts, test_run,
-};
+pub(crate) use raw::{ProgramKind, ProgramRequest, load as load_program, load_btf, program_facts};
+pub(crate) use run::{TestRun, live_run, test_run};
 pub(crate) use tables::with_slots;
 
 /// What the plan leaves to the node.

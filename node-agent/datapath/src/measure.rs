@@ -3,6 +3,7 @@
 
 mod assembly;
 mod foreign;
+mod live;
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -18,6 +19,7 @@ use crate::load::{
 use crate::test_run::{RunError, XdpAction};
 
 pub use foreign::Foreign;
+pub use live::{Fate, Generator, attach, pass};
 
 /// Bytes of a frame that a wrapper restores; a program under test may change no others.
 pub const RESTORED: usize = 64;

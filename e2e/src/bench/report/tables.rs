@@ -2,7 +2,8 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, presets};
 
-use super::{Report, Row};
+use super::{CableRow, Report, Row};
+use crate::bench::rows::Label;
 
 /// Names to the left, numbers to the right.
 struct Table {
@@ -35,7 +36,7 @@ impl Report {
     }
 
     fn tables(&self) -> Vec<Table> {
-        vec![self.packets(), self.programs()]
+        vec![self.packets(), self.wire(), self.programs()]
     }
 
     fn packets(&self) -> Table {
@@ -44,14 +45,32 @@ impl Report {
                 row.label.name.clone(),
                 format!("{:.2}", row.total.median),
                 format!("{:.2}–{:.2}", row.total.least, row.total.most),
-                row.bar(),
+                bar(row.most, row.total.median),
                 format!("{:.2}", row.net.median),
-                row.references(),
+                references(&row.label),
             ]
         };
         Table {
             heads: vec!["packet", "× empty", "spread", "bar", "without wrapper", "others, elsewhere"],
             rows: self.packets.iter().map(row).collect(),
+        }
+    }
+
+    fn wire(&self) -> Table {
+        let row = |row: &CableRow| {
+            let shown = row.passes.unwrap_or(row.drops);
+            vec![
+                row.label.name.clone(),
+                format!("{:.2}", row.drops.median),
+                row.passes.map_or(String::new(), |passes| format!("{:.2}", passes.median)),
+                format!("{:.2}–{:.2}", shown.least, shown.most),
+                bar(row.most(), shown.median),
+                references(&row.label),
+            ]
+        };
+        Table {
+            heads: vec!["end to end", "× empty drop", "× empty pass", "spread", "bar", "others, elsewhere"],
+            rows: self.wire.rows.iter().map(row).collect(),
         }
     }
 
@@ -88,22 +107,16 @@ impl Report {
     }
 }
 
-impl Row {
-    /// With a word where it is not kept.
-    fn bar(&self) -> String {
-        match self.most {
-            None => String::new(),
-            Some(most) if self.total.median > most => format!("{most:.1} missed"),
-            Some(most) => format!("{most:.1}"),
-        }
-    }
+/// With a word where it is not kept; to the second digit where the first would say nothing.
+fn bar(most: Option<f64>, found: f64) -> String {
+    let missed = if most.is_some_and(|most| found > most) { " missed" } else { "" };
+    most.map_or(String::new(), |most| format!("{most:.*}{missed}", if most < 2.0 { 2 } else { 1 }))
+}
 
-    fn references(&self) -> String {
-        let references = self.label.references.iter();
-        let texts: Vec<String> =
-            references.map(|other| format!("{} {:.1}", other.name, other.times)).collect();
-        texts.join(", ")
-    }
+fn references(label: &Label) -> String {
+    let references = label.references.iter();
+    let texts: Vec<String> = references.map(|other| format!("{} {}", other.name, other.times)).collect();
+    texts.join(", ")
 }
 
 impl Table {

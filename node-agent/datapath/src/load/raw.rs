@@ -1,4 +1,4 @@
-//! Loading, asking and test-running a program.
+//! Loading and asking a program.
 
 use std::ffi::CStr;
 use std::io;
@@ -9,7 +9,6 @@ use aya_obj::generated::bpf_insn;
 use crate::bpf::{call, call_for_fd};
 
 const PROG_LOAD: libc::c_int = 5;
-const PROG_TEST_RUN: libc::c_int = 10;
 const OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const BTF_LOAD: libc::c_int = 18;
 const PROG_TYPE_SCHED_CLS: u32 = 3;
@@ -191,72 +190,4 @@ pub fn program_facts(program: BorrowedFd<'_>) -> io::Result<ProgramFacts> {
         translated_size: info.translated_size,
         verified_instructions: info.verified_instructions,
     })
-}
-
-/// Result of a test run.
-#[derive(Clone, Copy, Debug)]
-pub struct TestRun {
-    pub action: u32,
-    /// Length of the frame as the program left it.
-    pub size: usize,
-}
-
-/// Runs a frame of at least 14 bytes as if it came in on interface `ingress`, which must exist in this network
-/// namespace; `None` for a program of tcx, whose interface is the loopback. `frame_out` may be empty.
-pub fn test_run(
-    program: BorrowedFd<'_>,
-    frame: &[u8],
-    frame_out: &mut [u8],
-    repeat: u32,
-    ingress: Option<u32>,
-) -> io::Result<TestRun> {
-    /// `struct xdp_md`.
-    #[repr(C)]
-    struct Context {
-        data: u32,
-        data_end: u32,
-        metadata: u32,
-        ingress: u32,
-        queue: u32,
-        egress: u32,
-    }
-    #[repr(C)]
-    struct Attr {
-        program: u32,
-        action: u32,
-        size_in: u32,
-        size_out: u32,
-        data_in: u64,
-        data_out: u64,
-        repeat: u32,
-        duration: u32,
-        context_size_in: u32,
-        context_size_out: u32,
-        context_in: u64,
-        context_out: u64,
-    }
-    let context = Context {
-        data: 0,
-        data_end: frame.len() as u32,
-        metadata: 0,
-        ingress: ingress.unwrap_or(0),
-        queue: 0,
-        egress: 0,
-    };
-    let mut attr = Attr {
-        program: program.as_raw_fd() as u32,
-        action: 0,
-        size_in: frame.len() as u32,
-        size_out: frame_out.len() as u32,
-        data_in: frame.as_ptr() as u64,
-        data_out: if frame_out.is_empty() { 0 } else { frame_out.as_mut_ptr() as u64 },
-        repeat,
-        duration: 0,
-        context_size_in: if ingress.is_some() { size_of::<Context>() as u32 } else { 0 },
-        context_size_out: 0,
-        context_in: if ingress.is_some() { std::ptr::from_ref(&context) as u64 } else { 0 },
-        context_out: 0,
-    };
-    call(PROG_TEST_RUN, &mut attr)?;
-    Ok(TestRun { action: attr.action, size: attr.size_out as usize })
 }

@@ -1,4 +1,6 @@
-//! The two programs, instruction by instruction: a compiler would add to what is subtracted from every measurement.
+//! The measuring programs, instruction by instruction: a compiler would add to what is subtracted from every measurement.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use aya_obj::generated::bpf_insn;
 
@@ -18,6 +20,9 @@ const MULTIPLY_CONSTANT_32: u8 = 0x24;
 const MULTIPLY_CONSTANT: u8 = 0x27;
 const SHIFT_RIGHT_CONSTANT: u8 = 0x77;
 const XOR: u8 = 0xaf;
+const XOR_CONSTANT: u8 = 0xa7;
+const AND_CONSTANT: u8 = 0x57;
+const OR_CONSTANT: u8 = 0x47;
 const IF_EQUAL_CONSTANT: u8 = 0x15;
 const IF_ABOVE: u8 = 0x2d;
 const CALL: u8 = 0x85;
@@ -27,9 +32,12 @@ const LOOKUP_ELEMENT: i32 = 1;
 const ADJUST_HEAD: i32 = 44;
 const TAIL_CALL: i32 = 12;
 const MAP_BY_DESCRIPTOR: u8 = 1;
+const VALUE_BY_DESCRIPTOR: u8 = 2;
 
 const XDP_ABORTED: i32 = 0;
 const XDP_DROP: i32 = 1;
+const XDP_PASS: i32 = 2;
+const XDP_TX: i32 = 3;
 
 /// Offsets in `struct xdp_md`.
 const DATA: i16 = 0;
@@ -38,11 +46,55 @@ const DATA_END: i16 = 4;
 /// Behind Ethernet, and behind an IPv4 header without options.
 const SOURCE_ADDRESS: i16 = 14 + 12;
 const SOURCE_PORT: i16 = 14 + 20;
+/// Of a 16-bit number in memory: its first byte is 64 to 95, which no special IPv4 address begins with.
+const SPECIAL: i32 = 0xff1f;
+const UNSPECIAL: i32 = 0x0040;
 /// Odd, so that the product visits every number (2^32 divided by the golden ratio).
 const SPREAD: i32 = 0x9e37_79b1_u32.cast_signed();
 
 pub fn empty() -> Vec<bpf_insn> {
-    vec![one(MOVE_CONSTANT, 0, 0, 0, XDP_DROP), one(EXIT, 0, 0, 0, 0)]
+    always(XDP_DROP).to_vec()
+}
+
+pub fn pass() -> Vec<bpf_insn> {
+    always(XDP_PASS).to_vec()
+}
+
+fn always(action: i32) -> [bpf_insn; 2] {
+    [one(MOVE_CONSTANT, 0, 0, 0, action), one(EXIT, 0, 0, 0, 0)]
+}
+
+/// Register 2 holds the frame's start, 3 its end, 5 the address of the number of the frame.
+pub fn generator(frame: &[u8], number: BorrowedFd<'_>, sends: bool) -> Vec<bpf_insn> {
+    let mut written = restore(frame);
+    written.extend([
+        one(LOAD_MAP, 5, VALUE_BY_DESCRIPTOR, 0, number.as_raw_fd()),
+        one(0, 0, 0, 0, 0),
+        one(LOAD_U32, 4, 5, 0, 0),
+        one(ADD_CONSTANT, 4, 0, 0, 1),
+        one(STORE_U32, 5, 4, 0, 0),
+        one(MULTIPLY_CONSTANT_32, 4, 0, 0, SPREAD),
+        one(SHIFT_RIGHT_CONSTANT, 4, 0, 0, 16),
+        one(AND_CONSTANT, 4, 0, 0, SPECIAL),
+        one(OR_CONSTANT, 4, 0, 0, UNSPECIAL),
+        one(STORE_U16, 2, 4, SOURCE_ADDRESS, 0),
+        one(STORE_U16, 2, 4, SOURCE_PORT, 0),
+        // A number and its complement add nothing to the header's checksum.
+        one(XOR_CONSTANT, 4, 0, 0, 0xffff),
+        one(STORE_U16, 2, 4, SOURCE_ADDRESS + 2, 0),
+    ]);
+    let mut code = vec![
+        one(LOAD_U32, 2, 1, DATA, 0),
+        one(LOAD_U32, 3, 1, DATA_END, 0),
+        one(MOVE, 4, 2, 0, 0),
+        one(ADD_CONSTANT, 4, 0, 0, RESTORED as i32),
+        // Over the writing and the two instructions behind it.
+        one(IF_ABOVE, 4, 3, written.len() as i16 + 2, 0),
+    ];
+    code.extend(written);
+    code.extend(always(if sends { XDP_TX } else { XDP_DROP }));
+    code.extend(always(XDP_ABORTED));
+    code
 }
 
 /// Register 6 holds the context, 2 the frame's start, 3 its end.
