@@ -148,9 +148,9 @@ const COUNTERS_HELP: &str = "Examples:
   kubectl sluice get counters edge -o json | jq '.nodes[].counters[] | select(.verdict == \"drop\")'
 
 A rule's counter lives as long as its policy and name do, through edits and restarts. Besides rules there are _default
-(the default action), _malformed, and VIP:PORT/PROTOCOL>BACKEND of balancers. Verdicts: pass, drop, next, audited (Audit
-kept the rule from acting), continue (the packet went on with the next rule), and at VIP:PORT/PROTOCOL oversize: too long
-for the tunnel to a backend, which counts a drop.";
+(the default action), _malformed, _established (allowEstablished), and VIP:PORT/PROTOCOL>BACKEND of balancers. Verdicts:
+pass, drop, next, audited (Audit kept the rule from acting), continue (the packet went on with the next rule), and at
+VIP:PORT/PROTOCOL oversize: too long for the tunnel to a backend, which counts a drop.";
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = COUNTERS_HELP)]

@@ -116,6 +116,7 @@ const DIMENSIONS: [(usize, &str, usize); dimension::COUNT] = [
     (dimension::PAYLOADS + 3, "payload 25-32", 4),
     (dimension::SOURCE_SETS, "sourceSets", 4),
     (dimension::DESTINATION_SETS, "destinationSets", 4),
+    (dimension::ESTABLISHED, "established", 4),
 ];
 
 fn report(plan: &NodePlan) -> Report {

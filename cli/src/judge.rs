@@ -23,7 +23,17 @@ pub fn read_for(files: &PolicyFiles, place: &Place) -> anyhow::Result<Policies> 
     if policies.filters.is_empty() && policies.balancers.is_empty() {
         eprintln!("note: no policy selects {}: every packet meets the failsafe alone", words(place));
     }
+    note_connections(&policies);
     Ok(policies)
+}
+
+/// Which connections a node has is not known here.
+pub fn note_connections(policies: &Policies) {
+    if policies.filters.iter().any(|filter| filter.allow_established) {
+        eprintln!(
+            "note: no packet here is of a connection that the node has: allowEstablished lets none pass"
+        );
+    }
 }
 
 /// Leaves out what does not select the place; the rest then selects the simulated interface.

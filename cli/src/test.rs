@@ -20,6 +20,7 @@ use report::{Report, Tried};
 
 pub fn run(args: &Test) -> anyhow::Result<ExitCode> {
     let policies = policies::read(&args.policies)?;
+    judge::note_connections(&policies);
     let mut places = Places { policies, interpreters: BTreeMap::new() };
     let mut report = Report::default();
     for path in &args.tests {

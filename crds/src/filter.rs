@@ -43,7 +43,10 @@ pub const MAX_WARNINGS: usize = 16;
     printcolumn(name = "Hash", type_ = "string", json_path = ".status.hash", priority = "1"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("self.metadata.name.size() <= 63")
-        .message("the name is longer than 63 characters, which counters and metrics carry: shorten it")
+        .message("the name is longer than 63 characters, which counters and metrics carry: shorten it"),
+    validation = Rule::new("!has(self.spec.attach) || self.spec.attach.hook != 'TcEgress' || \
+            !has(self.spec.allowEstablished) || !self.spec.allowEstablished")
+        .message("allowEstablished is about packets that come in: remove it, or write another hook")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct XdpFilterSpec {
@@ -72,6 +75,14 @@ pub struct XdpFilterSpec {
     /// the fields of its intact layers are matched first. Counted in either case. Default: Pass.
     #[serde(default)]
     pub malformed: MalformedAction,
+    /// Whether replies to the node's own connections pass before any rule is asked; `_established` counts them. A reply
+    /// is a TCP segment, but for one that begins a connection, or a UDP datagram, for which the interface's network
+    /// namespace has a socket that is connected to where it comes from. Sockets that listen, or are connected to
+    /// nobody, open nothing. Not covered: later fragments, ICMP errors, other protocols, connections of pods and of
+    /// those that the node forwards or translates addresses for, sockets bound to another interface. Not with hook
+    /// TcEgress. Default: false.
+    #[serde(default)]
+    pub allow_established: bool,
     /// The rules in the order in which they are tried; the first match decides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = "MAX_RULES"))]

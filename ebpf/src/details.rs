@@ -4,6 +4,7 @@
 //! A stage of its own, so that the verifier does not walk it once for every way through the parser or the classifier.
 //! What it finds is one row, the AND of its dimensions'.
 
+mod established;
 mod link;
 mod network;
 mod options;
@@ -59,7 +60,8 @@ impl Details {
         network::fill(self, frame, packet)?;
         options::fill(self, frame, packet)?;
         payload::fill(self, frame, packet)?;
-        sets::fill(self, packet)
+        sets::fill(self, packet)?;
+        established::fill(self, frame, packet)
     }
 
     #[inline(always)]

@@ -10,6 +10,8 @@ use crate::view::View;
 
 /// Counter name of a filter's default action.
 const DEFAULT: &str = "_default";
+/// Of packets that connections of the node's own take.
+const ESTABLISHED: &str = "_established";
 
 /// A name under which a policy counts, and as what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,10 +38,15 @@ pub fn of_filter(filter: &Filter) -> Vec<Entry> {
         (_, _, Action::Next) => "next",
         (_, _, Action::Count | Action::RateLimit(_) | Action::Mark(_)) => "continue",
     };
+    let mut entries = Vec::new();
+    if filter.allow_established {
+        let verdict = verdict(Mode::Enforce, Action::Pass);
+        entries.push(Entry { name: ESTABLISHED.to_owned(), verdict });
+    }
     let rules = filter.rules.iter();
-    let mut entries: Vec<Entry> = rules
-        .map(|rule| Entry { name: rule.name.clone(), verdict: verdict(rule.mode, rule.action) })
-        .collect();
+    entries.extend(
+        rules.map(|rule| Entry { name: rule.name.clone(), verdict: verdict(rule.mode, rule.action) }),
+    );
     if filter.default_action != Action::Next {
         let verdict = verdict(Mode::Enforce, filter.default_action);
         entries.push(Entry { name: DEFAULT.to_owned(), verdict });

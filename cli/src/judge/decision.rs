@@ -6,10 +6,10 @@ use serde::Serialize;
 pub struct Decision {
     /// Pass, Drop, Tx or Aborted.
     pub verdict: &'static str,
-    /// Failsafe, Filter, LoadBalancer, Default or Malformed.
+    /// Failsafe, Filter, LoadBalancer, Default, Malformed or Established.
     pub stage: &'static str,
     pub policy: Option<String>,
-    /// None for a default action, the malformed setting and balancers.
+    /// None for a default action, a filter's other settings and balancers.
     pub rule: Option<String>,
     /// Enforce or Audit; none where nothing decided.
     pub mode: Option<&'static str>,
@@ -121,6 +121,7 @@ impl Decision {
             ("Default", None) => format!("the default action of {policy}"),
             ("Malformed", None) if policy.is_empty() => "nothing decided; a header is broken".to_owned(),
             ("Malformed", None) => format!("the malformed setting of {policy}"),
+            ("Established", None) => format!("allowEstablished of {policy}"),
             ("LoadBalancer", None) => format!("load balancer {policy}"),
             _ => "before every rule".to_owned(),
         };

@@ -1,13 +1,14 @@
 //! Decisions by the interpreter.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sluice_balance::{Flow, Rings, Vip};
 use sluice_interpret::packet::Packet;
 use sluice_interpret::{
-    Considered, ControlPeer, DEFAULT_NAME, Failsafe, FailsafePort, Kept, Limits, MALFORMED_NAME, Outcome,
-    Service, Stage, Verdict, World, evaluate, evaluate_at, explain,
+    Considered, ControlPeer, DEFAULT_NAME, ESTABLISHED_NAME, Failsafe, FailsafePort, Kept, Limits,
+    MALFORMED_NAME, Outcome, Service, Stage, Verdict, World, evaluate, evaluate_at, explain,
 };
 
 use super::INTERFACE;
@@ -53,6 +54,7 @@ impl Interpreter {
             }),
             node_addresses: place.node_address.clone(),
             default_route: Vec::new(),
+            connections: BTreeSet::new(),
             sets: policies.sets.clone(),
         };
         let limits = RefCell::default();
@@ -98,13 +100,14 @@ impl Interpreter {
                 backend: (outcome.verdict == Verdict::Tx).then(|| self.backend(frame)).flatten(),
                 ..Decision::default()
             },
-            Stage::Filter | Stage::Default | Stage::Malformed => {
+            Stage::Filter | Stage::Default | Stage::Malformed | Stage::Established => {
                 let decided = outcome.policy.map(|policy| Decider {
                     policy: policy.name.clone(),
                     rule: outcome.rule.map(str::to_owned),
                     stage: match outcome.stage {
                         Stage::Filter => "Filter",
                         Stage::Malformed => "Malformed",
+                        Stage::Established => "Established",
                         _ => "Default",
                     },
                 });
@@ -134,6 +137,7 @@ pub fn decider(policy: &str, name: &str) -> Decider {
     let (rule, stage) = match name {
         DEFAULT_NAME => (None, "Default"),
         MALFORMED_NAME => (None, "Malformed"),
+        ESTABLISHED_NAME => (None, "Established"),
         rule => (Some(rule.to_owned()), "Filter"),
     };
     Decider { policy: policy.to_owned(), rule, stage }

@@ -4,11 +4,11 @@ use std::io;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use sluice_abi::{DEFAULT_ENTRY, Entry, MALFORMED_ENTRY, NO_TARGET, Stage};
+use sluice_abi::{DEFAULT_ENTRY, ESTABLISHED_ENTRY, Entry, MALFORMED_ENTRY, NO_TARGET, Stage};
 use sluice_datapath::load::{LoadError, LoadSpec, Loaded, load};
 use sluice_datapath::test_run::XdpAction;
 use sluice_interpret::packet::Packet;
-use sluice_interpret::{DEFAULT_NAME, MALFORMED_NAME};
+use sluice_interpret::{DEFAULT_NAME, ESTABLISHED_NAME, MALFORMED_NAME};
 use sluice_plan::{NodePlan, VipRef};
 
 use super::decision::{Decider, Decision};
@@ -63,6 +63,7 @@ impl Kernel {
         let name = match entry.rule {
             DEFAULT_ENTRY => DEFAULT_NAME,
             MALFORMED_ENTRY => MALFORMED_NAME,
+            ESTABLISHED_ENTRY => ESTABLISHED_NAME,
             rule => part.rules.get(usize::from(rule))?,
         };
         Some(decider(&part.policy.name, name))

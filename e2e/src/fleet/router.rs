@@ -63,6 +63,7 @@ fn passing(names: Vec<String>) -> Filter {
         priority: 0,
         default_action: Action::Pass,
         malformed: Malformed::Pass,
+        allow_established: false,
         rules: Vec::new(),
     }
 }

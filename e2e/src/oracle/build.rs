@@ -34,6 +34,7 @@ pub fn filter(name: &str, default_action: Action, rules: Vec<Rule>) -> Filter {
         priority: 0,
         default_action,
         malformed: Malformed::Pass,
+        allow_established: false,
         rules,
     }
 }

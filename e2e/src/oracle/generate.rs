@@ -34,7 +34,12 @@ pub fn random_node(rng: &mut impl Rng) -> anyhow::Result<Node> {
         filters = before_others(filters);
     }
     let hook = [Hook::Xdp, Hook::Xdp, Hook::Xdp, Hook::TcIngress, Hook::TcEgress][rng.random_range(0..5)];
-    filters.iter_mut().for_each(|filter| filter.hook = hook);
+    for filter in &mut filters {
+        filter.hook = hook;
+        // It must make no difference, for no packet of a test run is a connection's. Not drawn: what is drawn behind it
+        // would be another.
+        filter.allow_established = hook != Hook::TcEgress && filter.rules.len() % 4 == 3;
+    }
     let services = if rng.random_bool(0.4) { vec![service(rng)] } else { Vec::new() };
     if rng.random_bool(0.1) {
         Node::above_the_rate(filters, services, sets)

@@ -169,7 +169,7 @@ impl Tally {
         self.malformed += u64::from(outcome.malformed);
         let stage = match outcome.stage {
             Stage::Failsafe => &mut self.failsafe,
-            Stage::Filter => &mut self.by_rule,
+            Stage::Filter | Stage::Established => &mut self.by_rule,
             Stage::Default => &mut self.by_default,
             Stage::Malformed => &mut self.by_malformed,
             Stage::LoadBalancer => &mut self.by_balancer,

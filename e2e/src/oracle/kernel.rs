@@ -8,7 +8,7 @@ use sluice_abi::{Counted as AbiCounted, NO_TARGET, Stage as AbiStage, Trace};
 use sluice_datapath::load::{LoadSpec, Loaded, Patch, load_patched};
 use sluice_datapath::test_run::XdpAction;
 use sluice_datapath::{Names, SlotKey, mask};
-use sluice_interpret::{Counted, DEFAULT_NAME, MALFORMED_NAME, Stage};
+use sluice_interpret::{Counted, DEFAULT_NAME, ESTABLISHED_NAME, MALFORMED_NAME, Stage};
 use sluice_plan::NodePlan;
 use sluice_policy::Hook;
 
@@ -148,6 +148,7 @@ fn stage(trace: &Trace, decider: Option<&SlotKey>) -> anyhow::Result<Stage> {
             match decider.context("a filter decided, but no entry")?.name.as_str() {
                 DEFAULT_NAME => Stage::Default,
                 MALFORMED_NAME => Stage::Malformed,
+                ESTABLISHED_NAME => Stage::Established,
                 _ => Stage::Filter,
             }
         }

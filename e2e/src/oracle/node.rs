@@ -51,6 +51,7 @@ impl Node {
             services,
             node_addresses: vec![place::NODE4.into(), place::NODE6.into()],
             default_route: Vec::new(),
+            connections: BTreeSet::new(),
             sets,
         };
         let plan = plan(&world, failsafe).context("these policies do not compile")?;

@@ -1,16 +1,16 @@
 //! The rule classifier's tables.
 //!
-//! All filters of a node are flattened into one ordered list of entries: each filter's rules, then what it does with
-//! malformed packets, then its default action. A packet is looked up once per dimension (kind, protocol, source …);
-//! each look-up ends in a [`Row`], one bit per entry that the packet's value satisfies. The AND of the rows holds the
-//! entries that match; the lowest bit is the first match. More entries than a row has bits are looked up by trees; see
-//! `large.rs`.
+//! All filters of a node are flattened into one ordered list of entries: whether each filter passes established
+//! connections, its rules, what it does with malformed packets, its default action. A packet is looked up once per
+//! dimension (kind, protocol, source …); each look-up ends in a [`Row`], one bit per entry that the packet's value
+//! satisfies. The AND of the rows holds the entries that match; the lowest bit is the first match. More entries than a
+//! row has bits are looked up by trees; see `large.rs`.
 
 /// 64-bit words of a row.
 pub const WORDS: usize = 16;
 /// Bits of a row: one for each entry of a node that has no more; otherwise see [`crate::leaf`] and its neighbours.
 pub const MAX_BITS: usize = WORDS * 64;
-/// Most entries on one node: 10,000 rules, and what 64 filters do with malformed packets and by default.
+/// Most entries on one node: 10,000 rules, and three more entries of each of 64 filters.
 pub const MAX_ENTRIES: usize = 10_240;
 
 /// Entries that one value of a dimension satisfies; entry `i` is bit `i % 64` of word `i / 64`.
@@ -88,7 +88,7 @@ pub struct Entry {
     pub next_filter: u16,
     /// Position of the filter in the plan.
     pub filter: u16,
-    /// Position of the rule in its filter, or [`DEFAULT_ENTRY`] or [`MALFORMED_ENTRY`].
+    /// Position of the rule in its filter, or [`DEFAULT_ENTRY`], [`MALFORMED_ENTRY`] or [`ESTABLISHED_ENTRY`].
     pub rule: u16,
     /// Index of what the action needs to know: of RateLimit into the limits, of Mark into the
     /// marks; 0 for the others.
@@ -99,6 +99,8 @@ pub struct Entry {
 pub const DEFAULT_ENTRY: u16 = u16::MAX;
 /// [`Entry::rule`] of what a filter does with malformed packets that none of its rules decided.
 pub const MALFORMED_ENTRY: u16 = u16::MAX - 1;
+/// [`Entry::rule`] of packets that connections of the node's own take.
+pub const ESTABLISHED_ENTRY: u16 = u16::MAX - 2;
 
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

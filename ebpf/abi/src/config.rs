@@ -70,7 +70,9 @@ pub mod dimension {
     pub const SOURCE_SETS: usize = PAYLOADS + PAYLOAD_GROUPS;
     /// Likewise, of the destination.
     pub const DESTINATION_SETS: usize = SOURCE_SETS + 1;
-    pub const COUNT: usize = DESTINATION_SETS + 1;
+    /// Directly indexed by whether a connection of the node's own takes the packet; `DIRECT[DIRECT_ESTABLISHED + 0 or 1]`.
+    pub const ESTABLISHED: usize = DESTINATION_SETS + 1;
+    pub const COUNT: usize = ESTABLISHED + 1;
 
     /// The first of the dimensions that few policies use: their fields are read and looked up apart from the others'.
     pub const FIRST_DETAIL: usize = HOP_LIMIT;
@@ -91,7 +93,8 @@ pub mod dimension {
     pub const PAYLOAD_LATER: u32 = 1 << PATTERNS_OF_GROUP;
     pub const DIRECT_SOURCE_SETS: u32 = payload_group(PAYLOAD_GROUPS);
     pub const DIRECT_DESTINATION_SETS: u32 = DIRECT_SOURCE_SETS + MAX_SETS as u32;
-    pub const DIRECT_LEN: u32 = DIRECT_DESTINATION_SETS + MAX_SETS as u32;
+    pub const DIRECT_ESTABLISHED: u32 = DIRECT_DESTINATION_SETS + MAX_SETS as u32;
+    pub const DIRECT_LEN: u32 = DIRECT_ESTABLISHED + 2;
 
     /// The first element of a group.
     #[inline(always)]

@@ -23,8 +23,8 @@ pub use balance::{
     BALANCER_WORDS, DecapPeer, HopState, MAX_BALANCERS, NO_TARGET, NextHop, Target, Vip, VipKey,
 };
 pub use classify::{
-    ABSENT, Bound32, Bound64, Bound128, DEFAULT_ENTRY, Entry, EntryAction, LATER, MALFORMED_ENTRY, MAX_BITS,
-    MAX_ENTRIES, Row, WORDS, entry_flags, kind,
+    ABSENT, Bound32, Bound64, Bound128, DEFAULT_ENTRY, ESTABLISHED_ENTRY, Entry, EntryAction, LATER,
+    MALFORMED_ENTRY, MAX_BITS, MAX_ENTRIES, Row, WORDS, entry_flags, kind,
 };
 pub use config::{Config, Dimension, dimension, features};
 pub use count::{Counted, Counter, MAX_SLOTS, STAGED_OFFSET, STATS, Stat, VERDICTS};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-use sluice_abi::{DEFAULT_ENTRY, Entry, EntryAction, MALFORMED_ENTRY};
+use sluice_abi::{DEFAULT_ENTRY, ESTABLISHED_ENTRY, Entry, EntryAction, MALFORMED_ENTRY};
 use sluice_plan::{BalancerPart, FilterPart, NodePlan, VipRef};
 
 use crate::error::{Error, Result};
@@ -61,6 +61,7 @@ pub fn entry_name(part: &FilterPart, entry: &Entry) -> Option<String> {
     match entry.rule {
         DEFAULT_ENTRY => Some("_default".into()),
         MALFORMED_ENTRY => Some("_malformed".into()),
+        ESTABLISHED_ENTRY => Some("_established".into()),
         rule => part.rules.get(usize::from(rule)).cloned(),
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct SlotKey {
     /// `metadata.uid` of the object: one that is deleted and made again counts anew.
     pub policy: String,
-    /// A rule's name, `_default`, `_malformed`, `VIP:PORT/PROTO` or `VIP:PORT/PROTO>BACKEND`.
+    /// A rule's name, `_default`, `_malformed`, `_established`, `VIP:PORT/PROTO` or `VIP:PORT/PROTO>BACKEND`.
     pub name: String,
 }
 

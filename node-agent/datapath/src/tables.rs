@@ -39,7 +39,7 @@ pub const BOUNDS: [(usize, &str, usize); 13] = [
 ];
 
 /// Where each directly indexed dimension lies in the one table.
-const DIRECT: [(usize, std::ops::Range<u32>); 7 + dimension::PAYLOAD_GROUPS] = [
+const DIRECT: [(usize, std::ops::Range<u32>); 8 + dimension::PAYLOAD_GROUPS] = [
     (dimension::KIND, dimension::DIRECT_KIND..dimension::DIRECT_PROTOCOL),
     (dimension::PROTOCOL, dimension::DIRECT_PROTOCOL..dimension::DIRECT_TCP_FLAGS),
     (dimension::TCP_FLAGS, dimension::DIRECT_TCP_FLAGS..dimension::DIRECT_HOP_LIMIT),
@@ -51,6 +51,7 @@ const DIRECT: [(usize, std::ops::Range<u32>); 7 + dimension::PAYLOAD_GROUPS] = [
     (dimension::PAYLOADS + 1, dimension::payload_group(1)..dimension::payload_group(2)),
     (dimension::PAYLOADS + 2, dimension::payload_group(2)..dimension::payload_group(3)),
     (dimension::PAYLOADS + 3, dimension::payload_group(3)..dimension::payload_group(4)),
+    (dimension::ESTABLISHED, dimension::DIRECT_ESTABLISHED..dimension::DIRECT_LEN),
 ];
 
 /// Every index in the tables points into them.

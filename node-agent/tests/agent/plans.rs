@@ -53,6 +53,7 @@ fn drops(generation: i64, interface: &str, matches: Match) -> NodePlan {
         priority: 0,
         default_action: Action::Next,
         malformed: Malformed::Pass,
+        allow_established: false,
         rules: vec![rule],
     };
     compile(&ClassInput { filters: vec![&filter], ..ClassInput::default() }).expect("a sound class")

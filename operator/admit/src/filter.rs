@@ -27,8 +27,17 @@ pub fn admit_filter(found: &XdpFilter) -> Result<Filter, Vec<Refusal>> {
     let mut checks = Checks::new(object.clone());
     check_name(&object.name, &mut checks);
     // Without `..`: a new field does not compile until it is looked at.
-    let XdpFilterSpec { node_selector, interfaces, attach, priority, mode, default_action, malformed, rules } =
-        &found.spec;
+    let XdpFilterSpec {
+        node_selector,
+        interfaces,
+        attach,
+        priority,
+        mode,
+        default_action,
+        malformed,
+        allow_established,
+        rules,
+    } = &found.spec;
     if i16::try_from(*priority).is_err() {
         checks.refuse(
             "spec.priority",
@@ -39,6 +48,11 @@ pub fn admit_filter(found: &XdpFilter) -> Result<Filter, Vec<Refusal>> {
         attach.hook == ApiHook::Xdp || attach.mode == ApiAttach::Auto,
         "spec.attach",
         "mode says how XDP is attached, and hook is another: remove mode, or write hook: Xdp",
+    );
+    checks.require(
+        attach.hook != ApiHook::TcEgress || !allow_established,
+        "spec",
+        "allowEstablished is about packets that come in: remove it, or write another hook",
     );
     checks.at_most(rules.len(), MAX_RULES, "spec.rules");
     check_unique(rules, &mut checks);
@@ -67,6 +81,7 @@ pub fn admit_filter(found: &XdpFilter) -> Result<Filter, Vec<Refusal>> {
             MalformedAction::Pass => Malformed::Pass,
             MalformedAction::Drop => Malformed::Drop,
         },
+        allow_established: *allow_established,
         rules: rules.iter().enumerate().map(|(index, found)| rule(found, index, &mut checks)).collect(),
     };
     checks.finish(filter)

@@ -1,4 +1,4 @@
-//! The directly indexed dimensions: kind, protocol and TCP flags.
+//! The directly indexed dimensions: kind, protocol, TCP flags, and whether a connection takes the packet.
 
 use sluice_abi::{dimension, kind};
 use sluice_policy::{FragmentKind, IcmpFamily, LaterFragments, Match, Rule, TcpFlags};
@@ -16,7 +16,7 @@ pub fn kinds(flat: &Flat, tables: &mut Tables) {
     let restricts = |matcher: &Matcher| match matcher {
         Matcher::Rule(rule) => !rule.matches.fragments.is_empty() || icmp_family(rule).is_some(),
         Matcher::Malformed => true,
-        Matcher::Everything => false,
+        Matcher::Established | Matcher::Everything => false,
     };
     if !flat.matchers.iter().any(restricts) {
         return;
@@ -41,7 +41,7 @@ fn kind_row(flat: &Flat, family: u32, fragment: u32, malformed: bool) -> EntrySe
                     && icmp_family(rule).is_none_or(|wanted| wanted == family)
             }
             Matcher::Malformed => malformed,
-            Matcher::Everything => true,
+            Matcher::Established | Matcher::Everything => true,
         };
         if matches {
             row.insert(entry);
@@ -109,6 +109,21 @@ pub fn tcp_flags(flat: &Flat, tables: &mut Tables) {
         tables.direct(dimension::DIRECT_TCP_FLAGS + u32::from(flags), &row);
     }
     tables.used_with(dimension::TCP_FLAGS, special);
+}
+
+/// Used if an entry asks for established connections.
+pub fn established(flat: &Flat, tables: &mut Tables) {
+    let asks = |matcher: &Matcher| matches!(matcher, Matcher::Established);
+    if !flat.matchers.iter().any(asks) {
+        return;
+    }
+    let mut row = EntrySet::all(flat.entries.len());
+    let first = dimension::DIRECT_ESTABLISHED;
+    tables.direct(first + 1, &row);
+    let users = flat.matchers.iter().enumerate().filter(|(_, matcher)| asks(matcher));
+    users.for_each(|(entry, _)| row.remove(entry));
+    tables.direct(first, &row);
+    tables.used(dimension::ESTABLISHED);
 }
 
 fn accepts_flags(wanted: TcpFlags, flags: u8) -> bool {

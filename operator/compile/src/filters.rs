@@ -52,5 +52,6 @@ pub fn look_ups(flat: &Flat) -> Tables {
     payload::payloads(flat, &mut tables);
     sets::sources(flat, &mut tables);
     sets::destinations(flat, &mut tables);
+    direct::established(flat, &mut tables);
     tables
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use sluice_abi::{
-    DEFAULT_ENTRY, Entry, EntryAction, MALFORMED_ENTRY, MAX_ENTRIES, MAX_PATTERNS, MAX_SETS, entry_flags,
+    DEFAULT_ENTRY, ESTABLISHED_ENTRY, Entry, EntryAction, MALFORMED_ENTRY, MAX_ENTRIES, MAX_PATTERNS,
+    MAX_SETS, entry_flags,
 };
 use sluice_plan::{FilterPart, PolicyRef};
 use sluice_policy::{Action, Filter, LaterFragments, Malformed, Mode, ObjectRef, Rule, selection};
@@ -36,6 +37,8 @@ pub enum Matcher<'a> {
     Rule(&'a Rule),
     /// Packets with a broken header.
     Malformed,
+    /// Packets that connections of the node's own take.
+    Established,
     Everything,
 }
 
@@ -44,7 +47,7 @@ impl<'a> Flat<'a> {
     pub fn rules(&self) -> impl Iterator<Item = (usize, &'a Rule)> {
         self.matchers.iter().enumerate().filter_map(|(entry, matcher)| match matcher {
             Matcher::Rule(rule) => Some((entry, *rule)),
-            Matcher::Malformed | Matcher::Everything => None,
+            Matcher::Malformed | Matcher::Established | Matcher::Everything => None,
         })
     }
 
@@ -128,6 +131,9 @@ fn add_filter<'a>(flat: &mut Flat<'a>, Split { filter, rules }: &'a Split<'a>) {
         flat.entries.push(Entry { action, flags, next_filter: 0, filter: number, rule, setting: 0 });
         flat.matchers.push(matcher);
     };
+    if filter.allow_established {
+        add(Matcher::Established, ESTABLISHED_ENTRY, EntryAction::Pass, 0);
+    }
     for (index, rule) in rules {
         add(Matcher::Rule(rule), *index as u16, entry_action(rule.action), rule_flags(rule));
     }

@@ -15,9 +15,11 @@ pub fn filter_hash(filter: &Filter) -> Hash {
         priority,
         default_action,
         malformed,
+        allow_established,
         rules,
     } = filter;
-    Hash::of(&encode(&(nodes, interfaces, attach, hook, mode, priority, default_action, malformed, rules)))
+    let how = (nodes, interfaces, attach, hook, mode, priority);
+    Hash::of(&encode(&(how, default_action, malformed, allow_established, rules)))
 }
 
 pub fn balancer_hash(balancer: &Balancer) -> Hash {

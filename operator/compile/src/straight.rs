@@ -21,6 +21,7 @@ fn one(entry: &Entry, matcher: &Matcher, sets: &[&str]) -> Option<Straight> {
     }
     let always = Straight { tests: tests::APPLIES, action: entry.action, ..Straight::default() };
     match matcher {
+        Matcher::Established => None,
         Matcher::Everything => Some(always),
         Matcher::Malformed => Some(Straight { tests: tests::APPLIES | tests::MALFORMED, ..always }),
         Matcher::Rule(rule) => asks(rule, sets, always),

@@ -54,6 +54,7 @@ fn filter() -> Filter {
         priority: 0,
         default_action: Action::Next,
         malformed: Malformed::Pass,
+        allow_established: false,
         rules: (0..RULES).map(rule).collect(),
     }
 }

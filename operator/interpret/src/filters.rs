@@ -7,7 +7,9 @@ use sluice_policy::{Action, Filter, LaterFragments, Malformed, Mark, Mode, Rule}
 use crate::considered::Watch;
 use crate::interfaces::selects;
 use crate::limits::Arrival;
-use crate::outcome::{Counted, DEFAULT_NAME, Decider, MALFORMED_NAME, Matched, Outcome, Stage, Verdict};
+use crate::outcome::{
+    Counted, DEFAULT_NAME, Decider, ESTABLISHED_NAME, MALFORMED_NAME, Matched, Outcome, Stage, Verdict,
+};
 use crate::packet::Packet;
 use crate::world::World;
 
@@ -90,7 +92,7 @@ struct Hit<'w> {
     stage: Stage,
 }
 
-/// The first rule that packets do not go on from, else the malformed setting, else the default action. Notes what the
+/// Established connections, where the filter lets them be; the first rule that packets do not go on from, else the malformed setting, else the default action. Notes what the
 /// others did on the way, or would have done if they or the filter were not in Audit.
 fn first_match<'w>(
     world: &'w World,
@@ -100,6 +102,9 @@ fn first_match<'w>(
     outcome: &mut Outcome<'w>,
     watch: &mut Watch<'w>,
 ) -> Option<Hit<'w>> {
+    if filter.allow_established && world.is_established(packet) {
+        return Some(Hit { name: ESTABLISHED_NAME, action: Action::Pass, stage: Stage::Established });
+    }
     for rule in &filter.rules {
         if !watch.matches(&world.sets, filter, rule, packet) {
             continue;

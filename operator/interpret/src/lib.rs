@@ -5,6 +5,7 @@
 //! what either got wrong. `simulate --interpret` uses it where there is no kernel to ask.
 
 mod balancer;
+mod connection;
 mod considered;
 mod evaluate;
 mod failsafe;
@@ -16,9 +17,12 @@ mod outcome;
 pub mod packet;
 mod world;
 
+pub use connection::Connection;
 pub use considered::Considered;
 pub use evaluate::{evaluate, evaluate_at, explain};
 pub use limits::Limits;
 pub use matching::{Checked, Field};
-pub use outcome::{Counted, DEFAULT_NAME, Decider, Kept, MALFORMED_NAME, Matched, Outcome, Stage, Verdict};
+pub use outcome::{
+    Counted, DEFAULT_NAME, Decider, ESTABLISHED_NAME, Kept, MALFORMED_NAME, Matched, Outcome, Stage, Verdict,
+};
 pub use world::{ControlPeer, Failsafe, FailsafePort, Service, Sets, World};

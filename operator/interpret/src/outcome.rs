@@ -8,6 +8,8 @@ use sluice_policy::{Mark, Mode, ObjectRef};
 pub const DEFAULT_NAME: &str = "_default";
 /// Counter name of what a filter does with malformed packets.
 pub const MALFORMED_NAME: &str = "_malformed";
+/// Counter name of packets that connections of the node's own take.
+pub const ESTABLISHED_NAME: &str = "_established";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome<'w> {
@@ -15,7 +17,7 @@ pub struct Outcome<'w> {
     pub stage: Stage,
     /// The policy that decided.
     pub policy: Option<&'w ObjectRef>,
-    /// The rule that decided; `None` for a default action, for the malformed setting and outside filters.
+    /// The rule that decided; `None` for a default action, for a filter's other settings and outside filters.
     pub rule: Option<&'w str>,
     /// The mode of what decided; `None` where nothing did. Audit never decides, see `audited`.
     pub mode: Option<Mode>,
@@ -48,6 +50,8 @@ pub enum Stage {
     Default,
     /// A filter's malformed setting decided.
     Malformed,
+    /// A connection of the node's own takes it, and a filter lets these be.
+    Established,
 }
 
 /// Traffic that no rule can cut.
@@ -74,7 +78,7 @@ pub enum Kept {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decider<'w> {
     pub policy: &'w ObjectRef,
-    /// A rule's name, [`DEFAULT_NAME`] or [`MALFORMED_NAME`].
+    /// A rule's name, [`DEFAULT_NAME`], [`MALFORMED_NAME`] or [`ESTABLISHED_NAME`].
     pub name: &'w str,
 }
 

@@ -1,11 +1,14 @@
 //! All that a node's verdict on one packet depends on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use sluice_address_set::AddressSet;
 use sluice_policy::{Balancer, Filter, Hook};
+
+use crate::connection::Connection;
+use crate::packet::Packet;
 
 /// What is in each address set, by name.
 pub type Sets = BTreeMap<String, AddressSet>;
@@ -24,6 +27,8 @@ pub struct World {
     pub node_addresses: Vec<IpAddr>,
     /// Interfaces of the node's default routes.
     pub default_route: Vec<String>,
+    /// Of the node's own, for filters that let their packets be.
+    pub connections: BTreeSet<Connection>,
     /// Every set that the filters name: whoever builds the world refuses filters that name others.
     pub sets: Sets,
 }
@@ -72,6 +77,11 @@ impl World {
     /// Whether the address is this node's own and no VIP.
     pub(crate) fn is_own(&self, address: IpAddr) -> bool {
         self.node_addresses.contains(&address) && !self.is_vip(address)
+    }
+
+    /// Whether a connection of the node's own takes the packet.
+    pub(crate) fn is_established(&self, packet: &Packet) -> bool {
+        Connection::of(packet).is_some_and(|connection| self.connections.contains(&connection))
     }
 
     fn is_vip(&self, address: IpAddr) -> bool {

@@ -2,7 +2,7 @@
 
 use sluice_policy::{Action, Filter, IcmpFamily, Mode};
 
-use crate::class::{Class, TCP, UDP, acknowledged, icmp, ports};
+use crate::class::{Class, TCP, UDP, acknowledged, icmp, ports, protocol};
 use crate::reach::{CASES, Case, Reach, everything, of_rule};
 use crate::warning::{Reason, Warning};
 
@@ -43,7 +43,13 @@ pub(crate) fn warning(filter: &Filter, before: &[&Filter]) -> Option<Warning> {
 fn passed(filter: &Filter, actions: &[Action]) -> Vec<Reach> {
     let passing =
         filter.rules.iter().filter(|rule| rule.mode == Mode::Enforce && actions.contains(&rule.action));
-    passing.map(|rule| of_rule(&rule.matches, rule.later_fragments)).collect()
+    let mut passed: Vec<Reach> = passing.map(|rule| of_rule(&rule.matches, rule.later_fragments)).collect();
+    if filter.allow_established {
+        passed.extend(
+            [acknowledged(protocol(TCP)), protocol(UDP)].map(|matches| Class::new("", matches).reach),
+        );
+    }
+    passed
 }
 
 /// What a node cannot do without. Path MTU discovery matters in a family of which something passes.

@@ -212,6 +212,11 @@ fn an_allow_list_without_the_nodes_own_traffic_says_what_is_missing() {
     assert_eq!(missing("defaultAction: Drop\n  mode: Audit", web, &[]), None, "drops nothing");
     let v4 = "\n- {name: v4, action: Pass, match: {sources: {cidrs: [10.0.0.0/8]}, protocols: [TCP]}}";
     assert!(!missing(drop, v4, &[]).unwrap().contains("too big"), "nothing of IPv6 is wanted");
+    let established = "defaultAction: Drop\n  allowEstablished: true";
+    let message = missing(established, web, &[]).unwrap();
+    for (word, is_missing) in [("TCP connections", false), ("DNS", false), ("packet too big", true)] {
+        assert_eq!(message.contains(word), is_missing, "{word}: {message}");
+    }
     let earlier = filter("e", "priority: 7", &own);
     assert_eq!(missing(drop, web, &[&earlier]), None, "an earlier filter passes it");
 }

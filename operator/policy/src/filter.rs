@@ -22,6 +22,9 @@ pub struct Filter {
     pub priority: i32,
     pub default_action: Action,
     pub malformed: Malformed,
+    /// Before all rules, packets that connections of the node's own take pass.
+    #[serde(default)]
+    pub allow_established: bool,
     pub rules: Vec<Rule>,
 }
 

@@ -1,10 +1,11 @@
 //! The constants that specialise the program for a plan on an interface.
 
+use bytemuck::Pod;
 use sluice_abi::{
-    BALANCER_WORDS, Bit, Config, Dimension, Entry, Limit, MAX_BITS, MAX_SETS, MAX_SLOTS, MAX_STRAIGHT,
+    BALANCER_WORDS, Bit, Config, Dimension, Entry, Limit, MAX_BITS, MAX_SETS, MAX_SLOTS, MAX_STRAIGHT, Row,
     Straight, TREES, Target, WORDS, dimension, family, features,
 };
-use sluice_plan::{Hook, NodePlan};
+use sluice_plan::{FilterTables, Hook, NodePlan};
 
 use super::failsafe;
 use super::tables::{ENTRY, LIMITS, SETS, TARGETS, array};
@@ -85,6 +86,9 @@ fn features_of(plan: &NodePlan, spec: &LoadSpec, bits: usize) -> u64 {
         // No filter selects this interface: nothing of the classifier is needed.
         found = 0;
     }
+    if !asks_for_connections(&plan.filters.tables, &spec.mask) {
+        found &= !features::dimension(dimension::ESTABLISHED);
+    }
     found |= features::FAILSAFE;
     if spec.hook == Hook::TcEgress {
         found |= features::EGRESS;
@@ -96,6 +100,21 @@ fn features_of(plan: &NodePlan, spec: &LoadSpec, bits: usize) -> u64 {
         found |= features::DECAP;
     }
     found
+}
+
+/// Whether the answer matters to an entry of this interface: of all look-ups it costs the most.
+fn asks_for_connections(tables: &FilterTables, mask: &[u64; WORDS]) -> bool {
+    let row = |answer: u32| -> Option<Row> {
+        let place = (dimension::DIRECT_ESTABLISHED + answer) as usize;
+        let index: u32 = element(&tables.direct, place)?;
+        element(&tables.rows, index as usize)
+    };
+    let (Some(no), Some(yes)) = (row(0), row(1)) else { return false };
+    no.iter().zip(yes).zip(mask).any(|((no, yes), mask)| (no ^ yes) & mask != 0)
+}
+
+fn element<T: Pod>(bytes: &[u8], index: usize) -> Option<T> {
+    bytes.chunks_exact(size_of::<T>()).nth(index).map(bytemuck::pod_read_unaligned)
 }
 
 /// Private counters are only as many as there are slots in use.

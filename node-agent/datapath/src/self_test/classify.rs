@@ -156,6 +156,8 @@ impl Tables {
             (dimension::OUTER_VLAN, Some(self.searched(dimension::OUTER_VLAN, dimension::NO_VLAN))),
             (dimension::INNER_VLAN, Some(self.searched(dimension::INNER_VLAN, dimension::NO_VLAN))),
             (dimension::ETHER_TYPE, Some(self.searched(dimension::ETHER_TYPE, packet.ether_type().into()))),
+            // Test packets are no connection's.
+            (dimension::ESTABLISHED, Some(self.direct_row(dimension::DIRECT_ESTABLISHED))),
         ];
         rows.into_iter()
             .filter(|(dimension, _)| self.uses(*dimension))

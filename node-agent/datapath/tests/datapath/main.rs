@@ -7,6 +7,7 @@ mod attach;
 mod balancer;
 mod counters;
 mod drops;
+mod established;
 mod foreign;
 mod limits;
 mod plans;

@@ -41,6 +41,7 @@ pub fn filter(name: &str, interfaces: &[&str], rules: Vec<Rule>) -> Filter {
         priority: 100,
         default_action: Action::Next,
         malformed: Malformed::Pass,
+        allow_established: false,
         rules,
     }
 }

@@ -1,6 +1,7 @@
 //! The kernel program, by hand-made tables and frames. Needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON.
 
 mod balancer;
+mod established;
 mod failsafe;
 mod filters;
 mod frames;

@@ -46,7 +46,10 @@ fn plan(entries: usize, continues: bool, intervals: u32, used: impl Fn(usize) ->
             tables = tables.direct(index, (first, length), &[0], &[]).special(index, &[0], &[0]);
         }
     }
-    if (PAYLOADS..COUNT).any(&used) {
+    if used(ESTABLISHED) {
+        tables = tables.direct(ESTABLISHED, (DIRECT_ESTABLISHED, 2), &[], &[(1, &[0])]);
+    }
+    if (PAYLOADS..SOURCE_SETS).any(&used) {
         let pattern = Pattern { length: PATTERN_BYTES as u32, ..Pattern::default() };
         tables = tables.patterns(&[pattern; MAX_PATTERNS]);
     }

@@ -37,6 +37,9 @@ pub fn judge(filters: &[&Filter], packet: &Packet) -> Outcome {
 
 /// The rule that decides for a filter, or what it does with packets that no rule decided.
 fn first_match(filter: &Filter, packet: &Packet, outcome: &mut Outcome) -> Option<(String, Action)> {
+    if filter.allow_established && packet.established {
+        return Some(("_established".to_owned(), Action::Pass));
+    }
     for rule in filter.rules.iter().filter(|rule| matches(rule, packet)) {
         let later_drop = packet.is_later()
             && rule.matches.has_layer4_fields()

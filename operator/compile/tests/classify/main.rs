@@ -14,10 +14,12 @@ mod tables;
 mod trees;
 
 use proptest::prelude::*;
+use sluice_abi::{dimension, features};
 use sluice_compile::{ClassInput, compile};
 use sluice_plan::NodePlan;
-use sluice_policy::Filter;
+use sluice_policy::{Filter, Mode};
 
+use crate::packet::{Outcome, Packet};
 use crate::probes::probes;
 use crate::tables::Tables;
 
@@ -72,4 +74,33 @@ fn a_dimension_that_no_rule_uses_costs_nothing() {
     let tables = plan(&filters).filters.tables;
     assert_eq!(tables.features, sluice_abi::features::ENTRIES | sluice_abi::features::STRAIGHT);
     assert!(tables.bounds.iter().all(Vec::is_empty));
+}
+
+/// Entry and dimension are there where a filter asks, before its rules, and nothing is where none does.
+#[test]
+fn established_connections_are_asked_for_where_a_filter_lets_them_be() {
+    let closed = policies::everything_dropped().remove(0);
+    let open = Filter { allow_established: true, ..closed.clone() };
+    let features = |filters: &[Filter]| plan(filters).filters.tables.features;
+    assert_eq!(features(std::slice::from_ref(&closed)) & features::DETAILS, 0);
+    let asked = features::dimension(dimension::ESTABLISHED);
+    assert_eq!(features(std::slice::from_ref(&open)) & features::DETAILS, asked);
+
+    let above = Filter { priority: 1, object: policies::empty("above").object, ..closed.clone() };
+    let audited = Filter { mode: Mode::Audit, ..above.clone() };
+    for (filters, established, other) in [
+        (vec![open.clone()], "closed/_established", "closed/all"),
+        (vec![audited, open.clone()], "closed/_established", "closed/all"),
+        (vec![above, open.clone()], "above/all", "above/all"),
+        (vec![Filter { mode: Mode::Audit, ..open }, closed], "closed/all", "closed/all"),
+    ] {
+        let tables = Tables::decode(&plan(&filters));
+        for (taken, expected) in [(true, established), (false, other)] {
+            let Outcome { dropped, decided, .. } =
+                tables.classify(&Packet { established: taken, ..Packet::default() });
+            let decided = decided.map(|(filter, rule)| format!("{filter}/{rule}"));
+            assert_eq!(decided.as_deref(), Some(expected));
+            assert_eq!(dropped, !expected.ends_with("_established"));
+        }
+    }
 }

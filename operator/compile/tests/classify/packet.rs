@@ -16,6 +16,8 @@ pub struct Packet {
     pub layer4: Layer4,
     /// Of the pattern with offset `n`, whether it holds, in bit `n`; means nothing of layer 4 in a later fragment.
     pub held: u32,
+    /// A connection of the node's own takes it.
+    pub established: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -22,12 +22,15 @@ pub fn filters() -> impl Strategy<Value = Vec<Filter>> {
 }
 
 fn filter() -> impl Strategy<Value = Filter> {
-    let settings = (mode(), -2..3i32, action(), select(vec![Malformed::Pass, Malformed::Drop]));
-    (settings, vec(rule(), 0..30)).prop_map(|((mode, priority, default_action, malformed), mut rules)| {
+    let malformed = select(vec![Malformed::Pass, Malformed::Drop]);
+    let settings = (mode(), -2..3i32, action(), malformed, weighted(0.3, Just(())));
+    (settings, vec(rule(), 0..30)).prop_map(|(settings, mut rules)| {
         for (index, rule) in rules.iter_mut().enumerate() {
             rule.name = format!("rule-{index}");
         }
-        Filter { mode, priority, default_action, malformed, rules, ..empty("filter") }
+        let (mode, priority, default_action, malformed, established) = settings;
+        let allow_established = established.is_some();
+        Filter { mode, priority, default_action, malformed, allow_established, rules, ..empty("filter") }
     })
 }
 
@@ -251,6 +254,7 @@ pub fn empty(name: &str) -> Filter {
         priority: 0,
         default_action: Action::Next,
         malformed: Malformed::Pass,
+        allow_established: false,
         rules: Vec::new(),
     }
 }
@@ -336,7 +340,7 @@ pub fn sample() -> Vec<Filter> {
         bytes(7),
         drop("tiny", Match { fragments: vec![FragmentKind::Tiny], protocols: vec![47], ..Match::default() }),
     ];
-    vec![Filter { rules, malformed: Malformed::Drop, ..empty("sample") }]
+    vec![Filter { rules, malformed: Malformed::Drop, allow_established: true, ..empty("sample") }]
 }
 
 /// Of a layer that later fragments have, so that every element of the table is some packet's.

@@ -182,6 +182,7 @@ impl Edges {
                 protocol,
                 layer4: Layer4::Nothing,
                 held: 0,
+                established: false,
             })
         })
     }
@@ -221,7 +222,18 @@ impl Edges {
         // Of dice of their own: the other fields are those that the sample was chosen for.
         let mut own = Dice(dice.0);
         let held = own.bits() | own.bits();
-        Packet { addresses: Some(addresses), link, network, fragment, malformed, protocol, layer4, held }
+        let established = own.below(4) == 0;
+        Packet {
+            addresses: Some(addresses),
+            link,
+            network,
+            fragment,
+            malformed,
+            protocol,
+            layer4,
+            held,
+            established,
+        }
     }
 
     fn layer4(&self, protocol: Option<u8>, v6: bool, dice: &mut Dice) -> Layer4 {

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use bytemuck::{Pod, pod_read_unaligned};
 use sluice_abi::{
-    ABSENT, Bound32, Bound64, Bound128, DEFAULT_ENTRY, Dimension, Entry, EntryAction, LATER, MALFORMED_ENTRY,
-    PATTERNS_OF_GROUP, Pattern, PatternLayer, Row, Straight, dimension, entry_flags, features, kind,
+    ABSENT, Bound32, Bound64, Bound128, DEFAULT_ENTRY, Dimension, ESTABLISHED_ENTRY, Entry, EntryAction,
+    LATER, MALFORMED_ENTRY, PATTERNS_OF_GROUP, Pattern, PatternLayer, Row, Straight, dimension, entry_flags,
+    features, kind,
 };
 use sluice_address_set::AddressSet;
 use sluice_plan::{FilterPart, NodePlan};
@@ -92,6 +93,7 @@ impl Tables {
         let rule = match entry.rule {
             DEFAULT_ENTRY => "_default".to_owned(),
             MALFORMED_ENTRY => "_malformed".to_owned(),
+            ESTABLISHED_ENTRY => "_established".to_owned(),
             rule => part.rules[usize::from(rule)].clone(),
         };
         (part.policy.name.clone(), rule)
@@ -166,6 +168,9 @@ impl Tables {
             dimension::DESTINATION_MAC => Some(self.mac(index, packet.link.macs.map(|macs| macs.1))),
             dimension::OUTER_VLAN => Some(self.present(index, packet.link.outer)),
             dimension::INNER_VLAN => Some(self.present(index, packet.link.inner)),
+            dimension::ESTABLISHED => {
+                Some(self.direct[dimension::DIRECT_ESTABLISHED as usize + usize::from(packet.established)])
+            }
             dimension::ETHER_TYPE => Some(self.present(index, packet.link.ether_type)),
             _ if (dimension::PAYLOADS..dimension::SOURCE_SETS).contains(&index) => {
                 Some(self.payload(index - dimension::PAYLOADS, packet))

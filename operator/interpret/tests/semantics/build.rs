@@ -138,6 +138,7 @@ pub fn filter(name: &str, rules: Vec<Rule>) -> Filter {
         priority: 0,
         default_action: Action::Next,
         malformed: Malformed::Pass,
+        allow_established: false,
         rules,
     }
 }

@@ -37,8 +37,7 @@ fn closed() -> World {
             control_peers: vec![ControlPeer { address: "192.0.2.1".parse().unwrap(), port: 6443 }],
         }),
         node_addresses: vec![NODE.parse().unwrap(), VIP.parse().unwrap(), "2001:db8::2".parse().unwrap()],
-        default_route: vec![],
-        sets: Default::default(),
+        ..World::default()
     }
 }
 

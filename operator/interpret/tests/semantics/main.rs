@@ -4,6 +4,7 @@
 mod actions;
 mod audit;
 mod build;
+mod established;
 mod explained;
 mod failsafe;
 mod fragments;
