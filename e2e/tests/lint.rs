@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use sluice_e2e::oracle::random_node;
 use sluice_e2e::packets::{Generator, Ipv4, Ipv6, corpus, tcp, udp};
-use sluice_interpret::{Verdict, World, evaluate};
+use sluice_interpret::{Sets, Verdict, World, evaluate};
 use sluice_lint::{Reason, Surroundings, Warning, lint};
 use sluice_policy::{Action, Filter, Hook, Interfaces, Match, Mode, PortRange, PrefixSet, Rule};
 
@@ -19,9 +19,9 @@ const INTERFACE: &str = "eth0";
 fn a_rule_that_never_matches_is_met_by_no_packet() {
     let frames = frames();
     let mut tally = Tally::default();
-    for filter in filters() {
+    for (filter, sets) in filters() {
         let silent = silent(&filter, &warnings(&filter));
-        let world = alone(filter.clone());
+        let world = alone(filter.clone(), &sets);
         for frame in &frames {
             let outcome = evaluate(&world, INTERFACE, frame);
             if let Some(met) = outcome.matched.iter().find(|met| silent.contains(met.entry.name)) {
@@ -35,7 +35,7 @@ fn a_rule_that_never_matches_is_met_by_no_packet() {
             .rules
             .iter()
             .filter(|rule| silent.contains(&rule.name))
-            .filter(|rule| matches_one(rule, &filter, &frames))
+            .filter(|rule| matches_one(rule, &filter, &sets, &frames))
             .count();
     }
     println!("{tally:?}");
@@ -47,14 +47,14 @@ fn a_rule_that_never_matches_is_met_by_no_packet() {
 #[test]
 fn what_an_allow_list_is_said_to_miss_is_dropped() {
     let mut warned = 0;
-    for mut filter in filters() {
+    for (mut filter, sets) in filters() {
         filter.default_action = Action::Drop;
         filter.mode = Mode::Enforce;
         let warnings = warnings(&filter);
         let Some(warning) = warnings.iter().find(|one| one.reason == Reason::AllowListIncomplete) else {
             continue;
         };
-        let world = alone(filter);
+        let world = alone(filter, &sets);
         for (name, frames) in own_traffic() {
             if !warning.message.contains(name) {
                 continue;
@@ -82,15 +82,15 @@ struct Tally {
     would_match: usize,
 }
 
-fn filters() -> impl Iterator<Item = Filter> {
+/// With the address sets that they name.
+fn filters() -> impl Iterator<Item = (Filter, Sets)> {
     (0..ROUNDS).flat_map(|seed| {
-        let node = random_node(&mut StdRng::seed_from_u64(seed)).expect("random policies compile");
+        let World { filters, sets, .. } =
+            random_node(&mut StdRng::seed_from_u64(seed)).expect("random policies compile").world;
         let here = Interfaces { names: vec![INTERFACE.to_owned()], ..Interfaces::default() };
-        node.world.filters.into_iter().map(move |filter| Filter {
-            interfaces: here.clone(),
-            hook: Hook::Xdp,
-            ..filter
-        })
+        filters
+            .into_iter()
+            .map(move |filter| (Filter { interfaces: here.clone(), hook: Hook::Xdp, ..filter }, sets.clone()))
     })
 }
 
@@ -126,12 +126,12 @@ fn silent(filter: &Filter, warnings: &[Warning]) -> BTreeSet<String> {
 }
 
 /// Without failsafe: nothing is kept from the rules.
-fn alone(filter: Filter) -> World {
-    World { filters: vec![filter], ..World::default() }
+fn alone(filter: Filter, sets: &Sets) -> World {
+    World { filters: vec![filter], sets: sets.clone(), ..World::default() }
 }
 
-fn matches_one(rule: &Rule, filter: &Filter, frames: &[Vec<u8>]) -> bool {
-    let world = alone(Filter { rules: vec![rule.clone()], ..filter.clone() });
+fn matches_one(rule: &Rule, filter: &Filter, sets: &Sets, frames: &[Vec<u8>]) -> bool {
+    let world = alone(Filter { rules: vec![rule.clone()], ..filter.clone() }, sets);
     frames
         .iter()
         .any(|frame| evaluate(&world, INTERFACE, frame).matched.iter().any(|met| met.entry.name == rule.name))
@@ -157,7 +157,7 @@ fn frame_text(frame: &[u8]) -> String {
 /// A filter of the most rules that there may be is looked through in the time of an edit.
 #[test]
 fn the_largest_filter_takes_no_time() {
-    let filter = filters().next().expect("a filter");
+    let (filter, _) = filters().next().expect("a filter");
     let template = filter.rules.first().cloned().expect("a rule");
     let rules = (0..1_000u32).map(|index| Rule {
         name: format!("r{index}"),
