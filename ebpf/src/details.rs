@@ -4,18 +4,18 @@
 //! A stage of its own, so that the verifier does not walk it once for every way through the parser or the classifier.
 //! What it finds is one row, the AND of its dimensions'.
 
-mod established;
 mod link;
 mod network;
 mod options;
 mod payload;
 mod sets;
 
-use sluice_abi::{Row, WORDS, features};
+use sluice_abi::{Row, WORDS, dimension::*, features};
 
+use crate::classify::used;
 use crate::constants::{enabled, words};
 use crate::frame::{Context, Frame};
-use crate::maps::{DETAILS, ROWS};
+use crate::maps::{DETAILS, DIRECT, ROWS};
 use crate::packet::Packet;
 
 /// Leaves the row in `DETAILS`.
@@ -61,7 +61,10 @@ impl Details {
         options::fill(self, frame, packet)?;
         payload::fill(self, frame, packet)?;
         sets::fill(self, packet)?;
-        established::fill(self, frame, packet)
+        if used::<ESTABLISHED>() {
+            self.and(*DIRECT.get(DIRECT_ESTABLISHED + (packet.established & 1))?)?;
+        }
+        Some(())
     }
 
     #[inline(always)]

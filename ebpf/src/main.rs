@@ -30,6 +30,8 @@ mod count;
 mod decap;
 #[cfg(target_arch = "bpf")]
 mod details;
+#[cfg(target_arch = "bpf")]
+mod established;
 #[cfg(all(target_arch = "bpf", not(feature = "tc")))]
 mod exception;
 #[cfg(target_arch = "bpf")]

@@ -80,7 +80,8 @@ pub struct Packet {
     /// Sets of the plan that the addresses are in, as bits; read where an entry asks for sets, else 0.
     pub source_sets: u32,
     pub destination_sets: u32,
-    pub reserved: u32,
+    /// A connection of the node's own takes it; read where an entry asks for that, else 0.
+    pub established: u32,
     /// Read where a rate is limited, else 0.
     pub source_mac: u64,
     /// What rules made of the packet's mark, and which bits of it.
@@ -123,7 +124,7 @@ impl Packet {
         set!(source[0], source[1], destination[0], destination[1]);
         set!(length, ether_type, family, fragment, malformed, hop_limit, protocol);
         set!(source_port, destination_port, tcp_flags, icmp, network, transport, end, ingress, staged);
-        set!(decapsulated, source_sets, destination_sets, reserved, source_mac, mark, mark_mask);
+        set!(decapsulated, source_sets, destination_sets, established, source_mac, mark, mark_mask);
     }
 
     #[inline(always)]

@@ -5,12 +5,13 @@ use core::mem::MaybeUninit;
 use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
 #[cfg(not(feature = "tc"))]
 use aya_ebpf::{macros::xdp, programs::XdpContext};
-use sluice_abi::{Stage, Stat, features};
+use sluice_abi::{Stage, Stat, dimension::ESTABLISHED, features};
 
 use crate::classify::{self, classify, classify_among_many, limit, straight};
 use crate::constants::enabled;
 use crate::count::count_stat;
 use crate::details::look_up;
+use crate::established::look_up_connection;
 use crate::failsafe::{failsafe, may_be_kept};
 use crate::frame::Context;
 use crate::packet::Packet;
@@ -75,6 +76,9 @@ pub fn judge(context: *mut Context, packet: &mut Packet) -> Outcome {
     if enabled(features::ENTRIES) {
         if enabled(features::SETS) {
             look_up_sets(packet);
+        }
+        if enabled(features::dimension(ESTABLISHED)) {
+            look_up_connection(context, packet);
         }
         if enabled(features::DETAILS) && !enabled(features::STRAIGHT) {
             look_up(context, packet);

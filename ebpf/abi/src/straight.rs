@@ -46,4 +46,6 @@ pub mod tests {
     /// In any of the sets.
     pub const SOURCE_SETS: u16 = 1 << 10;
     pub const DESTINATION_SETS: u16 = 1 << 11;
+    /// Packets that a connection of the node's own takes.
+    pub const ESTABLISHED: u16 = 1 << 12;
 }

@@ -38,6 +38,7 @@ fn matches(packet: &Packet, entry: *const Straight) -> bool {
     let asks = |test: u16| constant!(entry, tests) & test != 0;
     if !asks(tests::APPLIES)
         || (asks(tests::MALFORMED) && packet.malformed == 0)
+        || (asks(tests::ESTABLISHED) && packet.established == 0)
         || (asks(tests::FAMILY_V4) && packet.family != kind::FAMILY_V4)
         || (asks(tests::FAMILY_V6) && packet.family != kind::FAMILY_V6)
         || (asks(tests::PROTOCOL) && packet.protocol != constant!(entry, protocol) as u32)

@@ -77,10 +77,10 @@ pub fn read(context: *mut Context, place: &mut MaybeUninit<Packet>) -> bool {
         decapsulated: 0,
         source_sets: 0,
         destination_sets: 0,
+        established: 0,
         source_mac: 0,
         mark: 0,
         mark_mask: 0,
-        reserved: 0,
     };
     Packet::set(place, packet);
     true

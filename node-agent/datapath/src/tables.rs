@@ -105,8 +105,10 @@ fn check_rows(plan: &NodePlan, bits: usize) -> Result<()> {
             None => Ok(()),
         };
     let direct: Vec<u32> = elements("direct", &tables.direct)?;
-    // A dimension that no entry uses is not looked up: what its part of the table holds says nothing.
-    let used = |index: usize| tables.features & features::dimension(index) != 0;
+    // A dimension that no entry uses is not looked up, nor is any for entries that are constants: what its part of the
+    // table holds says nothing.
+    let looked_up = if tables.features & features::STRAIGHT != 0 { 0 } else { tables.features };
+    let used = |index: usize| looked_up & features::dimension(index) != 0;
     for (_, part) in DIRECT.into_iter().filter(|(index, _)| used(*index)) {
         let whole = direct.get(part.start as usize..part.end as usize);
         ensure(whole.is_some(), "direct", || format!("{} elements, expected {}", direct.len(), part.end))?;

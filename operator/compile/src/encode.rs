@@ -1,7 +1,7 @@
 //! The bytes of the classifier's maps.
 
 use bytemuck::Pod;
-use sluice_abi::{Dimension, Entry, EntryAction, Pattern, Straight, dimension, entry_flags, features};
+use sluice_abi::{Dimension, Entry, EntryAction, Pattern, Straight, dimension, entry_flags, features, tests};
 use sluice_plan::{FilterTables, LargeTables};
 
 use crate::rows::{EntrySet, Rows};
@@ -64,7 +64,7 @@ impl Tables {
         self.patterns = bytes(patterns);
     }
 
-    /// Entries that need no tables beside themselves and the address sets.
+    /// Entries that need no tables beside themselves, the address sets and the kernel's sockets.
     pub fn straight(entries: &[Entry], straight: &[Straight]) -> FilterTables {
         let any = |sets: fn(&Straight) -> u32| straight.iter().map(sets).fold(0, |any, sets| any | sets);
         let sides = [
@@ -75,6 +75,9 @@ impl Tables {
         for (index, sets) in sides.into_iter().filter(|(_, sets)| *sets != 0) {
             tables.used(index);
             tables.sets(index, sets);
+        }
+        if straight.iter().any(|entry| entry.tests & tests::ESTABLISHED != 0) {
+            tables.used(dimension::ESTABLISHED);
         }
         FilterTables {
             features: features::STRAIGHT | tables.features | entry_features(entries),

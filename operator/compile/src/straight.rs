@@ -21,8 +21,8 @@ fn one(entry: &Entry, matcher: &Matcher, sets: &[&str]) -> Option<Straight> {
     }
     let always = Straight { tests: tests::APPLIES, action: entry.action, ..Straight::default() };
     match matcher {
-        Matcher::Established => None,
         Matcher::Everything => Some(always),
+        Matcher::Established => Some(Straight { tests: tests::APPLIES | tests::ESTABLISHED, ..always }),
         Matcher::Malformed => Some(Straight { tests: tests::APPLIES | tests::MALFORMED, ..always }),
         Matcher::Rule(rule) => asks(rule, sets, always),
     }

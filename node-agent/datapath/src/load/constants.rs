@@ -3,7 +3,7 @@
 use bytemuck::Pod;
 use sluice_abi::{
     BALANCER_WORDS, Bit, Config, Dimension, Entry, Limit, MAX_BITS, MAX_SETS, MAX_SLOTS, MAX_STRAIGHT, Row,
-    Straight, TREES, Target, WORDS, dimension, family, features,
+    Straight, TREES, Target, WORDS, dimension, family, features, tests,
 };
 use sluice_plan::{FilterTables, Hook, NodePlan};
 
@@ -48,13 +48,15 @@ pub fn config(plan: &NodePlan, spec: &LoadSpec) -> Result<Config, LoadError> {
     same_length(TARGETS, count.targets, spec.target_slots.len())?;
     same_length(LIMITS, count.limits, spec.limit_regions.len())?;
     same_length(SETS, count.sets, spec.set_places.len())?;
+    let straight = straight(plan, spec)?;
     let mut config = Config {
-        features: features_of(plan, spec, count.bits),
+        features: features_of(plan, spec, count.bits, &straight),
         words: words(plan, &count)?,
         mask: spec.mask,
         balancers: spec.balancers,
         slots: slots(spec),
         limit_seed: spec.limit_seed,
+        straight,
         ..Config::EMPTY
     };
     if !tables.dimensions.is_empty() {
@@ -74,19 +76,20 @@ pub fn config(plan: &NodePlan, spec: &LoadSpec) -> Result<Config, LoadError> {
         })?;
     }
     failsafe::put(&plan.failsafe, &mut config)?;
-    config.straight = straight(plan, spec)?;
     config.set_places = set_places(spec)?;
     Ok(config)
 }
 
-fn features_of(plan: &NodePlan, spec: &LoadSpec, bits: usize) -> u64 {
+fn features_of(plan: &NodePlan, spec: &LoadSpec, bits: usize, straight: &[Straight]) -> u64 {
     let mut found = plan.filters.tables.features & !NODE_FEATURES;
     let selected = |index: usize| spec.mask[index / 64] >> (index % 64) & 1 == 1;
     if !(0..bits.min(MAX_BITS)).any(selected) {
         // No filter selects this interface: nothing of the classifier is needed.
         found = 0;
     }
-    if !asks_for_connections(&plan.filters.tables, &spec.mask) {
+    let asks = straight.iter().any(|entry| entry.tests & tests::ESTABLISHED != 0);
+    if !asks && !rows_differ(&plan.filters.tables, &spec.mask) {
+        // Of all look-ups it costs the most, and no entry of this interface wants to know.
         found &= !features::dimension(dimension::ESTABLISHED);
     }
     found |= features::FAILSAFE;
@@ -102,8 +105,8 @@ fn features_of(plan: &NodePlan, spec: &LoadSpec, bits: usize) -> u64 {
     found
 }
 
-/// Whether the answer matters to an entry of this interface: of all look-ups it costs the most.
-fn asks_for_connections(tables: &FilterTables, mask: &[u64; WORDS]) -> bool {
+/// Whether entries of this interface depend on whether a connection takes the packet.
+fn rows_differ(tables: &FilterTables, mask: &[u64; WORDS]) -> bool {
     let row = |answer: u32| -> Option<Row> {
         let place = (dimension::DIRECT_ESTABLISHED + answer) as usize;
         let index: u32 = element(&tables.direct, place)?;

@@ -16,10 +16,10 @@ pub fn matched(entries: &[Straight], sets: &Sets, packet: &Packet) -> Row {
     row
 }
 
-/// `None` for one that wants malformed packets, ports of a protocol that has none, or sets without IPv4 addresses.
+/// `None` for one that wants malformed packets or those of a connection, ports of a protocol that has none, or sets without IPv4 addresses.
 pub fn packet_for(entry: &Straight, sets: &Sets) -> Option<Packet> {
     let asks = |test: u16| entry.tests & test != 0;
-    if !asks(tests::APPLIES) || asks(tests::MALFORMED) {
+    if !asks(tests::APPLIES) || asks(tests::MALFORMED) || asks(tests::ESTABLISHED) {
         return None;
     }
     let mut packet = with_defaults(!asks(tests::FAMILY_V6), asks(tests::PROTOCOL).then_some(entry.protocol));
@@ -52,6 +52,7 @@ fn matches(entry: &Straight, sets: &Sets, packet: &Packet) -> bool {
         |port: Option<u16>, [first, last]: [u16; 2]| port.is_some_and(|port| (first..=last).contains(&port));
     asks(tests::APPLIES)
         && !asks(tests::MALFORMED)
+        && !asks(tests::ESTABLISHED)
         && (!asks(tests::FAMILY_V4) || v4)
         && (!asks(tests::FAMILY_V6) || !v4)
         && (!asks(tests::PROTOCOL) || packet.protocol == entry.protocol)

@@ -107,7 +107,7 @@ fn plans_with_any_dimensions_are_verified() {
 #[test]
 fn entries_as_constants_are_verified() {
     let every = tests::APPLIES | tests::SOURCE | tests::DESTINATION | tests::PROTOCOL | tests::SOURCE_PORT;
-    let every = every | tests::DESTINATION_PORT | tests::LATER | tests::MALFORMED;
+    let every = every | tests::DESTINATION_PORT | tests::LATER | tests::MALFORMED | tests::ESTABLISHED;
     for family in [0, tests::FAMILY_V4, tests::FAMILY_V6] {
         let straight = Straight {
             source_mask: [u64::MAX; 2],
@@ -116,7 +116,7 @@ fn entries_as_constants_are_verified() {
             ..Straight::default()
         };
         let mut plan = plan(MAX_STRAIGHT, false, 1, |_| false);
-        plan.filters.tables.features |= features::STRAIGHT;
+        plan.filters.tables.features |= features::STRAIGHT | features::dimension(ESTABLISHED);
         plan.filters.tables.straight = bytemuck::cast_slice(&[straight; MAX_STRAIGHT]).to_vec();
         let most = verified(&plan);
         println!("{most} instructions verified");

@@ -370,13 +370,13 @@ pub fn numbered(default_action: Action, number: u16) -> Filter {
 
 /// One filter of few rules, none of which asks for more than one prefix, protocol or range.
 pub fn simple() -> impl Strategy<Value = Vec<Filter>> {
-    let rules = vec(simple_rule(), 1..7);
-    let settings = (action(), select(vec![Malformed::Pass, Malformed::Drop]));
-    (settings, rules).prop_map(|((default_action, malformed), mut rules)| {
+    let rules = vec(simple_rule(), 1..6);
+    let settings = (action(), select(vec![Malformed::Pass, Malformed::Drop]), select(vec![false, true]));
+    (settings, rules).prop_map(|((default_action, malformed, allow_established), mut rules)| {
         for (index, rule) in rules.iter_mut().enumerate() {
             rule.name = format!("rule-{index}");
         }
-        vec![Filter { default_action, malformed, rules, ..empty("simple") }]
+        vec![Filter { default_action, malformed, allow_established, rules, ..empty("simple") }]
     })
 }
 
@@ -427,5 +427,5 @@ pub fn simple_sample() -> Vec<Filter> {
         drop("source-port", Match { source_ports: port(53, 60), ..Match::default() }),
         drop("port", Match { destination_ports: port(8000, 8100), ..Match::default() }),
     ];
-    vec![Filter { rules, malformed: Malformed::Drop, ..empty("simple") }]
+    vec![Filter { rules, malformed: Malformed::Drop, allow_established: true, ..empty("simple") }]
 }

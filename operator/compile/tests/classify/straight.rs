@@ -23,6 +23,7 @@ pub fn matches(entry: &Straight, packet: &Packet) -> bool {
     let has_address = packet.addresses.is_some();
     asks(tests::APPLIES)
         && (!asks(tests::MALFORMED) || packet.malformed)
+        && (!asks(tests::ESTABLISHED) || packet.established)
         && (!asks(tests::FAMILY_V4) || (has_address && !packet.is_v6()))
         && (!asks(tests::FAMILY_V6) || packet.is_v6())
         && (!asks(tests::PROTOCOL) || packet.protocol == Some(entry.protocol))

@@ -109,7 +109,9 @@ impl Tables {
                 .filter(|entry| !straight::matches(&self.straight[*entry], packet))
                 .for_each(|entry| row[entry / 64] &= !(1 << (entry % 64)));
         }
-        for index in (0..dimension::COUNT).filter(|index| self.features & features::dimension(*index) != 0) {
+        // Straight entries have no rows, whatever they ask for.
+        let used = if self.straight.is_empty() { self.features } else { 0 };
+        for index in (0..dimension::COUNT).filter(|index| used & features::dimension(*index) != 0) {
             let found = match index {
                 dimension::SOURCE_SETS | dimension::DESTINATION_SETS => Some(self.in_sets(index, packet)),
                 _ => self.look_up(index, packet).map(|found| self.rows[found as usize]),

@@ -7,13 +7,10 @@ use aya_ebpf::bindings::{
     BPF_F_CURRENT_NETNS, BPF_TCP_ESTABLISHED, BPF_TCP_LISTEN, BPF_TCP_NEW_SYN_RECV, bpf_sock,
 };
 use aya_ebpf::helpers::generated::{bpf_sk_lookup_udp, bpf_sk_release, bpf_skc_lookup_tcp};
-use sluice_abi::{dimension::*, features, kind};
+use sluice_abi::{dimension::ESTABLISHED, features, kind};
 
-use super::Details;
-use crate::classify::used;
 use crate::constants::enabled;
-use crate::frame::{Context, Frame};
-use crate::maps::DIRECT;
+use crate::frame::Context;
 use crate::packet::{Packet, SPECIAL, protocol};
 
 /// The interface's own.
@@ -21,21 +18,13 @@ const NAMESPACE: u64 = BPF_F_CURRENT_NETNS as u64;
 const SYN: u32 = 0x02;
 const ACK: u32 = 0x10;
 
-#[inline(always)]
-pub fn fill(row: &Details, frame: Frame, packet: &Packet) -> Option<()> {
-    if used::<ESTABLISHED>() {
-        let taken = established(frame.context(), (&raw const *packet).cast_mut());
-        row.and(*DIRECT.get(DIRECT_ESTABLISHED + (taken & 1))?)?;
-    }
-    Some(())
-}
-
-/// A global function, or the ways through the kinds of sockets would multiply with those through everything else.
+/// Leaves it in the packet. A global function, or the ways through the kinds of sockets would multiply with those through
+/// everything else.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn established(context: *mut Context, packet: *mut Packet) -> u32 {
+pub extern "C" fn look_up_connection(context: *mut Context, packet: *mut Packet) -> u32 {
     // SAFETY: the caller's packet, or null in the verifier's eyes.
-    let Some(packet) = (unsafe { packet.as_ref() }) else { return 0 };
+    let Some(packet) = (unsafe { packet.as_mut() }) else { return 0 };
     // The sockets of whoever runs a test are not those of the node.
     let is_asked = enabled(features::dimension(ESTABLISHED)) && packet.staged == 0;
     let has_ports = (packet.source_port | packet.destination_port) & SPECIAL == 0;
@@ -49,7 +38,8 @@ extern "C" fn established(context: *mut Context, packet: *mut Packet) -> u32 {
         protocol::UDP => is_udp(context, &mut tuple, packet.source_port),
         _ => false,
     };
-    taken as u32
+    packet.established = taken as u32;
+    1
 }
 
 /// The kernel's `bpf_sock_tuple`, whose source is the remote end.
