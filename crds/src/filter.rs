@@ -77,10 +77,10 @@ pub struct XdpFilterSpec {
     pub malformed: MalformedAction,
     /// Whether replies to the node's own connections pass before any rule is asked; `_established` counts them. A reply
     /// is a TCP segment, but for one that begins a connection, or a UDP datagram, for which the interface's network
-    /// namespace has a socket that is connected to where it comes from. Sockets that listen, or are connected to
-    /// nobody, open nothing. Not covered: later fragments, ICMP errors, other protocols, connections of pods and of
-    /// those that the node forwards or translates addresses for, sockets bound to another interface. Not with hook
-    /// TcEgress. Default: false.
+    /// namespace has a socket that is connected to where it comes from, or an ICMP error about a packet that such a
+    /// socket has sent. Sockets that listen, or are connected to nobody, open nothing. Not covered: later fragments,
+    /// other protocols, connections of pods and of those that the node forwards or translates addresses for, sockets
+    /// bound to another interface. Not with hook TcEgress. Default: false.
     #[serde(default)]
     pub allow_established: bool,
     /// The rules in the order in which they are tried; the first match decides.

@@ -1,5 +1,7 @@
-//! Whether a connection of the node's own takes the packet: there is a socket that is connected to where it comes from.
-//! Those that listen, or are connected to nobody, open nothing.
+//! Whether a connection of the node's own takes the packet: there is a socket that is connected to where it comes from,
+//! or to where a packet went that an ICMP error is about. Those that listen, or are connected to nobody, open nothing.
+
+mod quoted;
 
 use core::ptr::read_volatile;
 
@@ -10,7 +12,7 @@ use aya_ebpf::helpers::generated::{bpf_sk_lookup_udp, bpf_sk_release, bpf_skc_lo
 use sluice_abi::{dimension::ESTABLISHED, features, kind};
 
 use crate::constants::enabled;
-use crate::frame::Context;
+use crate::frame::{Context, Frame};
 use crate::packet::{Packet, SPECIAL, protocol};
 
 /// The interface's own.
@@ -26,20 +28,53 @@ pub extern "C" fn look_up_connection(context: *mut Context, packet: *mut Packet)
     // SAFETY: the caller's packet, or null in the verifier's eyes.
     let Some(packet) = (unsafe { packet.as_mut() }) else { return 0 };
     // The sockets of whoever runs a test are not those of the node.
-    let is_asked = enabled(features::dimension(ESTABLISHED)) && packet.staged == 0;
-    let has_ports = (packet.source_port | packet.destination_port) & SPECIAL == 0;
-    if !is_asked || !has_ports || packet.malformed != 0 {
+    if !enabled(features::dimension(ESTABLISHED)) || packet.staged != 0 || packet.malformed != 0 {
         return 0;
     }
-    let mut tuple = Tuple::of(packet);
-    let taken = match packet.protocol {
-        // What begins a connection is a reply to none.
-        protocol::TCP => packet.tcp_flags & (SYN | ACK) != SYN && is_tcp(context, &mut tuple),
-        protocol::UDP => is_udp(context, &mut tuple, packet.source_port),
-        _ => false,
+    let connection = if packet.icmp & SPECIAL == 0 {
+        quoted::connection(Frame::new(context), packet)
+    } else {
+        Connection::replied_by(packet)
     };
-    packet.established = taken as u32;
+    packet.established = connection.is_some_and(|connection| connection.is_known(context)) as u32;
     1
+}
+
+/// As the node sees it. Addresses as those of a packet.
+struct Connection {
+    family: u32,
+    protocol: u32,
+    remote: [u64; 2],
+    local: [u64; 2],
+    remote_port: u16,
+    local_port: u16,
+}
+
+impl Connection {
+    #[inline(always)]
+    fn replied_by(packet: &Packet) -> Option<Connection> {
+        let has_ports = (packet.source_port | packet.destination_port) & SPECIAL == 0;
+        // What begins a connection is a reply to none.
+        let begins = packet.protocol == protocol::TCP && packet.tcp_flags & (SYN | ACK) == SYN;
+        (has_ports && !begins).then(|| Connection {
+            family: packet.family,
+            protocol: packet.protocol,
+            remote: packet.source,
+            local: packet.destination,
+            remote_port: packet.source_port as u16,
+            local_port: packet.destination_port as u16,
+        })
+    }
+
+    #[inline(always)]
+    fn is_known(&self, context: *mut Context) -> bool {
+        let mut tuple = Tuple::of(self);
+        match self.protocol {
+            protocol::TCP => is_tcp(context, &mut tuple),
+            protocol::UDP => is_udp(context, &mut tuple, self.remote_port),
+            _ => false,
+        }
+    }
 }
 
 /// The kernel's `bpf_sock_tuple`, whose source is the remote end.
@@ -54,12 +89,12 @@ const IPV6: usize = 36;
 
 impl Tuple {
     #[inline(always)]
-    fn of(packet: &Packet) -> Tuple {
+    fn of(connection: &Connection) -> Tuple {
         const { assert!(cfg!(target_endian = "little")) };
-        let port = |number: u32| (number as u16).to_be() as u32;
-        let ports = port(packet.source_port) | port(packet.destination_port) << 16;
-        let [from, to] = [packet.source, packet.destination];
-        if packet.family == kind::FAMILY_V4 {
+        let port = |number: u16| number.to_be() as u32;
+        let ports = port(connection.remote_port) | port(connection.local_port) << 16;
+        let [from, to] = [connection.remote, connection.local];
+        if connection.family == kind::FAMILY_V4 {
             let words = [low(from[1]), low(to[1]), ports, 0, 0, 0, 0, 0, 0];
             return Tuple { words, length: IPV4 as u32 };
         }
@@ -95,15 +130,14 @@ fn is_tcp(context: *mut Context, tuple: &mut Tuple) -> bool {
 }
 
 #[inline(always)]
-fn is_udp(context: *mut Context, tuple: &mut Tuple, remote: u32) -> bool {
+fn is_udp(context: *mut Context, tuple: &mut Tuple, remote_port: u16) -> bool {
     let words = (&raw mut tuple.words).cast();
     // SAFETY: as above.
     unsafe {
         let socket = bpf_sk_lookup_udp(context.cast(), words, tuple.length, NAMESPACE, 0);
         taken_by(socket, |socket| {
             let port = read_volatile(&raw const (*socket).dst_port);
-            read_volatile(&raw const (*socket).state) == BPF_TCP_ESTABLISHED
-                && port == (remote as u16).to_be()
+            read_volatile(&raw const (*socket).state) == BPF_TCP_ESTABLISHED && port == remote_port.to_be()
         })
     }
 }

@@ -45,9 +45,12 @@ fn passed(filter: &Filter, actions: &[Action]) -> Vec<Reach> {
         filter.rules.iter().filter(|rule| rule.mode == Mode::Enforce && actions.contains(&rule.action));
     let mut passed: Vec<Reach> = passing.map(|rule| of_rule(&rule.matches, rule.later_fragments)).collect();
     if filter.allow_established {
-        passed.extend(
-            [acknowledged(protocol(TCP)), protocol(UDP)].map(|matches| Class::new("", matches).reach),
-        );
+        let errors = [
+            icmp(IcmpFamily::V4, &[(3, None), (11, None), (12, None)]),
+            icmp(IcmpFamily::V6, &[(1, None), (2, None), (3, None), (4, None)]),
+        ];
+        let replies = [acknowledged(protocol(TCP)), protocol(UDP)];
+        passed.extend(replies.into_iter().chain(errors).map(|matches| Class::new("", matches).reach));
     }
     passed
 }

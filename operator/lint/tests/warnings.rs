@@ -213,10 +213,7 @@ fn an_allow_list_without_the_nodes_own_traffic_says_what_is_missing() {
     let v4 = "\n- {name: v4, action: Pass, match: {sources: {cidrs: [10.0.0.0/8]}, protocols: [TCP]}}";
     assert!(!missing(drop, v4, &[]).unwrap().contains("too big"), "nothing of IPv6 is wanted");
     let established = "defaultAction: Drop\n  allowEstablished: true";
-    let message = missing(established, web, &[]).unwrap();
-    for (word, is_missing) in [("TCP connections", false), ("DNS", false), ("packet too big", true)] {
-        assert_eq!(message.contains(word), is_missing, "{word}: {message}");
-    }
+    assert_eq!(missing(established, web, &[]), None);
     let earlier = filter("e", "priority: 7", &own);
     assert_eq!(missing(drop, web, &[&earlier]), None, "an earlier filter passes it");
 }

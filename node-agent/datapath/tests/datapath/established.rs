@@ -11,7 +11,7 @@ use sluice_policy::{Action, Filter, Hook, Match, PortRange, Rule, TcpFlags};
 
 use crate::plans::{compile, filter, rule};
 use crate::world::{self, eventually};
-use peer::{ACK, ENDS, Link, MARKER, Peer, SYN, end, host, tcp, udp};
+use peer::{ACK, ENDS, Link, MARKER, Peer, SYN, end, error, host, tcp, udp};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -139,6 +139,39 @@ fn datagrams_pass_to_sockets_that_are_connected_to_their_source() {
             assert!(!link.passes(&tcp(there, here, ACK)), "of another protocol");
             drop(socket);
             assert!(!link.passes(&udp(there, here)), "when the socket is closed");
+        }
+    });
+}
+
+/// Of routers on the way, which quote the beginning of what was sent.
+#[test]
+fn errors_about_what_connected_sockets_sent_pass() {
+    const ROUTERS: [&str; 2] = ["203.0.113.1", "2001:db8:5::1"];
+    world::run(|world| {
+        let (eth, peer) = host(world);
+        let mut datapath = world.open();
+        datapath.apply(&compile(&[closed(Hook::Xdp)]), &eth).unwrap();
+        let link = Link::of(&peer);
+        for ((local, remote), router) in ENDS.into_iter().zip(ROUTERS) {
+            let Connection { client, served: _served } = Connection::to(remote, &peer);
+            let (here, there, router) = (client.local_addr().unwrap(), end(remote, 443), end(router, 0));
+            let socket = UdpSocket::bind(end(local, 0)).unwrap();
+            socket.connect(end(remote, 53)).unwrap();
+            let asked = udp(socket.local_addr().unwrap(), end(remote, 53));
+            for is_too_big in [true, false] {
+                assert!(link.passes(&error(router, here, is_too_big, &tcp(here, there, ACK))));
+                assert!(link.passes(&error(router, here, is_too_big, &asked)));
+            }
+            for (what, sent) in [
+                ("to another port", tcp(here, end(remote, 444), ACK)),
+                ("from another port", tcp(end(local, here.port() ^ 1), there, ACK)),
+                ("by another protocol", udp(here, there)),
+                ("by the peer", tcp(there, here, ACK)),
+            ] {
+                assert!(!link.passes(&error(router, here, true, &sent)), "{what}");
+            }
+            drop(socket);
+            assert!(!link.passes(&error(router, here, true, &asked)), "of a socket that is closed");
         }
     });
 }

@@ -62,7 +62,56 @@ fn what_is_of_no_connection_does_not() {
         ("what begins a connection", V4::default().frame(6, &tcp(443, 40_000, SYN))),
         ("a later fragment", V4 { fragment: 9, ..V4::default() }.frame(17, &udp(53, 40_000))),
         ("a broken packet", V4::default().frame(17, &[0, 53, 0x9c, 0x40, 0, 3, 0, 0])),
-        ("an ICMP error", V4::default().frame(1, &[3, 4, 0, 0, 0, 0, 5, 0])),
+        ("an ICMP error about nothing", V4::default().frame(1, &[3, 4, 0, 0, 0, 0, 5, 0])),
+    ] {
+        assert!(!passes(&frame), "{what}");
+    }
+}
+
+/// Without the Ethernet header; from the node, or from whom it may be.
+fn sent_v4(source: &'static str, protocol: u8, payload: &[u8]) -> Vec<u8> {
+    let ip = V4 { source, destination: "192.0.2.1", ..V4::default() };
+    ip.frame(protocol, payload).split_off(14)
+}
+
+fn icmp(icmp_type: u8, code: u8, quoted: &[u8]) -> Vec<u8> {
+    [&[icmp_type, code, 0, 0, 0, 0, 5, 0], quoted].concat()
+}
+
+#[test]
+fn errors_about_packets_of_own_connections_pass() {
+    let router = || V4 { source: "203.0.113.1", ..V4::default() };
+    let node = "198.51.100.1";
+    let sent = sent_v4(node, 6, &tcp(40_000, 443, ACK));
+    let begun = sent_v4(node, 6, &tcp(40_000, 443, SYN));
+    let asked = sent_v4(node, 17, &udp(40_000, 53));
+    for (icmp_type, code, quoted) in [(3, 4, &sent), (3, 1, &begun), (11, 0, &asked), (12, 0, &sent)] {
+        assert!(passes(&router().frame(1, &icmp(icmp_type, code, quoted))), "type {icmp_type}");
+    }
+    assert!(passes(&router().frame(1, &icmp(3, 4, &sent[..24]))), "the ports are enough");
+    let v6 = V6 { source: "2001:db8::2", destination: "2001:db8::1", ..V6::default() };
+    let sent_v6 = v6.frame(6, &tcp(40_000, 443, ACK)).split_off(14);
+    let router_v6 = V6 { source: "2001:db8:5::1", ..V6::default() };
+    assert!(passes(&router_v6.frame(58, &icmp(2, 0, &sent_v6))));
+
+    for (what, frame) in [
+        ("no error", router().frame(1, &icmp(8, 0, &sent))),
+        ("a redirect", router().frame(1, &icmp(5, 1, &sent))),
+        ("an error of the other family", router().frame(1, &icmp(1, 0, &sent))),
+        ("another connection", router().frame(1, &icmp(3, 4, &sent_v4(node, 6, &tcp(40_001, 443, ACK))))),
+        ("another protocol", router().frame(1, &icmp(3, 4, &sent_v4(node, 132, &tcp(40_000, 443, ACK))))),
+        (
+            "what another sent",
+            router().frame(1, &icmp(3, 4, &sent_v4("198.51.100.2", 6, &tcp(40_000, 443, ACK)))),
+        ),
+        ("an error for another", V4 { destination: "198.51.100.2", ..router() }.frame(1, &icmp(3, 4, &sent))),
+        ("half of the ports", router().frame(1, &icmp(3, 4, &sent[..23]))),
+        ("a later fragment's", {
+            let mut later = sent.clone();
+            later[7] = 1;
+            router().frame(1, &icmp(3, 4, &later))
+        }),
+        ("of no version", router().frame(1, &icmp(3, 4, &[&[0x65], &sent[1..]].concat()))),
     ] {
         assert!(!passes(&frame), "{what}");
     }

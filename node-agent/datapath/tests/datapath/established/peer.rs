@@ -3,7 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::{Sender, channel};
 
-use etherparse::{IpHeaders, PacketBuilder, PacketBuilderStep};
+use etherparse::icmpv4::{self, DestUnreachableHeader};
+use etherparse::{Icmpv4Type, Icmpv6Type, IpHeaders, PacketBuilder, PacketBuilderStep, icmpv6};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::gettid;
 use sluice_datapath::LocalInterface;
@@ -17,6 +18,7 @@ pub const SYN: u8 = 0x02;
 pub const ENDS: [(&str, &str); 2] = [("198.51.100.1", "198.51.100.2"), ("2001:db8::1", "2001:db8::2")];
 /// The source port of what passes whatever the filter says.
 pub const MARKER: u16 = 65_000;
+const ETHERNET: usize = 14;
 
 /// A network namespace that has the other end of `eth0`; it ends with its thread.
 pub struct Peer {
@@ -116,5 +118,22 @@ pub fn tcp(from: SocketAddr, to: SocketAddr, flags: u8) -> Vec<u8> {
     }
     let mut frame = Vec::new();
     segment.write(&mut frame, &[]).unwrap();
+    frame
+}
+
+/// A router's to the node: what it sent is too big, or has come too far.
+pub fn error(router: SocketAddr, node: SocketAddr, is_too_big: bool, sent: &[u8]) -> Vec<u8> {
+    let ethernet = between(router, node);
+    let mut frame = Vec::new();
+    if node.is_ipv4() {
+        let unreachable = DestUnreachableHeader::FragmentationNeeded { next_hop_mtu: 1400 };
+        let exceeded = Icmpv4Type::TimeExceeded(icmpv4::TimeExceededCode::TtlExceededInTransit);
+        let message = if is_too_big { Icmpv4Type::DestinationUnreachable(unreachable) } else { exceeded };
+        ethernet.icmpv4(message).write(&mut frame, &sent[ETHERNET..]).unwrap();
+    } else {
+        let exceeded = Icmpv6Type::TimeExceeded(icmpv6::TimeExceededCode::HopLimitExceeded);
+        let message = if is_too_big { Icmpv6Type::PacketTooBig { mtu: 1400 } } else { exceeded };
+        ethernet.icmpv6(message).write(&mut frame, &sent[ETHERNET..]).unwrap();
+    }
     frame
 }
