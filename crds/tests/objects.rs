@@ -61,6 +61,7 @@ fn directory_mode_gets_the_defaults_of_the_schema() {
     assert_eq!(filter.spec.mode, Mode::Enforce);
     assert_eq!(filter.spec.default_action, DefaultAction::Next);
     assert_eq!(filter.spec.malformed, MalformedAction::Pass);
+    assert!(!filter.spec.allow_established);
     assert_eq!(filter.spec.priority, 0);
 
     let mut balancer = good("balancer-minimal.yaml");
