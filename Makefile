@@ -56,10 +56,10 @@ soak: build ## what takes too long for every test: 200 replacements of 10,000 ru
 	SLUICE_REPLACEMENTS=200 $(RUNNER) cargo test --workspace --test datapath -- replace:: --nocapture
 	$(MAKE) fuzz PACKETS=1000000
 
-bench: ## what a packet costs in empty programs, and an edit in milliseconds (BENCH='-o json' for a machine)
+bench: ## what a packet costs in empty programs, and an edit in milliseconds, for docs/ (BENCH='-o json' for a machine)
 	./setup.sh bench
 	cargo build --release
-	cargo run -q --release --bin bench -- $(BENCH)
+	cargo run -q --release --bin bench -- $(or $(BENCH),--write docs)
 
 image: ## images of operator, agent and cli in TARGET/images, without a container engine
 	./setup.sh build

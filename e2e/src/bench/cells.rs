@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use sluice_datapath::measure::Repeatable;
 use sluice_datapath::test_run::XdpAction;
 
-use super::median;
 use super::programs::Facts;
 use super::room::{self, Room};
 use super::rows::{self, Label, Row};
+use super::{median, uninterrupted};
 
 /// Thread CPU time of one cell.
 const CELL: Duration = Duration::from_millis(8);
@@ -124,9 +124,11 @@ impl Bench {
         repeat: u32,
         expected: XdpAction,
     ) -> anyhow::Result<f64> {
-        let start = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?;
-        let action = program.run(frame, repeat, self.ingress)?;
-        let spent = Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)? - start);
+        let (action, spent) = uninterrupted(|| {
+            let start = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?;
+            let action = program.run(frame, repeat, self.ingress)?;
+            Ok((action, Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)? - start)))
+        })?;
         ensure!(action == expected, "the program says {action:?} and not {expected:?}");
         Ok(spent.as_nanos() as f64)
     }

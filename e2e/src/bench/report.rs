@@ -1,6 +1,8 @@
 //! All processes together: a table for people, JSON for machines.
 
+mod chart;
 mod tables;
+mod write;
 
 use anyhow::ensure;
 use serde::Serialize;
@@ -18,6 +20,8 @@ pub struct Report {
     pub machine: String,
     /// Load average of a minute when it began: others' work.
     pub load: f64,
+    pub started: usize,
+    /// Those of them that were even enough.
     pub processes: usize,
     pub rounds: usize,
     pub same: Spread,
@@ -101,12 +105,14 @@ pub fn gather(
     load: f64,
     uneven: f64,
 ) -> anyhow::Result<Report> {
+    let started = packets.len();
     let packets = even(packets, |one| one.same, uneven)?;
     let wire = even(wire, |one| one.same, uneven)?;
     Ok(Report {
         kernel: nix::sys::utsname::uname()?.release().to_string_lossy().into_owned(),
         machine: machine(),
         load,
+        started,
         processes: packets.len(),
         rounds,
         same: Spread::of(packets.iter().map(|one| one.same)),

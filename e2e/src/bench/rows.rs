@@ -11,6 +11,7 @@ use sluice_abi::{HopState, NextHop};
 use sluice_datapath::load::{LoadSpec, Loaded, load};
 use sluice_datapath::measure::{Flows, Foreign, Repeatable};
 use sluice_datapath::test_run::XdpAction;
+use sluice_plan::Hook;
 
 use super::frames::{DESTINATION, MAC, udp};
 use super::programs::Facts;
@@ -99,7 +100,19 @@ pub fn all(ingress: u32) -> anyhow::Result<All> {
         let name = subject.name.clone();
         subject.load(ingress, &mut all).context(name)?;
     }
+    all.facts.extend(at_tcx()?);
     Ok(all)
+}
+
+/// Nothing is timed there: a test run of tcx makes a packet's buffer first, which costs more than the program.
+fn at_tcx() -> anyhow::Result<Vec<Facts>> {
+    let Node { plan, .. } = one_port(53)?;
+    let hooks = [(Hook::TcIngress, "1 rule, tcx ingress"), (Hook::TcEgress, "1 rule, tcx egress")];
+    let facts = hooks.map(|(hook, name)| {
+        let loaded = load(&plan, &LoadSpec { hook, ..LoadSpec::everything(&plan) })?;
+        Ok(Facts::of(name, &loaded.facts()?))
+    });
+    facts.into_iter().collect()
 }
 
 impl Subject {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sluice_datapath::measure::{Fate, Generator};
 
 use super::rows::Label;
-use super::{median, room};
+use super::{median, room, uninterrupted};
 use clock::Clock;
 use rows::{Family, Row, Rows};
 
@@ -91,30 +91,39 @@ impl Bench {
     fn made(&self, family: Family) -> anyhow::Result<f64> {
         let (runs, frames) = family.shape();
         let run = |_| Ok(self.idle.run(frames, LOOPBACK)?);
-        self.clock.per_frame(runs * frames, || (0..runs).try_for_each(run))
+        uninterrupted(|| self.clock.per_frame(runs * frames, || (0..runs).try_for_each(run)))
     }
 
     /// Nanoseconds of CPU for a frame that is made, sent, and meets its verdict.
     fn cell(&self, row: &Row, lossy: &mut usize) -> anyhow::Result<f64> {
-        let (runs, frames) = row.family.shape();
-        let total = u64::from(runs * frames);
         for _ in 0..ATTEMPTS {
-            let (before, mut read) = (row.receiver.counts()?, 0);
-            let spent = self.clock.per_frame(runs * frames, || {
-                for _ in 0..runs {
-                    row.generator.run(frames, row.receiver.egress)?;
-                    read += row.receiver.read(if row.family == Family::Passes { frames } else { 0 })?;
-                }
-                row.receiver.settle(before.device + total)
-            })?;
-            let counts = row.receiver.counts()? - before;
-            if counts.device == total {
-                let (name, expected) = (&row.label.name, row.verdict.counts(total));
-                ensure!(counts == expected && read == expected.delivered, "{name}: {counts:?}, {read} read");
-                return Ok(spent);
+            match uninterrupted(|| self.attempt(row))? {
+                Some(cost) => return Ok(cost),
+                None => *lossy += 1,
             }
-            *lossy += 1;
         }
         anyhow::bail!("{}: frames were lost {ATTEMPTS} times: the CPU is too busy", row.label.name)
+    }
+
+    /// `None` if frames were lost.
+    fn attempt(&self, row: &Row) -> anyhow::Result<Option<f64>> {
+        let (runs, frames) = row.family.shape();
+        let total = u64::from(runs * frames);
+        row.receiver.forget()?;
+        let (before, mut read) = (row.receiver.counts()?, 0);
+        let cost = self.clock.per_frame(runs * frames, || {
+            for _ in 0..runs {
+                row.generator.run(frames, row.receiver.egress)?;
+                read += row.receiver.read(if row.family == Family::Passes { frames } else { 0 })?;
+            }
+            row.receiver.settle(before.device + total)
+        })?;
+        let counts = row.receiver.counts()? - before;
+        if counts.device != total {
+            return Ok(None);
+        }
+        let (name, expected) = (&row.label.name, row.verdict.counts(total));
+        ensure!(counts == expected && read == expected.delivered, "{name}: {counts:?}, {read} read");
+        Ok(Some(cost))
     }
 }

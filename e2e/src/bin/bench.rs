@@ -1,5 +1,6 @@
 //! What packets and edits cost; see `docs/benchmarks.md`. Needs root.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
@@ -24,6 +25,9 @@ struct Arguments {
     /// Edits of a policy; 0 leaves them out.
     #[arg(long, default_value_t = 50)]
     edits: usize,
+    /// A directory whose benchmarks.md and benchmarks.svg are to carry what came out.
+    #[arg(long)]
+    write: Option<PathBuf>,
     /// One of the processes: measures and prints JSON.
     #[arg(long, hide = true)]
     part: Option<Part>,
@@ -57,6 +61,9 @@ fn main() -> anyhow::Result<()> {
     if arguments.edits > 0 {
         eprintln!("{} edits", arguments.edits);
         report.edits = Some(edits::measure(arguments.edits)?);
+    }
+    if let Some(documentation) = &arguments.write {
+        report.write(documentation)?;
     }
     match arguments.output {
         Output::Table => report.print(),

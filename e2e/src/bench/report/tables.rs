@@ -2,8 +2,11 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, presets};
 
-use super::{CableRow, Report, Row};
+use super::{CableRow, Report, Row, Spread};
 use crate::bench::rows::Label;
+
+/// A load average below which nobody else counts.
+const QUIET: f64 = 1.5;
 
 /// Names to the left, numbers to the right.
 struct Table {
@@ -29,9 +32,22 @@ impl Report {
     }
 
     fn circumstances(&self) -> String {
+        let Report { load, rounds, wire, .. } = self;
+        let quiet = if *load < QUIET { "" } else { ", so others used the machine meanwhile" };
+        let against_itself = |same: &Spread| format!("{:.3} to {:.3} against itself", same.least, same.most);
         format!(
-            "Load {:.1} at the start; {} processes of {} rounds; the empty program against itself: {:.3} to {:.3}; it takes {:.1} ns.",
-            self.load, self.processes, self.rounds, self.same.least, self.same.most, self.empty_ns
+            "Load {load:.1} at the start{quiet}. Programs: {} of {} processes, {rounds} rounds each; the empty program takes \
+             {:.1} ns and is {}. End to end: {} of {} processes; the empty program's frame takes {:.0} ns and is {}; {} cells \
+             lost frames.",
+            self.processes,
+            self.started,
+            self.empty_ns,
+            against_itself(&self.same),
+            wire.processes,
+            self.started,
+            wire.drop_ns,
+            against_itself(&wire.same),
+            wire.lossy
         )
     }
 

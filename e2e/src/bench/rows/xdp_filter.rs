@@ -75,7 +75,7 @@ fn random(addresses: &[[u8; 4]]) -> Vec<Packet> {
     let frame = udp([198, 19, 0, 7], 53);
     vec![
         Packet::new("random hit", frame.clone(), hits, XdpAction::Drop),
-        Packet::new("random source, no match", frame, Flows::Many, XdpAction::Pass),
+        Packet::new("random miss", frame, Flows::Many, XdpAction::Pass),
     ]
 }
 

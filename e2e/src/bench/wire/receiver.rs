@@ -81,6 +81,18 @@ impl Receiver {
         Ok(read)
     }
 
+    /// Reads what an interrupted cell has left.
+    pub fn forget(&self) -> anyhow::Result<()> {
+        let mut datagram = [0; 128];
+        loop {
+            match recv(self.socket.as_raw_fd(), &mut datagram, MsgFlags::MSG_DONTWAIT) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Ok(()),
+                Err(error) => return Err(error).context("receive"),
+            }
+        }
+    }
+
     /// Waits until the device has counted as many frames: the kernel may have put some off.
     pub fn settle(&self, frames: u64) -> anyhow::Result<()> {
         let end = Instant::now() + PATIENCE;
