@@ -144,7 +144,7 @@ fn an_address_set_decides_on_every_node_and_follows_its_list() {
     let first = fleet.wait_ready("strangers", 2, "", PATIENCE).unwrap();
     let set = first.set.expect("a set's status");
     assert_eq!((set.entries, set.prefixes), (2, 2));
-    assert_eq!(set.kernel_bytes, 3 * 4096);
+    assert_eq!(set.kernel_bytes, 2 * 4096);
     (0..2).for_each(|edge| send(&fleet, edge, 4444, 300));
     eventually(PATIENCE, || Ok((dropped(&fleet, "edge-1", "strangers") >= 300).then_some(()))).unwrap();
 

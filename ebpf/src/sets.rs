@@ -3,7 +3,9 @@
 mod address;
 mod blocks;
 
-use sluice_abi::{SET_SEARCH_STEPS, dimension::*, features, kind, set_place};
+use sluice_abi::{
+    CUT_BUCKET, SET_CELLS, SET_DEPTH, SET_SEARCH_STEPS, dimension::*, features, kind, set_place,
+};
 
 use crate::classify::{lowest, used};
 use crate::constants::{self, dimension, enabled};
@@ -67,30 +69,55 @@ fn bounds_up_to<A: Address>(place: u32, address: A) -> u32 {
     }
     // A set without an address of the family has no blocks.
     let Some(blocks) = Blocks::of(place) else { return 0 };
-    search(blocks, address).unwrap_or(0)
+    descend(blocks, address).unwrap_or(0)
 }
 
-/// `None` if a block points nowhere.
+/// `None` if a block points nowhere; an even number where no address nearby is in the set.
 #[inline(always)]
-fn search<A: Address>(blocks: Blocks, address: A) -> Option<u32> {
-    let head = blocks.head()?;
-    if address.is_below(head.lowest) {
-        return Some(0);
+fn descend<A: Address>(blocks: Blocks, address: A) -> Option<u32> {
+    let (head, mut node) = blocks.head()?;
+    let mut level = 0;
+    while level < SET_DEPTH {
+        if address.is_below(node.lowest) {
+            return Some(node.below);
+        }
+        if !address.is_below(node.highest) {
+            return Some(node.below + node.bounds);
+        }
+        if node.scale == 0 {
+            return search(node.below, node.bounds, |bound| {
+                address.is_at_or_above_searched(blocks, head.bounds, node.first + bound)
+            });
+        }
+        let cell = (address.above(node) * node.scale >> 32) as u32;
+        let number = node.first + cell / SET_CELLS;
+        if blocks.cells(head, number)? >> (cell % SET_CELLS) & 1 == 0 {
+            return Some(0);
+        }
+        let bucket = address.bucket(blocks, head.buckets, number)?;
+        let (below, count) = A::head(bucket);
+        if count != CUT_BUCKET {
+            return search(below, count, |bound| Some(address.is_at_or_above(bucket, bound)));
+        }
+        node = blocks.node(below)?;
+        level += 1;
     }
-    if !address.is_below(head.highest) {
-        return Some(head.bounds);
-    }
-    let (mut low, end) = blocks.slice(address.slice(head))?;
-    let mut length = end - low;
+    None
+}
+
+/// `below`, and how many of the `length` bounds behind it are at or below the address, as `is_at_or_above` says of each.
+#[inline(always)]
+fn search(below: u32, length: u32, is_at_or_above: impl Fn(u32) -> Option<u32>) -> Option<u32> {
+    let (mut low, mut length) = (0, length);
     if length == 0 {
-        return Some(low);
+        return Some(below);
     }
     let mut step = 0;
     while length > 1 && step < SET_SEARCH_STEPS {
         let half = length >> 1;
-        low += half * address.is_at_or_above(blocks, head.first_bounds, low + half)?;
+        low += half * is_at_or_above(low + half)?;
         length -= half;
         step += 1;
     }
-    Some(low + address.is_at_or_above(blocks, head.first_bounds, low)?)
+    Some(below + low + is_at_or_above(low)?)
 }

@@ -45,8 +45,8 @@ pub use mark::{MARK_TAG, Mark, MarkMetadata};
 pub use payload::{MAX_PATTERNS, PATTERN_BYTES, PATTERNS_OF_GROUP, Pattern, PatternLayer};
 pub use sample::{SAMPLE_BYTES, SAMPLE_RING, Sample, Sampling};
 pub use set::{
-    BOUNDS_V4_OF_BLOCK, BOUNDS_V6_OF_BLOCK, MAX_SETS, SET_BLOCK, SET_PLACES, SET_SEARCH_STEPS,
-    SLICES_OF_BLOCK, SetHead, set_place,
+    BucketV4, BucketV6, CUT_BUCKET, MAX_SETS, SET_BLOCK, SET_CELLS, SET_DEPTH, SET_PLACES, SET_SEARCH_STEPS,
+    SetHead, SetNode, of_block, set_place,
 };
 pub use straight::{MAX_STRAIGHT, Straight, tests};
 pub use trace::{Stage, Trace};

@@ -1,41 +1,76 @@
 //! Addresses as they are compared with bounds.
 
-use sluice_abi::{BOUNDS_V4_OF_BLOCK, BOUNDS_V6_OF_BLOCK, SetHead};
+use sluice_abi::{BucketV4, BucketV6, SetNode, of_block};
 
 use super::blocks::Blocks;
-use crate::classify::{borrow, flag, starts_at_or_below};
+use crate::classify::{borrow, flag, opaque, starts_at_or_below};
 
 pub trait Address: Copy {
+    type Bucket;
+
     fn is_below(self, bound: [u64; 2]) -> bool;
 
-    /// The slice of an address that is not below the lowest bound.
-    fn slice(self, head: &SetHead) -> u32;
+    /// How far it is above the node's lowest bound, which it is not below, in units of the node.
+    fn above(self, node: &SetNode) -> u64;
 
-    /// 1 if it is not below this bound, else 0; no branch.
-    fn is_at_or_above(self, blocks: Blocks, first_bounds: u32, bound: u32) -> Option<u32>;
+    fn bucket(self, blocks: Blocks, first: u32, number: u32) -> Option<*const Self::Bucket>;
+
+    /// Bounds below the bucket, and how many are in it.
+    fn head(bucket: *const Self::Bucket) -> (u32, u32);
+
+    /// 1 if it is not below this bound of the bucket, else 0; no branch.
+    fn is_at_or_above(self, bucket: *const Self::Bucket, bound: u32) -> u32;
+
+    /// Likewise, of a bound in the blocks from `first` on.
+    fn is_at_or_above_searched(self, blocks: Blocks, first: u32, bound: u32) -> Option<u32>;
 }
 
 #[derive(Clone, Copy)]
 pub struct V4(pub u32);
 
+impl V4 {
+    #[inline(always)]
+    fn is_not_below(self, bound: u32) -> u32 {
+        starts_at_or_below(bound as u64, self.0 as u64)
+    }
+}
+
 impl Address for V4 {
+    type Bucket = BucketV4;
+
     #[inline(always)]
     fn is_below(self, bound: [u64; 2]) -> bool {
         (self.0 as u64) < bound[1]
     }
 
     #[inline(always)]
-    fn slice(self, head: &SetHead) -> u32 {
-        ((self.0 as u64 - head.lowest[1]) >> (head.shift & 63)) as u32
+    fn above(self, node: &SetNode) -> u64 {
+        self.0 as u64 - node.lowest[1]
     }
 
     #[inline(always)]
-    fn is_at_or_above(self, blocks: Blocks, first_bounds: u32, bound: u32) -> Option<u32> {
-        let block = blocks.get(first_bounds + bound / BOUNDS_V4_OF_BLOCK)?;
-        let place = (bound % BOUNDS_V4_OF_BLOCK) as usize;
-        // SAFETY: the place is within the block.
-        let bound = unsafe { *block.cast::<u32>().add(place) };
-        Some(starts_at_or_below(bound as u64, self.0 as u64))
+    fn bucket(self, blocks: Blocks, first: u32, number: u32) -> Option<*const BucketV4> {
+        blocks.element::<BucketV4, { of_block::BUCKETS_V4 }>(first, number)
+    }
+
+    #[inline(always)]
+    fn head(bucket: *const BucketV4) -> (u32, u32) {
+        // SAFETY: the bucket is in a block.
+        unsafe { ((*bucket).below, (*bucket).count) }
+    }
+
+    #[inline(always)]
+    fn is_at_or_above(self, bucket: *const BucketV4, bound: u32) -> u32 {
+        let place = within::<{ size_of::<BucketV4>() / size_of::<u32>() }>(bound);
+        // SAFETY: the bucket is in a block, and the place in the bucket.
+        self.is_not_below(unsafe { *bucket.cast::<u32>().add(place) })
+    }
+
+    #[inline(always)]
+    fn is_at_or_above_searched(self, blocks: Blocks, first: u32, bound: u32) -> Option<u32> {
+        let bound = blocks.element::<u32, { of_block::BOUNDS_V4 }>(first, bound)?;
+        // SAFETY: it is in a block.
+        Some(self.is_not_below(unsafe { *bound }))
     }
 }
 
@@ -43,35 +78,66 @@ impl Address for V4 {
 #[derive(Clone, Copy)]
 pub struct V6(pub [u64; 2]);
 
-impl Address for V6 {
+impl V6 {
     #[inline(always)]
-    fn is_below(self, [high, low]: [u64; 2]) -> bool {
+    fn is_not_below(self, [high, low]: [u64; 2]) -> u32 {
         let borrowed = borrow(self.0[1], low, 0);
-        borrow(self.0[0], high, borrowed) != 0
+        flag(borrow(self.0[0], high, borrowed) ^ 1)
+    }
+}
+
+impl Address for V6 {
+    type Bucket = BucketV6;
+
+    #[inline(always)]
+    fn is_below(self, bound: [u64; 2]) -> bool {
+        self.is_not_below(bound) == 0
     }
 
     #[inline(always)]
-    fn slice(self, head: &SetHead) -> u32 {
+    fn above(self, node: &SetNode) -> u64 {
         let [high, low] = self.0;
-        let borrowed = borrow(low, head.lowest[1], 0);
+        let borrowed = borrow(low, node.lowest[1], 0);
         let above =
-            [high.wrapping_sub(head.lowest[0]).wrapping_sub(borrowed), low.wrapping_sub(head.lowest[1])];
+            [high.wrapping_sub(node.lowest[0]).wrapping_sub(borrowed), low.wrapping_sub(node.lowest[1])];
         // A shift by 64 is none, so the high half goes left in two steps.
-        let last = head.shift & 63;
-        (if head.shift >= u64::BITS {
+        let last = node.shift & 63;
+        if node.shift >= u64::BITS {
             above[0] >> last
         } else {
             above[0] << 1 << (63 - last) | above[1] >> last
-        }) as u32
+        }
     }
 
     #[inline(always)]
-    fn is_at_or_above(self, blocks: Blocks, first_bounds: u32, bound: u32) -> Option<u32> {
-        let block = blocks.get(first_bounds + bound / BOUNDS_V6_OF_BLOCK)?;
-        let place = (bound % BOUNDS_V6_OF_BLOCK) as usize;
-        // SAFETY: the place is within the block.
-        let [high, low] = unsafe { *block.cast::<[u64; 2]>().add(place) };
-        let borrowed = borrow(self.0[1], low, 0);
-        Some(flag(borrow(self.0[0], high, borrowed) ^ 1))
+    fn bucket(self, blocks: Blocks, first: u32, number: u32) -> Option<*const BucketV6> {
+        blocks.element::<BucketV6, { of_block::BUCKETS_V6 }>(first, number)
     }
+
+    #[inline(always)]
+    fn head(bucket: *const BucketV6) -> (u32, u32) {
+        // SAFETY: the bucket is in a block.
+        unsafe { ((*bucket).below, (*bucket).count) }
+    }
+
+    #[inline(always)]
+    fn is_at_or_above(self, bucket: *const BucketV6, bound: u32) -> u32 {
+        let place = within::<{ size_of::<BucketV6>() / size_of::<[u64; 2]>() }>(bound);
+        // SAFETY: the bucket is in a block, and the place in the bucket.
+        self.is_not_below(unsafe { *bucket.cast::<[u64; 2]>().add(place) })
+    }
+
+    #[inline(always)]
+    fn is_at_or_above_searched(self, blocks: Blocks, first: u32, bound: u32) -> Option<u32> {
+        let bound = blocks.element::<[u64; 2], { of_block::BOUNDS_V6 }>(first, bound)?;
+        // SAFETY: it is in a block.
+        Some(self.is_not_below(unsafe { *bound }))
+    }
+}
+
+/// A mask where there could be a test, which the verifier does not carry over to every copy of the number.
+#[inline(always)]
+fn within<const ELEMENTS: usize>(number: u32) -> usize {
+    const { assert!(ELEMENTS.is_power_of_two()) };
+    opaque(number as u64) as usize & (ELEMENTS - 1)
 }

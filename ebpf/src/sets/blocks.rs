@@ -1,6 +1,6 @@
 //! The blocks of a set, as they were when it was first asked: whoever changes a set makes new ones.
 
-use sluice_abi::{SLICES_OF_BLOCK, SetHead};
+use sluice_abi::{SetHead, SetNode, of_block};
 
 use crate::maps::{SETS, SetBlocks};
 
@@ -14,30 +14,32 @@ impl Blocks {
         SETS.get(element).map(Blocks)
     }
 
+    /// With the first node, which lies behind it.
     #[inline(always)]
-    pub fn get(self, block: u32) -> Option<*const u64> {
-        self.0.get_ptr(block).map(<*const _>::cast)
-    }
-
-    #[inline(always)]
-    pub fn head<'a>(self) -> Option<&'a SetHead> {
+    pub fn head<'a>(self) -> Option<(&'a SetHead, &'a SetNode)> {
+        let head = self.element::<SetHead, 1>(0, 0)?;
         // SAFETY: what block 0 begins with, and nobody changes.
-        self.get(0).map(|block| unsafe { &*block.cast() })
+        Some(unsafe { (&*head, &*head.add(1).cast()) })
     }
 
-    /// How many bounds are below a slice, and below the one behind it.
     #[inline(always)]
-    pub fn slice(self, slice: u32) -> Option<(u32, u32)> {
-        let (block, place) = (self.get(1 + slice / SLICES_OF_BLOCK)?, slice % SLICES_OF_BLOCK);
-        let next = slice + 1;
-        // Mostly in the same block.
-        let (behind, next_place) = match next % SLICES_OF_BLOCK {
-            0 => (self.get(1 + next / SLICES_OF_BLOCK)?, 0),
-            place => (block, place),
-        };
-        // SAFETY: the places are within the blocks.
-        unsafe {
-            Some((*block.cast::<u32>().add(place as usize), *behind.cast::<u32>().add(next_place as usize)))
-        }
+    pub fn node<'a>(self, node: u32) -> Option<&'a SetNode> {
+        // Behind the head. SAFETY: nobody changes it.
+        self.element::<SetNode, { of_block::NODES }>(0, node + 1).map(|node| unsafe { &*node })
+    }
+
+    /// The bits of a bucket's cells.
+    #[inline(always)]
+    pub fn cells(self, head: &SetHead, bucket: u32) -> Option<u32> {
+        // SAFETY: it is in a block.
+        self.element::<u32, { of_block::CELLS }>(head.cells, bucket).map(|cells| unsafe { *cells })
+    }
+
+    /// An element of those that begin with this block; a block has `OF_BLOCK`.
+    #[inline(always)]
+    pub fn element<T, const OF_BLOCK: u32>(self, first: u32, number: u32) -> Option<*const T> {
+        let block = self.0.get_ptr(first + number / OF_BLOCK)?.cast::<T>();
+        // SAFETY: the element is within the block.
+        Some(unsafe { block.add((number % OF_BLOCK) as usize) })
     }
 }

@@ -3,6 +3,7 @@
 
 mod blocks;
 mod layout;
+mod parts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -52,9 +53,13 @@ impl KernelSet {
         &self.contents
     }
 
+    /// What its maps take up.
+    pub fn bytes(&self) -> u64 {
+        self.families().into_iter().flatten().map(Blocks::bytes).sum()
+    }
+
     pub(crate) fn outcome(&self) -> SetOutcome {
-        let kernel_bytes = self.families().into_iter().flatten().map(Blocks::bytes).sum();
-        SetOutcome { hash: self.hash, kernel_bytes }
+        SetOutcome { hash: self.hash, kernel_bytes: self.bytes() }
     }
 
     fn families(&self) -> [Option<&Blocks>; 2] {

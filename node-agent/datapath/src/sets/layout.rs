@@ -1,11 +1,11 @@
 //! A family of a set as the kernel looks it up; what lies where is in `ebpf/abi/src/set.rs`.
 
 use ipnet::{Ipv4Net, Ipv6Net};
-use sluice_abi::{SET_BLOCK, SetHead};
+use sluice_abi::{BucketV4, BucketV6, SET_BLOCK, SetHead};
+
+use super::parts::{Bucket, Parts};
 
 const WORDS_OF_BLOCK: usize = SET_BLOCK / size_of::<u64>();
-/// Slices for each bound: between this and four times as many.
-const SLICES_OF_BOUND: u32 = 1;
 
 /// Whole blocks, one after the other.
 #[derive(Clone, PartialEq, Eq)]
@@ -20,8 +20,7 @@ impl Layout {
             let first = u32::from(net.network());
             (first, u32::from(net.broadcast()).checked_add(1))
         });
-        let bounds = bounds(ranges);
-        Layout::of(&bounds, |bound| u128::from(*bound), bytemuck::cast_slice(&bounds))
+        Layout::of::<BucketV4>(&bounds(ranges))
     }
 
     /// As [`Layout::v4`].
@@ -30,29 +29,35 @@ impl Layout {
             let first = u128::from(net.network());
             (first, u128::from(net.broadcast()).checked_add(1))
         });
-        let bounds: Vec<[u64; 2]> = bounds(ranges).into_iter().map(halves).collect();
-        Layout::of(&bounds, joined, bytemuck::cast_slice(&bounds))
+        Layout::of::<BucketV6>(&bounds(ranges))
     }
 
-    fn of<B>(bounds: &[B], number: impl Fn(&B) -> u128, bytes: &[u8]) -> Option<Layout> {
-        let (lowest, highest) = (number(bounds.first()?), number(bounds.last()?));
-        let range = highest - lowest;
-        let wanted = (bounds.len() as u32 * SLICES_OF_BOUND).next_power_of_two().ilog2() + 1;
-        let shift = (u128::BITS - range.leading_zeros()).saturating_sub(wanted);
-        let below = slices(bounds.iter().map(|bound| ((number(bound) - lowest) >> shift) as u32));
-        let first_bounds = 1 + blocks_of(size_of_val(&below[..]));
-        let head = SetHead {
-            lowest: halves(lowest),
-            highest: halves(highest),
-            shift,
-            bounds: bounds.len() as u32,
-            first_bounds: first_bounds as u32,
-            reserved: 0,
-        };
-        let mut words = vec![0; (first_bounds + blocks_of(bytes.len())) * WORDS_OF_BLOCK];
-        put(&mut words, 0, bytemuck::bytes_of(&head));
-        put(&mut words, 1, bytemuck::cast_slice(&below));
-        put(&mut words, first_bounds, bytes);
+    fn of<B: Bucket>(bounds: &[B::Number]) -> Option<Layout> {
+        if bounds.is_empty() {
+            return None;
+        }
+        let mut parts = Parts::<B>::new(bounds);
+        parts.add_node(0, bounds.len(), 1);
+        let Parts { nodes, cells, buckets, searched, .. } = parts;
+        let parts: [&[u8]; 4] = [
+            bytemuck::cast_slice(&nodes),
+            bytemuck::cast_slice(&cells),
+            bytemuck::cast_slice(&buckets),
+            bytemuck::cast_slice(&searched),
+        ];
+        // The head comes before the nodes.
+        let mut at = [size_of::<SetHead>(), 0, 0, 0];
+        for part in 1..parts.len() {
+            at[part] = (at[part - 1] + parts[part - 1].len()).next_multiple_of(SET_BLOCK);
+        }
+        let length = (at[3] + parts[3].len()).next_multiple_of(SET_BLOCK);
+        let block = |part: usize| (at[part] / SET_BLOCK) as u32;
+        let head = SetHead { cells: block(1), buckets: block(2), bounds: block(3), ..SetHead::default() };
+        let mut words = vec![0; length / size_of::<u64>()];
+        let all: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
+        for (at, bytes) in at.into_iter().zip(parts).chain([(0, bytemuck::bytes_of(&head))]) {
+            all[at..][..bytes.len()].copy_from_slice(bytes);
+        }
         Some(Layout { words })
     }
 
@@ -80,78 +85,64 @@ fn bounds<B: Copy + PartialEq>(ranges: impl ExactSizeIterator<Item = (B, Option<
     bounds
 }
 
-/// How many bounds are below each slice, and behind the last one. `of_bounds` are the bounds' own slices.
-fn slices(of_bounds: impl Iterator<Item = u32>) -> Vec<u32> {
-    let mut below = Vec::new();
-    let mut before = 0;
-    for slice in of_bounds {
-        // Up to this bound's slice nothing but the bounds before it is below.
-        if below.len() <= slice as usize {
-            below.resize(slice as usize + 1, before);
-        }
-        before += 1;
-    }
-    below.push(before);
-    below
-}
-
-fn put(words: &mut [u64], block: usize, bytes: &[u8]) {
-    let bytes_of_all: &mut [u8] = bytemuck::cast_slice_mut(words);
-    bytes_of_all[block * SET_BLOCK..][..bytes.len()].copy_from_slice(bytes);
-}
-
-fn blocks_of(bytes: usize) -> usize {
-    bytes.div_ceil(SET_BLOCK)
-}
-
-fn halves(number: u128) -> [u64; 2] {
-    [(number >> 64) as u64, number as u64]
-}
-
-fn joined([high, low]: &[u64; 2]) -> u128 {
-    u128::from(*high) << 64 | u128::from(*low)
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
     use proptest::prelude::*;
+    use sluice_abi::{CUT_BUCKET, SET_CELLS, SET_DEPTH, SetNode};
     use sluice_address_set::AddressSet;
 
     use super::*;
 
     /// As the kernel program does it, step by step.
-    fn contains(layout: &Layout, address: IpAddr) -> bool {
-        let bytes = layout.bytes();
-        let head: &SetHead = bytemuck::from_bytes(&bytes[..size_of::<SetHead>()]);
-        let below: &[u32] = bytemuck::cast_slice(&bytes[SET_BLOCK..]);
-        let bounds = &bytes[head.first_bounds as usize * SET_BLOCK..];
-        let (number, bound): (u128, Box<dyn Fn(u32) -> u128>) = match address {
-            IpAddr::V4(v4) => {
-                let bounds: &[u32] = bytemuck::cast_slice(bounds);
-                (u32::from(v4).into(), Box::new(|at| bounds[at as usize].into()))
-            }
-            IpAddr::V6(v6) => {
-                let bounds: &[[u64; 2]] = bytemuck::cast_slice(bounds);
-                (v6.into(), Box::new(|at| joined(&bounds[at as usize])))
-            }
+    fn contains<B: Bucket>(layout: &Layout, number: u128) -> bool {
+        let from = |block: u32| &layout.bytes()[block as usize * SET_BLOCK..];
+        let head: &SetHead = bytemuck::from_bytes(&from(0)[..size_of::<SetHead>()]);
+        let nodes: &[SetNode] =
+            bytemuck::cast_slice(&layout.bytes()[size_of::<SetHead>()..SET_BLOCK * head.cells as usize]);
+        let cells: &[u32] = bytemuck::cast_slice(from(head.cells));
+        let buckets: &[B] = bytemuck::cast_slice(from(head.buckets));
+        let searched: &[B::Bound] = bytemuck::cast_slice(from(head.bounds));
+        let among = |below: u32, bounds: &[B::Bound]| {
+            let up_to = bounds.iter().filter(|bound| B::number(**bound) <= number).count();
+            (below as usize + up_to) & 1 == 1
         };
-        let up_to = if number < joined(&head.lowest) {
-            0
-        } else if number >= joined(&head.highest) {
-            head.bounds
-        } else {
-            let slice = ((number - joined(&head.lowest)) >> head.shift) as usize;
-            let (from, to) = (below[slice], below[slice + 1]);
-            from + (from..to).filter(|at| bound(*at) <= number).count() as u32
-        };
-        up_to & 1 == 1
+        let joined = |[high, low]: [u64; 2]| u128::from(high) << 64 | u128::from(low);
+        let mut node = &nodes[0];
+        for _ in 0..SET_DEPTH {
+            if number < joined(node.lowest) {
+                return node.below & 1 == 1;
+            }
+            if number >= joined(node.highest) {
+                return (node.below + node.bounds) & 1 == 1;
+            }
+            if node.scale == 0 {
+                return among(node.below, &searched[node.first as usize..][..node.bounds as usize]);
+            }
+            let above = ((number - joined(node.lowest)) >> node.shift) as u64;
+            let cell = ((above * node.scale) >> 32) as u32;
+            let at = (node.first + cell / SET_CELLS) as usize;
+            if cells[at] >> (cell % SET_CELLS) & 1 == 0 {
+                return false;
+            }
+            let (below, count) = buckets[at].head();
+            if count != CUT_BUCKET {
+                return among(below, &buckets[at].bounds()[..count as usize]);
+            }
+            node = &nodes[below as usize];
+        }
+        panic!("deeper than the kernel goes");
     }
 
     fn is_in(set: &AddressSet, address: IpAddr) -> bool {
-        let layout = if address.is_ipv4() { Layout::v4(set.v4()) } else { Layout::v6(set.v6()) };
-        layout.is_some_and(|layout| contains(&layout, address))
+        match address {
+            IpAddr::V4(address) => Layout::v4(set.v4())
+                .is_some_and(|layout| contains::<BucketV4>(&layout, u32::from(address).into())),
+            IpAddr::V6(address) => {
+                Layout::v6(set.v6()).is_some_and(|layout| contains::<BucketV6>(&layout, address.into()))
+            }
+        }
     }
 
     fn set(nets: &[&str]) -> AddressSet {
@@ -212,6 +203,19 @@ mod tests {
                 let (first, last) = (u128::from(net.network()), u128::from(net.broadcast()));
                 let edges = [first.wrapping_sub(1), first, last, last.wrapping_add(1), first / 2 + last / 2];
                 edges.map(|bits| IpAddr::V6(bits.into())).to_vec()
+            }
+        }
+    }
+
+    /// Each slice of a node has a crowd and all other crowds are in its first, more levels than there may be.
+    #[test]
+    fn crowds_within_crowds() {
+        let crowd = |bits: u32| (0..12u32).map(move |host| (1u128 << bits) + 2 * u128::from(host));
+        let addresses: Vec<u128> = (5..127).flat_map(crowd).collect();
+        let set: AddressSet = addresses.iter().map(|bits| IpAddr::V6((*bits).into()).into()).collect();
+        for bits in addresses {
+            for (address, expected) in [(bits, true), (bits + 1, false), (bits - 1, false)] {
+                assert_eq!(is_in(&set, IpAddr::V6(address.into())), expected, "{address:x}");
             }
         }
     }
