@@ -12,6 +12,7 @@ pub mod programs;
 pub mod report;
 mod room;
 pub mod rows;
+pub mod sets;
 pub mod wire;
 
 pub use cells::{Rounds, one_process};

@@ -20,6 +20,13 @@ pub fn tcp(destination: [u8; 4]) -> Vec<u8> {
     written(|out| builder.write(out, &[0; 46]))
 }
 
+/// As long, but for the longer header.
+pub fn udp_v6(port: u16) -> Vec<u8> {
+    let (source, destination) = (place::CLIENT6.octets(), place::NODE6.octets());
+    let builder = PacketBuilder::ethernet2(MAC, MAC).ipv6(source, destination, 64).udp(40_000, port);
+    written(|out| builder.write(out, &[0; 58]))
+}
+
 fn written<E: std::fmt::Debug>(write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Vec<u8> {
     let mut frame = Vec::new();
     write(&mut frame).expect("the packet is short");

@@ -12,6 +12,7 @@ use super::edits::Edits;
 use super::median;
 use super::programs::Facts;
 use super::rows::{Bar, Label};
+use super::sets::SetTimes;
 use super::wire::{self, Wire};
 
 #[derive(Debug, Serialize)]
@@ -33,6 +34,8 @@ pub struct Report {
     pub missing: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub edits: Option<Edits>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sets: Option<SetTimes>,
 }
 
 /// Times are those of the empty program alone.
@@ -122,6 +125,7 @@ pub fn gather(
         programs: packets[0].programs.clone(),
         missing: packets[0].missing.iter().chain(&wire[0].missing).cloned().collect(),
         edits: None,
+        sets: None,
     })
 }
 

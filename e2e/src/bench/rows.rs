@@ -1,5 +1,6 @@
 //! What is measured: a program, a frame for it, and the verdict that shows that the right thing was measured.
 
+mod sets;
 mod sluice;
 mod xdp_filter;
 
@@ -92,6 +93,7 @@ pub fn all(ingress: u32) -> anyhow::Result<All> {
     let mut all = All { rows: Vec::new(), facts: Vec::new(), missing: Vec::new() };
     let mut subjects = vec![wrapper()];
     subjects.extend(sluice::subjects()?);
+    subjects.extend(sets::subjects()?);
     match Objects::find() {
         Some(objects) => subjects.extend(xdp_filter::subjects(&objects)?),
         None => all.missing.push(MISSING.to_owned()),
@@ -178,6 +180,7 @@ fn wrapper() -> Subject {
 pub fn loaded(node: &Node, ingress: u32) -> anyhow::Result<Loaded> {
     let loaded = load(&node.plan, &LoadSpec::everything(&node.plan))?;
     loaded.set_surroundings(&node.plan, &node.world.node_addresses)?;
+    loaded.put_sets(&node.plan, &node.world.sets)?;
     let source = place::NODE4.to_ipv6_mapped().octets();
     let hop = NextHop {
         source,

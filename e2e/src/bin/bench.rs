@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sluice_e2e::bench::{edits, one_process, report, wire};
+use sluice_e2e::bench::{edits, one_process, report, sets, wire};
 
 #[derive(Parser)]
 struct Arguments {
@@ -28,6 +28,9 @@ struct Arguments {
     /// A directory whose benchmarks.md and benchmarks.svg are to carry what came out.
     #[arg(long)]
     write: Option<PathBuf>,
+    /// Prefixes of a large address set; 0 leaves it out.
+    #[arg(long, default_value_t = 1_000_000)]
+    set_prefixes: usize,
     /// One of the processes: measures and prints JSON.
     #[arg(long, hide = true)]
     part: Option<Part>,
@@ -62,11 +65,18 @@ fn main() -> anyhow::Result<()> {
         eprintln!("{} edits", arguments.edits);
         report.edits = Some(edits::measure(arguments.edits)?);
     }
+    if arguments.set_prefixes > 0 {
+        eprintln!("an address set of {} prefixes", arguments.set_prefixes);
+        report.sets = Some(sets::measure(arguments.set_prefixes)?);
+    }
     if let Some(documentation) = &arguments.write {
         report.write(documentation)?;
     }
     match arguments.output {
-        Output::Table => report.print(),
+        Output::Table => {
+            report.print();
+            report.sets.iter().for_each(|sets| println!("{sets}"));
+        }
         Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
     }
     Ok(())

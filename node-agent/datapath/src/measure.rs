@@ -34,6 +34,8 @@ pub enum Flows {
     Many,
     /// One of these each time, in an order that looks random; the frame as above.
     Some(Vec<Flow>),
+    /// One of these IPv6 source addresses each time, likewise.
+    SomeV6(Vec<[u8; 16]>),
 }
 
 /// What is written into a frame.
@@ -115,6 +117,7 @@ fn wrap(program: BorrowedFd<'_>, frame: &[u8], flows: &Flows) -> Result<Repeatab
         .map_err(failed)?;
     let table = match flows {
         Flows::Some(flows) => Some(new_array("flows", bytemuck::cast_slice(flows), size_of::<Flow>())?),
+        Flows::SomeV6(sources) => Some(new_array("flows", sources.as_flattened(), size_of::<[u8; 16]>())?),
         Flows::One | Flows::Many => None,
     };
     let maps = Maps {

@@ -19,7 +19,7 @@ const DESTINATION: u64 = 1 << 1;
 const UDP: u64 = 1 << 3;
 
 /// As many as its maps hold.
-const ADDRESSES: u32 = 10_000;
+pub const ADDRESSES: u32 = 10_000;
 
 /// Where its objects lie. It has one for each set of features; `alw`: what no rule hits is passed.
 pub struct Objects(PathBuf);
@@ -64,22 +64,22 @@ pub fn subjects(objects: &Objects) -> anyhow::Result<Vec<Subject>> {
     Ok(vec![
         subject("UDP port", objects.one_port(port(0))?, vec![hit("hit", 0), miss()]),
         subject("1 address", objects.sources(&[[198, 18, 0, 7]])?, vec![hit("hit", 0), miss()]),
-        subject("10,000 addresses", objects.sources(&many)?, random(&many)),
+        subject("10,000 addresses", objects.sources(&many)?, random(&many).into()),
     ])
 }
 
-fn random(addresses: &[[u8; 4]]) -> Vec<Packet> {
+pub fn random(addresses: &[[u8; 4]]) -> [Packet; 2] {
     let [source_port, destination_port] = [40_000u16, 53].map(u16::to_be_bytes);
     let flow = |source: &[u8; 4]| Flow { source: *source, source_port, destination_port };
     let hits = Flows::Some(addresses.iter().map(flow).collect());
     let frame = udp([198, 19, 0, 7], 53);
-    vec![
+    [
         Packet::new("random hit", frame.clone(), hits, XdpAction::Drop),
         Packet::new("random miss", frame, Flows::Many, XdpAction::Pass),
     ]
 }
 
 /// All different, and spread over the space of addresses.
-fn address(number: u32) -> [u8; 4] {
+pub fn address(number: u32) -> [u8; 4] {
     number.wrapping_mul(0x9e37_79b1).to_be_bytes()
 }

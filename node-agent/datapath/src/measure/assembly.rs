@@ -46,6 +46,7 @@ const DATA_END: i16 = 4;
 /// Behind Ethernet, and behind an IPv4 header without options.
 const SOURCE_ADDRESS: i16 = 14 + 12;
 const SOURCE_PORT: i16 = 14 + 20;
+const SOURCE_ADDRESS_V6: i16 = 14 + 8;
 /// Of a 16-bit number in memory: its first byte is 64 to 95, which no special IPv4 address begins with.
 const SPECIAL: i32 = 0xff1f;
 const UNSPECIAL: i32 = 0x0040;
@@ -157,14 +158,21 @@ fn vary(flows: &Flows, table: Option<i32>) -> Vec<bpf_insn> {
             let stores = [one(STORE_U32, 2, 4, SOURCE_ADDRESS, 0), one(STORE_U16, 2, 4, SOURCE_PORT, 0)];
             number.into_iter().chain(stores).collect()
         }
-        (Flows::Some(flows), Some(table)) => number.into_iter().chain(look_up(flows.len(), table)).collect(),
+        (Flows::Some(flows), Some(table)) => {
+            let words = [(0, SOURCE_ADDRESS), (4, SOURCE_PORT)];
+            number.into_iter().chain(look_up(flows.len(), table, &words)).collect()
+        }
+        (Flows::SomeV6(sources), Some(table)) => {
+            let words = [0, 4, 8, 12].map(|word| (word, SOURCE_ADDRESS_V6 + word));
+            number.into_iter().chain(look_up(sources.len(), table, &words)).collect()
+        }
         _ => Vec::new(),
     }
 }
 
-/// The flow at `register 4 / 2^32` of the table, after another round of mixing.
-fn look_up(flows: usize, table: i32) -> Vec<bpf_insn> {
-    vec![
+/// The flow at `register 4 / 2^32` of the table, after another round of mixing: words of it, and where they go.
+fn look_up(flows: usize, table: i32, words: &[(i16, i16)]) -> Vec<bpf_insn> {
+    let mut code = vec![
         one(MOVE, 5, 4, 0, 0),
         one(SHIFT_RIGHT_CONSTANT, 5, 0, 0, 15),
         one(XOR, 4, 5, 0, 0),
@@ -178,12 +186,12 @@ fn look_up(flows: usize, table: i32) -> Vec<bpf_insn> {
         one(MOVE, 2, 10, 0, 0),
         one(ADD_CONSTANT, 2, 0, 0, -4),
         one(CALL, 0, 0, 0, LOOKUP_ELEMENT),
-        one(IF_EQUAL_CONSTANT, 0, 0, 4, 0),
-        one(LOAD_U32, 4, 0, 0, 0),
-        one(STORE_U32, 7, 4, SOURCE_ADDRESS, 0),
-        one(LOAD_U32, 4, 0, 4, 0),
-        one(STORE_U32, 7, 4, SOURCE_PORT, 0),
-    ]
+        one(IF_EQUAL_CONSTANT, 0, 0, 2 * words.len() as i16, 0),
+    ];
+    for (from, to) in words {
+        code.extend([one(LOAD_U32, 4, 0, *from, 0), one(STORE_U32, 7, 4, *to, 0)]);
+    }
+    code
 }
 
 fn one(code: u8, destination: u8, source: u8, offset: i16, constant: i32) -> bpf_insn {
