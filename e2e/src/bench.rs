@@ -17,6 +17,9 @@ pub mod wire;
 
 pub use cells::{Rounds, one_process};
 
+/// How often a round holds the empty program against itself: as a judge it has to be steadier than what it judges.
+const SAME: usize = 3;
+
 /// The middle one; of an even number the lower.
 pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();

@@ -11,12 +11,10 @@ use sluice_datapath::test_run::XdpAction;
 use super::programs::Facts;
 use super::room::{self, Room};
 use super::rows::{self, Label, Row};
-use super::{median, uninterrupted};
+use super::{SAME, median, uninterrupted};
 
 /// Thread CPU time of one cell.
 const CELL: Duration = Duration::from_millis(8);
-/// How often a round holds the empty program against itself: as a judge it has to be steadier than what it judges.
-const SAME: usize = 3;
 /// Repetitions to find out how many make a cell.
 const TRIAL: u32 = 10_000;
 

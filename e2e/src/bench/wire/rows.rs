@@ -77,13 +77,15 @@ pub struct Rows {
 pub fn all() -> anyhow::Result<Rows> {
     let mut cables = (0..).map(|number| Receiver::new(&format!("cable{number}")));
     let mut cable = || cables.next().expect("it does not end");
-    let drop = Repeatable::empty()?;
-    let drop = dropped("XDP drop, empty program", false, cable()?.with_program(drop.program_fd())?)?;
+    let empty = Repeatable::empty()?;
+    let drop = dropped("XDP drop, empty program", false, cable()?.with_program(empty.program_fd())?)?;
     let passing = |name: &str, ours, receiver| row(name, ours, Verdict::AtTheSocket, receiver);
     let empty_pass = passing("UDP socket, empty XDP pass", false, cable()?.with_program(pass()?.as_fd())?)?;
 
     let sluice = rows::loaded(&rows::one_port(DROPPED)?, 1)?;
-    let mut all = vec![dropped("Sluice, 1 rule", true, cable()?.with_program(sluice.program_fd())?)?];
+    let again =
+        dropped("XDP drop, empty program, another cable", false, cable()?.with_program(empty.program_fd())?)?;
+    let mut all = vec![again, dropped("Sluice, 1 rule", true, cable()?.with_program(sluice.program_fd())?)?];
     let mut missing = Vec::new();
     match Objects::find() {
         Some(objects) => {
@@ -100,6 +102,11 @@ pub fn all() -> anyhow::Result<Rows> {
         }
     }
     let many = rows::loaded(&rows::ten_thousand()?, 1)?;
+    all.push(passing(
+        "UDP socket, empty XDP pass, another cable",
+        false,
+        cable()?.with_program(pass()?.as_fd())?,
+    )?);
     all.push(passing("UDP socket, no program", false, cable()?)?);
     let mut filtered =
         passing("UDP socket, Sluice with 10,000 rules", true, cable()?.with_program(many.program_fd())?)?;
@@ -154,6 +161,13 @@ fn row(name: &str, ours: bool, verdict: Verdict, receiver: Receiver) -> anyhow::
 }
 
 impl Row {
+    /// One run of the generator; how many datagrams were read.
+    pub fn run(&self) -> anyhow::Result<u64> {
+        let (_, frames) = self.family.shape();
+        self.generator.run(frames, self.receiver.egress)?;
+        self.receiver.read(if self.family == Family::Passes { frames } else { 0 })
+    }
+
     fn reference(mut self, name: &str, times: f64) -> Row {
         self.label.references.push(Reference { name: name.to_owned(), times });
         self
