@@ -10,7 +10,9 @@ use sluice_abi::{
     leaf, record_flags,
 };
 use sluice_datapath::load::Patch;
-use sluice_e2e::oracle::{Mismatch, Node, compare_patched, one_of_each, one_of_each_among_many, ports_alone};
+use sluice_e2e::oracle::{
+    Mismatch, Node, compare_patched, one_of_each, one_of_each_among_many, one_of_each_set, ports_alone,
+};
 use sluice_e2e::packets::{Generator, Named, corpus};
 use sluice_plan::{LargeTables, NodePlan};
 
@@ -232,6 +234,33 @@ fn every_node_is_noticed() {
     let mut plan = setting.node.plan.clone();
     plan.filters.tables.large.children.rotate_left(size_of::<u32>());
     setting.assert_noticed(&plan, &[], "which child is taken");
+}
+
+/// The row of each address set on each side, that of none of them, and what the kernel makes of a set's bounds.
+#[test]
+fn every_set_is_noticed() {
+    if skipped() {
+        return;
+    }
+    let setting = Setting { node: one_of_each_set().expect("the policies compile"), ..setting() };
+    let tables = &setting.node.plan.filters.tables;
+    let sides = [
+        (dimension::SOURCE_SETS, dimension::DIRECT_SOURCE_SETS),
+        (dimension::DESTINATION_SETS, dimension::DIRECT_DESTINATION_SETS),
+    ];
+    for (side, first) in sides {
+        let Dimension { intervals: used, special } = element(&tables.dimensions, side);
+        for (bit, name) in (0..).zip(&setting.node.plan.sets).filter(|(bit, _)| used >> bit & 1 == 1) {
+            let mut plan = setting.node.plan.clone();
+            change::<u32>(&mut plan.filters.tables.direct, (first + bit) as usize, |row| *row = special);
+            let is_empty = setting.node.world.sets[name].is_empty();
+            assert_eq!(setting.notices(&plan, &[]), !is_empty, "set {name} on side {side}");
+        }
+    }
+    for (what, function) in [("an IPv4 set", "is_in_v4"), ("an IPv6 set", "is_in_v6")] {
+        let patch = Patch { function, opcode: AND, from: 1, to: 2 };
+        setting.assert_noticed(&setting.node.plan, &[patch], &format!("the parity of bounds of {what}"));
+    }
 }
 
 struct Setting {
