@@ -38,6 +38,16 @@ impl Frame {
         hook::length(self.context)
     }
 
+    /// Of the first buffer.
+    #[inline(always)]
+    pub fn first_length(self) -> u32 {
+        // SAFETY: the context is the one that the kernel gave.
+        unsafe {
+            let data = read_volatile(&raw const (*self.context).data);
+            read_volatile(&raw const (*self.context).data_end) - data
+        }
+    }
+
     /// The tag in front of all that are in the frame, if the kernel has it beside it.
     #[inline(always)]
     pub fn outer_tag(self) -> Option<u16> {

@@ -41,7 +41,8 @@ pub fn read(context: *mut Context, place: &mut MaybeUninit<Packet>) -> bool {
         return false;
     }
     let total = u16::from_be(network.total_length) as u32;
-    let length = frame.length();
+    // A packet that is all in the first buffer is all of the frame, and nobody has to be asked how long that is.
+    let length = frame.first_length();
     if total < SHORTEST || NETWORK + total > length {
         return false;
     }
