@@ -13,7 +13,7 @@ pub use link::{
     raw_tracepoint_open, tcx_link_create,
 };
 pub use map::{
-    MapShape, create_map, delete, freeze, is_frozen, lookup, per_cpu_elements, read_all, read_values, update,
+    MapShape, create_map, delete, freeze, holds, is_frozen, lookup, per_cpu_elements, read_all, update,
     update_batch, update_per_cpu, zero_per_cpu,
 };
 

@@ -59,30 +59,35 @@ fn hashes(manifest: &Manifest) -> BTreeSet<Hash> {
 }
 
 /// `nets` without those of `gone` and with those of `new`; `None` if one of `gone` is not there, or the outcome is not
-/// collapsed.
+/// collapsed. What lies between two changes is copied as it is.
 fn replace<N: Net>(nets: &[N], mut gone: Vec<N>, mut new: Vec<N>) -> Option<Vec<N>> {
     gone.sort_unstable();
     new.sort_unstable();
-    let (mut gone, mut new) = (gone.into_iter().peekable(), new.into_iter().peekable());
     let mut left = Vec::with_capacity(nets.len() + new.len());
-    for net in nets {
-        while let Some(next) = new.next_if(|next| next < net) {
-            push(&mut left, next)?;
+    let (mut gone, mut new) = (gone.into_iter().peekable(), new.into_iter().peekable());
+    let mut rest = nets;
+    while let Some(next) = gone.peek().into_iter().chain(new.peek()).min().copied() {
+        let between;
+        (between, rest) = rest.split_at(rest.partition_point(|one| *one < next));
+        append(&mut left, between)?;
+        if gone.next_if_eq(&next).is_some() {
+            rest = rest.strip_prefix(&[next])?;
         }
-        if gone.next_if_eq(net).is_none() {
-            push(&mut left, *net)?;
+        if new.next_if_eq(&next).is_some() {
+            append(&mut left, &[next])?;
         }
     }
-    new.try_for_each(|next| push(&mut left, next))?;
-    gone.next().is_none().then_some(left)
+    append(&mut left, rest)?;
+    Some(left)
 }
 
-/// Only behind all others, and where the two are no shorter prefix.
-fn push<N: Net>(nets: &mut Vec<N>, net: N) -> Option<()> {
-    let fits = |last: &N| *last < net && !last.covers(net) && (last.parent() != net.parent());
-    if nets.last().is_none_or(fits) && net == net.truncated() {
-        nets.push(net);
-        return Some(());
+/// `more` are collapsed themselves. `None` where they do not come behind all others, or two make up a shorter prefix.
+fn append<N: Net>(nets: &mut Vec<N>, more: &[N]) -> Option<()> {
+    let Some(first) = more.first() else { return Some(()) };
+    let fits = |last: &N| last < first && !last.covers(*first) && last.parent() != first.parent();
+    if !nets.last().is_none_or(fits) || *first != first.truncated() {
+        return None;
     }
-    None
+    nets.extend_from_slice(more);
+    Some(())
 }

@@ -179,10 +179,20 @@ pub fn read_all(map: BorrowedFd<'_>) -> io::Result<Vec<Element>> {
     Ok(elements)
 }
 
-/// The values of an array, one after another.
-pub fn read_values(map: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
+/// Whether these are the values of an array, one after another.
+pub fn holds(map: BorrowedFd<'_>, values: &[u8]) -> io::Result<bool> {
+    /// Elements that are read at once, so that what is read stays in the cache until it is compared.
+    const AT_ONCE: u32 = 64;
     let info = map_info(map)?;
-    read_range(map, &info, 0, info.max_entries, info.value_size as usize).map(|(_, values)| values)
+    check_len(values.len(), info.value_size * info.max_entries)?;
+    let stride = info.value_size as usize;
+    for (first, expected) in (0..).step_by(AT_ONCE as usize).zip(values.chunks(AT_ONCE as usize * stride)) {
+        let count = (expected.len() / stride) as u32;
+        if read_range(map, &info, first, count, stride)?.1 != expected {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// `count` elements of a per-CPU array from `first` on; each value is one `value_size` block (rounded up to 8) per

@@ -32,7 +32,7 @@ impl Blocks {
         bpf::update_batch(map.as_fd(), bytemuck::cast_slice(&keys), layout.bytes(), layout.blocks())?;
         // From now on nobody can change it: not user space, for it is frozen, and no program by its flags.
         bpf::freeze(map.as_fd())?;
-        if bpf::read_values(map.as_fd())? != layout.bytes() {
+        if !bpf::holds(map.as_fd(), layout.bytes())? {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the kernel holds other bytes"));
         }
         let id = bpf::map_info(map.as_fd())?.id;
