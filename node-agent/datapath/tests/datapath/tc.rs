@@ -47,8 +47,17 @@ fn is_received(port: u16) -> bool {
     }
 }
 
+/// A child that another test starts holds the former socket of the port, too, until it runs a program of its own.
 fn socket(port: u16) -> UdpSocket {
-    let socket = UdpSocket::bind(("0.0.0.0", port)).unwrap();
+    let mut bound = None;
+    eventually("the port is free", || match UdpSocket::bind(("0.0.0.0", port)) {
+        Err(error) if error.kind() == ErrorKind::AddrInUse => false,
+        result => {
+            bound = Some(result.unwrap());
+            true
+        }
+    });
+    let socket = bound.expect("it is bound");
     socket.set_nonblocking(true).unwrap();
     socket
 }
