@@ -9,6 +9,7 @@ mod counters;
 mod drops;
 mod established;
 mod foreign;
+mod jumbo;
 mod limits;
 mod plans;
 mod replace;

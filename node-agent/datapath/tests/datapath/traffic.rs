@@ -110,7 +110,7 @@ impl Wire {
     /// Everything that has arrived, sent frames of its own left out.
     pub fn arrived(&self) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
-        let mut buffer = [0; 2048];
+        let mut buffer = [0; 16 << 10];
         while let Ok(length) = nix::unistd::read(&self.0, &mut buffer) {
             frames.push(buffer[..length].to_vec());
         }
