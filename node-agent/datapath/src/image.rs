@@ -10,7 +10,7 @@ use sluice_abi::{Config, RecordV4, RecordV6, Straight};
 use sluice_plan::{BalancerTables, FilterTables, Hook, LargeTables, NodePlan};
 
 use crate::bpf;
-use crate::load::{LoadSpec, NODE_FEATURES, with_slots};
+use crate::load::{LoadSpec, NODE_FEATURES, OPTIONAL_FEATURES, with_slots};
 use crate::program::{Program, RODATA, TABLES};
 use crate::readback::Mismatch;
 use crate::tables::BOUNDS;
@@ -116,9 +116,10 @@ impl Image {
             }
         }
         let unused = self.config.features & !NODE_FEATURES == 0;
+        let here = self.config.features & !NODE_FEATURES | old.features & OPTIONAL_FEATURES;
         let dimensions: &[u8] = bytemuck::cast_slice(&self.config.dimensions);
         FilterTables {
-            features: if unused { old.features } else { self.config.features & !NODE_FEATURES },
+            features: if unused { old.features } else { here },
             words: if old.words == 0 && self.config.words == 1 { 0 } else { self.config.words },
             dimensions: unless_absent(dimensions, &old.dimensions),
             entries: self.bytes("ENTRIES", &old.entries),

@@ -34,7 +34,7 @@ use crate::sets::{KernelSet, KernelSets};
 use crate::slots::SlotTable;
 use crate::{bpf, sets};
 
-pub(crate) use constants::{NODE_FEATURES, config as config_of};
+pub(crate) use constants::{NODE_FEATURES, OPTIONAL_FEATURES, config as config_of};
 pub(crate) use maps::{array as new_array, new as new_map, program_array as new_program_array};
 pub use patch::Patch;
 pub use pins::SHARED;

@@ -14,6 +14,9 @@ use super::{LoadError, LoadSpec};
 /// Features that this node adds to the plan's.
 pub const NODE_FEATURES: u64 = features::FAILSAFE | features::BALANCER | features::DECAP | features::EGRESS;
 
+/// Look-ups that cost more than others: a program goes without where no entry of its interface asks for them.
+pub const OPTIONAL_FEATURES: u64 = features::SETS | features::dimension(dimension::ESTABLISHED);
+
 /// How many elements the plan's tables have.
 pub struct Counts {
     pub entries: usize,
@@ -87,11 +90,7 @@ fn features_of(plan: &NodePlan, spec: &LoadSpec, bits: usize, straight: &[Straig
         // No filter selects this interface: nothing of the classifier is needed.
         found = 0;
     }
-    let asks = straight.iter().any(|entry| entry.tests & tests::ESTABLISHED != 0);
-    if !asks && !rows_differ(&plan.filters.tables, &spec.mask) {
-        // Of all look-ups it costs the most, and no entry of this interface wants to know.
-        found &= !features::dimension(dimension::ESTABLISHED);
-    }
+    found &= !unasked(&plan.filters.tables, &spec.mask, straight);
     found |= features::FAILSAFE;
     if spec.hook == Hook::TcEgress {
         found |= features::EGRESS;
@@ -105,15 +104,36 @@ fn features_of(plan: &NodePlan, spec: &LoadSpec, bits: usize, straight: &[Straig
     found
 }
 
-/// Whether entries of this interface depend on whether a connection takes the packet.
-fn rows_differ(tables: &FilterTables, mask: &[u64; WORDS]) -> bool {
-    let row = |answer: u32| -> Option<Row> {
-        let place = (dimension::DIRECT_ESTABLISHED + answer) as usize;
-        let index: u32 = element(&tables.direct, place)?;
-        element(&tables.rows, index as usize)
+/// Of [`OPTIONAL_FEATURES`] those that no entry of this interface asks for.
+fn unasked(tables: &FilterTables, mask: &[u64; WORDS], straight: &[Straight]) -> u64 {
+    let is_here = |row: &Row| row.iter().zip(mask).any(|(row, mask)| row & mask != 0);
+    let row = |place: u32| -> Row {
+        let row: Option<u32> = element(&tables.direct, place as usize);
+        row.and_then(|row| element(&tables.rows, row as usize)).unwrap_or([0; WORDS])
     };
-    let (Some(no), Some(yes)) = (row(0), row(1)) else { return false };
-    no.iter().zip(yes).zip(mask).any(|((no, yes), mask)| (no ^ yes) & mask != 0)
+    // What asks for a set has its bit in the set's row.
+    let sets = |side: usize, first: u32| {
+        let used = element::<Dimension>(&tables.dimensions, side).unwrap_or_default().intervals;
+        (0..MAX_SETS as u32).any(|set| used >> set & 1 == 1 && is_here(&row(first + set)))
+    };
+    let [no, yes] = [0, 1].map(|answer| row(dimension::DIRECT_ESTABLISHED + answer));
+    let connections: Row = std::array::from_fn(|word| no[word] ^ yes[word]);
+    let by_rows = [
+        (
+            dimension::SOURCE_SETS,
+            tests::SOURCE_SETS,
+            sets(dimension::SOURCE_SETS, dimension::DIRECT_SOURCE_SETS),
+        ),
+        (
+            dimension::DESTINATION_SETS,
+            tests::DESTINATION_SETS,
+            sets(dimension::DESTINATION_SETS, dimension::DIRECT_DESTINATION_SETS),
+        ),
+        (dimension::ESTABLISHED, tests::ESTABLISHED, is_here(&connections)),
+    ];
+    let by_constants = |test: u16| straight.iter().any(|entry| entry.tests & test != 0);
+    let unasked = by_rows.into_iter().filter(|(_, test, asked)| !asked && !by_constants(*test));
+    unasked.map(|(index, ..)| features::dimension(index)).sum()
 }
 
 fn element<T: Pod>(bytes: &[u8], index: usize) -> Option<T> {

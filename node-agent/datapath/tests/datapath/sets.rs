@@ -6,7 +6,7 @@ use aya::maps::{Array, ArrayOfMaps, Map, MapData};
 use sluice_address_set::AddressSet;
 use sluice_datapath::{Datapath, Drift, Error, KernelSet, KernelSets, LocalInterface};
 use sluice_plan::{Hash, NodePlan};
-use sluice_policy::{Action, Match, PrefixSet};
+use sluice_policy::{Action, Filter, Match, PrefixSet, Rule};
 
 use crate::plans::{compile, drop_port, filter, rule};
 use crate::traffic::{passes, udp_from};
@@ -120,6 +120,34 @@ fn a_set_in_the_kernel_cannot_be_altered() {
         let (_datapath, _) = applied(world, &["203.0.113.0/24"]);
         let mut blocks = places(world).get(&0, 0).unwrap();
         blocks.set(0, [0xff; 4096], 0).expect_err("it is frozen");
+    });
+}
+
+/// The look-ups that others' filters need are no part of an interface's program, and the plan is the same.
+#[test]
+fn an_interface_whose_filters_name_no_set_is_programmed_beside_one_whose_do() {
+    world::run(|world| {
+        let interfaces = ["eth0", "eth1"].map(|name| world.veth(name));
+        let sources = PrefixSet { sets: vec!["bad".into()], ..PrefixSet::default() };
+        let from_bad = |name: &str, more: Match| {
+            rule(name, Action::Count, Match { sources: Some(sources.clone()), ..more })
+        };
+        let asks = filter("asks", &["eth0"], vec![from_bad("bad", Match::default()), drop_port(7)]);
+        let asks = Filter { allow_established: true, ..asks };
+        let others = filter("others", &["eth1"], vec![drop_port(7), drop_port(9)]);
+        let mut datapath = world.open();
+        datapath.offer_sets(bad(&["203.0.113.0/24"]));
+        let applied = datapath.apply(&compile(&[asks.clone(), others.clone()]), &interfaces).unwrap();
+        assert_eq!(applied.loaded, 2);
+        // So it is with entries that are constants.
+        let asks = Filter { rules: vec![drop_port(7)], ..asks };
+        let named = Rule { action: Action::Drop, ..from_bad("bad", Match::default()) };
+        for rules in [vec![drop_port(7)], vec![named]] {
+            let asks = Filter { rules, ..asks.clone() };
+            let plan = compile(&[asks, others.clone()]);
+            datapath.offer_sets(bad(&["203.0.113.0/24"]));
+            datapath.apply(&plan, &interfaces).unwrap();
+        }
     });
 }
 
