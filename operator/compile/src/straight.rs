@@ -42,27 +42,15 @@ fn asks(rule: &Rule, sets: &[&str], mut entry: Straight) -> Option<Straight> {
     if without != Match::default() {
         return None;
     }
-    if let Some(side) = sources {
-        entry.source_sets = bits(side, sets);
-        if entry.source_sets != 0 {
-            only_sets(side)?;
-            entry.tests |= tests::SOURCE_SETS;
-        } else {
-            let (prefix, mask, family) = prefix(side)?;
-            (entry.source, entry.source_mask) = (prefix, mask);
-            entry.tests |= tests::SOURCE | family;
-        }
+    if let Some(wanted) = sources {
+        let Side { prefix, mask, family, sets } = side(wanted, sets)?;
+        (entry.source, entry.source_mask, entry.source_sets) = (prefix, mask, sets);
+        entry.tests |= if sets == 0 { tests::SOURCE | family } else { tests::SOURCE_SETS };
     }
-    if let Some(side) = destinations {
-        entry.destination_sets = bits(side, sets);
-        if entry.destination_sets != 0 {
-            only_sets(side)?;
-            entry.tests |= tests::DESTINATION_SETS;
-        } else {
-            let (prefix, mask, family) = prefix(side)?;
-            (entry.destination, entry.destination_mask) = (prefix, mask);
-            entry.tests |= tests::DESTINATION | family;
-        }
+    if let Some(wanted) = destinations {
+        let Side { prefix, mask, family, sets } = side(wanted, sets)?;
+        (entry.destination, entry.destination_mask, entry.destination_sets) = (prefix, mask, sets);
+        entry.tests |= if sets == 0 { tests::DESTINATION | family } else { tests::DESTINATION_SETS };
     }
     if let Some(protocol) = only(protocols)? {
         entry.protocol = *protocol;
@@ -95,38 +83,40 @@ fn ends(ports: &PortRange) -> [u16; 2] {
     [ports.first, ports.last]
 }
 
-/// The address sets that a side names.
-fn bits(side: &PrefixSet, sets: &[&str]) -> u32 {
-    let named = sets.iter().enumerate().filter(|(_, set)| side.sets.iter().any(|name| name == *set));
-    named.map(|(bit, _)| 1 << bit).sum()
+/// One prefix with its family, or address sets as bits.
+#[derive(Default)]
+struct Side {
+    prefix: [u64; 2],
+    mask: [u64; 2],
+    family: u16,
+    sets: u32,
 }
 
-fn only_sets(side: &PrefixSet) -> Option<()> {
-    let PrefixSet { v4, v6, sets: _, except_v4, except_v6 } = side;
-    (v4.is_empty() && v6.is_empty() && except_v4.is_empty() && except_v6.is_empty()).then_some(())
-}
-
-/// Prefix, mask and family of a side that is one prefix.
-fn prefix(side: &PrefixSet) -> Option<([u64; 2], [u64; 2], u16)> {
-    let PrefixSet { v4, v6, sets, except_v4, except_v6 } = side;
-    if !sets.is_empty() || !except_v4.is_empty() || !except_v6.is_empty() {
+/// `None` for a side that is neither.
+fn side(wanted: &PrefixSet, known: &[&str]) -> Option<Side> {
+    let PrefixSet { v4, v6, sets, except_v4, except_v6 } = wanted;
+    if !except_v4.is_empty() || !except_v6.is_empty() {
         return None;
     }
-    match (&v4[..], &v6[..]) {
-        ([one], []) => Some(v4_prefix(one)),
-        ([], [one]) => Some(v6_prefix(one)),
+    match (&v4[..], &v6[..], &sets[..]) {
+        ([one], [], []) => Some(v4_prefix(one)),
+        ([], [one], []) => Some(v6_prefix(one)),
+        ([], [], [_, ..]) => {
+            let named = known.iter().enumerate().filter(|(_, set)| sets.iter().any(|name| name == *set));
+            Some(Side { sets: named.map(|(bit, _)| 1 << bit).sum(), ..Side::default() })
+        }
         _ => None,
     }
 }
 
-fn v4_prefix(net: &Ipv4Net) -> ([u64; 2], [u64; 2], u16) {
-    let (prefix, mask) = (u32::from(net.network()), u32::from(net.netmask()));
-    let prefix = u64::from(prefix);
-    ([0, prefix], [0, u64::from(mask)], tests::FAMILY_V4)
+fn v4_prefix(net: &Ipv4Net) -> Side {
+    let [prefix, mask] = [net.network(), net.netmask()].map(|address| [0, u32::from(address).into()]);
+    Side { prefix, mask, family: tests::FAMILY_V4, sets: 0 }
 }
 
-fn v6_prefix(net: &Ipv6Net) -> ([u64; 2], [u64; 2], u16) {
-    (halves(net.network().into()), halves(net.netmask().into()), tests::FAMILY_V6)
+fn v6_prefix(net: &Ipv6Net) -> Side {
+    let [prefix, mask] = [net.network(), net.netmask()].map(|address| halves(address.into()));
+    Side { prefix, mask, family: tests::FAMILY_V6, sets: 0 }
 }
 
 fn halves(address: u128) -> [u64; 2] {
