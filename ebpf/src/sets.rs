@@ -94,7 +94,7 @@ fn descend<A: Address>(blocks: Blocks, address: A) -> Option<u32> {
         if blocks.cells(head, number)? >> (cell % SET_CELLS) & 1 == 0 {
             return Some(0);
         }
-        let bucket = address.bucket(blocks, head.buckets, number)?;
+        let bucket = blocks.element(head.buckets, number)?;
         let (below, count) = A::head(bucket);
         if count != CUT_BUCKET {
             return search(below, count, |bound| Some(address.is_at_or_above(bucket, bound)));

@@ -46,7 +46,7 @@ pub use payload::{MAX_PATTERNS, PATTERN_BYTES, PATTERNS_OF_GROUP, Pattern, Patte
 pub use sample::{SAMPLE_BYTES, SAMPLE_RING, Sample, Sampling};
 pub use set::{
     BucketV4, BucketV6, CUT_BUCKET, MAX_SETS, SET_BLOCK, SET_CELLS, SET_DEPTH, SET_PLACES, SET_SEARCH_STEPS,
-    SetHead, SetNode, of_block, set_place,
+    SetHead, SetNode, set_place,
 };
 pub use straight::{MAX_STRAIGHT, Straight, tests};
 pub use trace::{Stage, Trace};

@@ -25,19 +25,6 @@ pub const SET_SEARCH_STEPS: u32 = 22;
 /// Bits for each bucket.
 pub const SET_CELLS: u32 = u32::BITS;
 
-/// How many elements a block has.
-pub mod of_block {
-    use super::{BucketV4, BucketV6, SET_BLOCK, SetNode};
-
-    pub const NODES: u32 = (SET_BLOCK / size_of::<SetNode>()) as u32;
-    /// The bits of so many buckets.
-    pub const CELLS: u32 = (SET_BLOCK / size_of::<u32>()) as u32;
-    pub const BUCKETS_V4: u32 = (SET_BLOCK / size_of::<BucketV4>()) as u32;
-    pub const BUCKETS_V6: u32 = (SET_BLOCK / size_of::<BucketV6>()) as u32;
-    pub const BOUNDS_V4: u32 = (SET_BLOCK / size_of::<u32>()) as u32;
-    pub const BOUNDS_V6: u32 = (SET_BLOCK / size_of::<[u64; 2]>()) as u32;
-}
-
 /// Element of the map of all sets.
 #[inline(always)]
 pub const fn set_place(place: u32, is_v6: bool) -> u32 {

@@ -1,11 +1,13 @@
 //! Addresses as they are compared with bounds.
 
-use sluice_abi::{BucketV4, BucketV6, SetNode, of_block};
+use sluice_abi::{BucketV4, BucketV6, SetNode};
 
 use super::blocks::Blocks;
 use crate::classify::{borrow, flag, opaque, starts_at_or_below};
 
 pub trait Address: Copy {
+    type Bound: Copy;
+    /// Begins with its bounds, and is as long as a power of two of them.
     type Bucket;
 
     fn is_below(self, bound: [u64; 2]) -> bool;
@@ -13,29 +15,39 @@ pub trait Address: Copy {
     /// How far it is above the node's lowest bound, which it is not below, in units of the node.
     fn above(self, node: &SetNode) -> u64;
 
-    fn bucket(self, blocks: Blocks, first: u32, number: u32) -> Option<*const Self::Bucket>;
+    /// 1 if it is not below the bound, else 0; no branch.
+    fn is_not_below(self, bound: Self::Bound) -> u32;
 
     /// Bounds below the bucket, and how many are in it.
     fn head(bucket: *const Self::Bucket) -> (u32, u32);
 
-    /// 1 if it is not below this bound of the bucket, else 0; no branch.
-    fn is_at_or_above(self, bucket: *const Self::Bucket, bound: u32) -> u32;
+    /// [`Address::is_not_below`] of a bound of the bucket.
+    #[inline(always)]
+    fn is_at_or_above(self, bucket: *const Self::Bucket, bound: u32) -> u32 {
+        let bounds = const {
+            let bounds = size_of::<Self::Bucket>() / size_of::<Self::Bound>();
+            assert!(bounds.is_power_of_two());
+            bounds
+        };
+        // A mask where there could be a test, which the verifier does not carry over to every copy of the number.
+        let place = opaque(bound as u64) as usize & (bounds - 1);
+        // SAFETY: the bucket is in a block, and the place in the bucket.
+        self.is_not_below(unsafe { *bucket.cast::<Self::Bound>().add(place) })
+    }
 
-    /// Likewise, of a bound in the blocks from `first` on.
-    fn is_at_or_above_searched(self, blocks: Blocks, first: u32, bound: u32) -> Option<u32>;
+    /// [`Address::is_not_below`] of a bound in the blocks from `first` on.
+    #[inline(always)]
+    fn is_at_or_above_searched(self, blocks: Blocks, first: u32, bound: u32) -> Option<u32> {
+        // SAFETY: it is in a block.
+        blocks.element(first, bound).map(|bound| self.is_not_below(unsafe { *bound }))
+    }
 }
 
 #[derive(Clone, Copy)]
 pub struct V4(pub u32);
 
-impl V4 {
-    #[inline(always)]
-    fn is_not_below(self, bound: u32) -> u32 {
-        starts_at_or_below(bound as u64, self.0 as u64)
-    }
-}
-
 impl Address for V4 {
+    type Bound = u32;
     type Bucket = BucketV4;
 
     #[inline(always)]
@@ -49,8 +61,8 @@ impl Address for V4 {
     }
 
     #[inline(always)]
-    fn bucket(self, blocks: Blocks, first: u32, number: u32) -> Option<*const BucketV4> {
-        blocks.element::<BucketV4, { of_block::BUCKETS_V4 }>(first, number)
+    fn is_not_below(self, bound: u32) -> u32 {
+        starts_at_or_below(bound as u64, self.0 as u64)
     }
 
     #[inline(always)]
@@ -58,35 +70,14 @@ impl Address for V4 {
         // SAFETY: the bucket is in a block.
         unsafe { ((*bucket).below, (*bucket).count) }
     }
-
-    #[inline(always)]
-    fn is_at_or_above(self, bucket: *const BucketV4, bound: u32) -> u32 {
-        let place = within::<{ size_of::<BucketV4>() / size_of::<u32>() }>(bound);
-        // SAFETY: the bucket is in a block, and the place in the bucket.
-        self.is_not_below(unsafe { *bucket.cast::<u32>().add(place) })
-    }
-
-    #[inline(always)]
-    fn is_at_or_above_searched(self, blocks: Blocks, first: u32, bound: u32) -> Option<u32> {
-        let bound = blocks.element::<u32, { of_block::BOUNDS_V4 }>(first, bound)?;
-        // SAFETY: it is in a block.
-        Some(self.is_not_below(unsafe { *bound }))
-    }
 }
 
 /// High and low half.
 #[derive(Clone, Copy)]
 pub struct V6(pub [u64; 2]);
 
-impl V6 {
-    #[inline(always)]
-    fn is_not_below(self, [high, low]: [u64; 2]) -> u32 {
-        let borrowed = borrow(self.0[1], low, 0);
-        flag(borrow(self.0[0], high, borrowed) ^ 1)
-    }
-}
-
 impl Address for V6 {
+    type Bound = [u64; 2];
     type Bucket = BucketV6;
 
     #[inline(always)]
@@ -110,8 +101,9 @@ impl Address for V6 {
     }
 
     #[inline(always)]
-    fn bucket(self, blocks: Blocks, first: u32, number: u32) -> Option<*const BucketV6> {
-        blocks.element::<BucketV6, { of_block::BUCKETS_V6 }>(first, number)
+    fn is_not_below(self, [high, low]: [u64; 2]) -> u32 {
+        let borrowed = borrow(self.0[1], low, 0);
+        flag(borrow(self.0[0], high, borrowed) ^ 1)
     }
 
     #[inline(always)]
@@ -119,25 +111,4 @@ impl Address for V6 {
         // SAFETY: the bucket is in a block.
         unsafe { ((*bucket).below, (*bucket).count) }
     }
-
-    #[inline(always)]
-    fn is_at_or_above(self, bucket: *const BucketV6, bound: u32) -> u32 {
-        let place = within::<{ size_of::<BucketV6>() / size_of::<[u64; 2]>() }>(bound);
-        // SAFETY: the bucket is in a block, and the place in the bucket.
-        self.is_not_below(unsafe { *bucket.cast::<[u64; 2]>().add(place) })
-    }
-
-    #[inline(always)]
-    fn is_at_or_above_searched(self, blocks: Blocks, first: u32, bound: u32) -> Option<u32> {
-        let bound = blocks.element::<[u64; 2], { of_block::BOUNDS_V6 }>(first, bound)?;
-        // SAFETY: it is in a block.
-        Some(self.is_not_below(unsafe { *bound }))
-    }
-}
-
-/// A mask where there could be a test, which the verifier does not carry over to every copy of the number.
-#[inline(always)]
-fn within<const ELEMENTS: usize>(number: u32) -> usize {
-    const { assert!(ELEMENTS.is_power_of_two()) };
-    opaque(number as u64) as usize & (ELEMENTS - 1)
 }

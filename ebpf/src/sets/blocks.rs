@@ -1,6 +1,6 @@
 //! The blocks of a set, as they were when it was first asked: whoever changes a set makes new ones.
 
-use sluice_abi::{SetHead, SetNode, of_block};
+use sluice_abi::{SET_BLOCK, SetHead, SetNode};
 
 use crate::maps::{SETS, SetBlocks};
 
@@ -17,7 +17,7 @@ impl Blocks {
     /// With the first node, which lies behind it.
     #[inline(always)]
     pub fn head<'a>(self) -> Option<(&'a SetHead, &'a SetNode)> {
-        let head = self.element::<SetHead, 1>(0, 0)?;
+        let head = self.element::<SetHead>(0, 0)?;
         // SAFETY: what block 0 begins with, and nobody changes.
         Some(unsafe { (&*head, &*head.add(1).cast()) })
     }
@@ -25,21 +25,22 @@ impl Blocks {
     #[inline(always)]
     pub fn node<'a>(self, node: u32) -> Option<&'a SetNode> {
         // Behind the head. SAFETY: nobody changes it.
-        self.element::<SetNode, { of_block::NODES }>(0, node + 1).map(|node| unsafe { &*node })
+        self.element::<SetNode>(0, node + 1).map(|node| unsafe { &*node })
     }
 
     /// The bits of a bucket's cells.
     #[inline(always)]
     pub fn cells(self, head: &SetHead, bucket: u32) -> Option<u32> {
         // SAFETY: it is in a block.
-        self.element::<u32, { of_block::CELLS }>(head.cells, bucket).map(|cells| unsafe { *cells })
+        self.element::<u32>(head.cells, bucket).map(|cells| unsafe { *cells })
     }
 
-    /// An element of those that begin with this block; a block has `OF_BLOCK`.
+    /// An element of those that begin with this block.
     #[inline(always)]
-    pub fn element<T, const OF_BLOCK: u32>(self, first: u32, number: u32) -> Option<*const T> {
-        let block = self.0.get_ptr(first + number / OF_BLOCK)?.cast::<T>();
+    pub fn element<T>(self, first: u32, number: u32) -> Option<*const T> {
+        let of_block = const { (SET_BLOCK / size_of::<T>()) as u32 };
+        let block = self.0.get_ptr(first + number / of_block)?.cast::<T>();
         // SAFETY: the element is within the block.
-        Some(unsafe { block.add((number % OF_BLOCK) as usize) })
+        Some(unsafe { block.add((number % of_block) as usize) })
     }
 }
