@@ -32,12 +32,19 @@ struct Wanted {
     manifests: Arc<Manifests>,
 }
 
+impl Wanted {
+    fn new(hash: Hash, plan: Arc<NodePlan>, manifests: Manifests) -> Wanted {
+        let manifests = Arc::new(sets::of_plan(manifests, &plan));
+        Wanted { hash, plan, manifests }
+    }
+}
+
 impl Engine {
     pub(super) async fn update(&mut self, update: Update) -> anyhow::Result<()> {
         self.standing.nonce = update.nonce;
         self.unkept = None;
         let before = self.standing.manifests.clone();
-        let manifests = Arc::new(sets::after(&update, &before));
+        let manifests = sets::after(&update, &before);
         let Update { epoch, cluster_id, set, removed, .. } = update;
         let known = |key: &str| key == PLAN_KEY || key.starts_with(SET);
         let unknown = set.iter().map(|(key, ..)| key).find(|key| !known(key));
@@ -48,8 +55,7 @@ impl Engine {
         } else if let Some((_, hash, bytes)) = offered {
             match sluice_plan::decode::<NodePlan>(bytes) {
                 Ok(plan) => {
-                    let wanted = Wanted { hash: *hash, plan: Arc::new(plan), manifests };
-                    self.offered(epoch, cluster_id, wanted).await?;
+                    self.offered(epoch, cluster_id, Wanted::new(*hash, Arc::new(plan), manifests)).await?;
                 }
                 Err(error) => {
                     self.refuse(epoch, *hash, &manifests, problem("InvalidPlan", error.to_string()));
@@ -57,12 +63,12 @@ impl Engine {
             }
         } else if removed.iter().any(|key| key == PLAN_KEY) {
             let plan = Arc::<NodePlan>::default();
-            self.offered(epoch, cluster_id, Wanted { hash: plan.hash(), plan, manifests }).await?;
-        } else if manifests != self.standing.manifests
+            self.offered(epoch, cluster_id, Wanted::new(plan.hash(), plan, manifests)).await?;
+        } else if manifests != *before
             && let Some(hash) = self.standing.hash()
         {
             let plan = self.standing.plan.clone();
-            self.offered(epoch, cluster_id, Wanted { hash, plan, manifests }).await?;
+            self.offered(epoch, cluster_id, Wanted::new(hash, plan, manifests)).await?;
         } else {
             self.standing.forget_refusal();
             self.confirm_again(epoch, cluster_id).await?;

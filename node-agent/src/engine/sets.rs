@@ -26,6 +26,12 @@ pub fn after(update: &Update, before: &Manifests) -> Manifests {
     manifests
 }
 
+/// Those that a plan names: an update to a node that holds nothing does not say what is no longer wanted.
+pub fn of_plan(mut manifests: Manifests, plan: &NodePlan) -> Manifests {
+    manifests.retain(|name, _| plan.sets.contains(name));
+    manifests
+}
+
 /// Name and hash of those that `wanted` has otherwise than `before`.
 pub fn changed(wanted: &Manifests, before: &Manifests) -> Vec<(String, Hash)> {
     let changed = wanted.iter().filter(|(name, bytes)| before.get(*name) != Some(*bytes));
