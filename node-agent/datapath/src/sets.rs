@@ -88,10 +88,10 @@ pub(crate) fn key(name: &str) -> SlotKey {
 pub(crate) struct Places<'a>(pub BorrowedFd<'a>);
 
 impl Places<'_> {
-    /// Puts each set at its place, all by one call. Returns once no program looks into what was there before.
+    /// Puts each set at its place, all of them by one call but for families that became empty. Returns once no program looks into what was there before.
     pub fn put(&self, sets: &KernelSets, places: &SlotTable) -> Result<()> {
         let (mut keys, mut values) = (Vec::new(), Vec::new());
-        for (index, blocks) in elements(sets, places) {
+        for (_, index, blocks) in elements(sets, places) {
             match blocks {
                 Some(blocks) if self.id_at(index)? != Some(blocks.id()) => {
                     keys.push(index);
@@ -108,12 +108,9 @@ impl Places<'_> {
 
     /// The first set that is not at its place.
     pub fn lost<'a>(&self, sets: &'a KernelSets, places: &SlotTable) -> Result<Option<&'a str>> {
-        for (name, set) in sets {
-            let one = KernelSets::from([(name.clone(), set.clone())]);
-            for (index, blocks) in elements(&one, places) {
-                if self.id_at(index)? != blocks.map(Blocks::id) {
-                    return Ok(Some(name));
-                }
+        for (name, index, blocks) in elements(sets, places) {
+            if self.id_at(index)? != blocks.map(Blocks::id) {
+                return Ok(Some(name));
             }
         }
         Ok(None)
@@ -150,11 +147,14 @@ impl Places<'_> {
     }
 }
 
-/// What belongs at each element of the sets' places.
-fn elements<'a>(sets: &'a KernelSets, places: &SlotTable) -> impl Iterator<Item = (u32, Option<&'a Blocks>)> {
-    let placed = sets.iter().filter_map(|(name, set)| Some((places.get(&key(name))?, set)));
-    placed.flat_map(|(place, set)| {
+/// What belongs at each element of the sets' places, with the set's name.
+fn elements<'a>(
+    sets: &'a KernelSets,
+    places: &SlotTable,
+) -> impl Iterator<Item = (&'a str, u32, Option<&'a Blocks>)> {
+    let placed = sets.iter().filter_map(|(name, set)| Some((name.as_str(), places.get(&key(name))?, set)));
+    placed.flat_map(|(name, place, set)| {
         let [v4, v6] = set.families();
-        [(set_place(place, false), v4), (set_place(place, true), v6)]
+        [(name, set_place(place, false), v4), (name, set_place(place, true), v6)]
     })
 }

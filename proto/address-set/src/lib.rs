@@ -17,7 +17,5 @@ pub use shards::{Manifest, Shard};
 
 /// Prefixes in one set, after collapsing.
 pub const MAX_PREFIXES: usize = 2_000_000;
-/// Sets in use on one node: each is a bit of a word.
-pub const MAX_SETS: usize = 32;
 /// A shard with more is split.
 pub const SHARD_PREFIXES: usize = 2_048;
