@@ -1,11 +1,16 @@
-//! Who is who, by a real API server: the operator under its own account with the chart's rights and no more, and agents
-//! admitted by the tokens of their pods. Needs root for the API server's namespace.
+//! Who is who, by a real API server: the operator under its own account with the chart's rights and no more, agents
+//! admitted by the tokens of their pods, and users who see the drops that their rights let them see. Needs root for the API
+//! server's namespace.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 #[path = "api_identity/agent.rs"]
 mod agent;
 #[path = "api_identity/server.rs"]
 mod server;
+#[path = "api_identity/users.rs"]
+mod users;
+#[path = "api_identity/watcher.rs"]
+mod watcher;
 
 use std::time::Duration;
 
@@ -15,6 +20,7 @@ use tonic::Code;
 
 use agent::Agent;
 use server::{LISTS, Server};
+use users::drops_are_shown_to_who_may_list_their_policies;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -30,8 +36,9 @@ fn the_operator_and_its_agents_are_who_the_api_server_says() {
     let agent = Agent::at(&operator);
     let identity = agent.enroll(&server.token_of_pod("agent-a", &[AUDIENCE])).unwrap();
     assert_eq!(identity.node, "node-a");
-    let stream = agent.sync(&identity, "node-a").unwrap();
+    let mut stream = agent.sync(&identity, "node-a").unwrap();
     server.wait_for_condition("xdpnode/node-a", "Connected");
+    drops_are_shown_to_who_may_list_their_policies(&server, &operator, &agent, &mut stream);
     // The account's rights reach to the end of a node's life.
     server.kubectl(&["delete", "node", "node-a"]);
     drop(stream);
@@ -68,7 +75,7 @@ fn a_pod_keeps_its_address(server: &Server) {
     server.kubectl(&["delete", "xdploadbalancer", "shop"]);
 }
 
-const BALANCER: &str = "
+pub const BALANCER: &str = "
 apiVersion: sluice.dev/v1alpha1
 kind: XdpLoadBalancer
 metadata: {name: shop}
@@ -148,14 +155,17 @@ fn its_account_may_do_nothing_else(server: &Server) {
         assert!(!server.may("sluice-operator", verb, what), "the operator may {verb} {what}");
         assert!(!server.may("sluice-agent", verb, what), "an agent may {verb} {what}");
     }
-    for (verb, what) in [("list", "xdpfilters.sluice.dev"), ("create", "tokenreviews.authentication.k8s.io")]
-    {
+    for (verb, what) in [
+        ("list", "xdpfilters.sluice.dev"),
+        ("create", "tokenreviews.authentication.k8s.io"),
+        ("create", "subjectaccessreviews.authorization.k8s.io"),
+    ] {
         assert!(server.may("sluice-operator", verb, what), "the operator may not {verb} {what}");
         assert!(!server.may("sluice-agent", verb, what), "an agent may {verb} {what}");
     }
 }
 
-fn refusals(server: &Server, agent: &Agent) {
+fn refusals(server: &Server, agent: &Agent<'_>) {
     let refused = |token: &str, words: &str| {
         let status = agent.enroll(token).map(|identity| identity.node).expect_err(words);
         assert_eq!(status.code(), Code::Unauthenticated, "{status}");

@@ -1,22 +1,20 @@
 //! What an agent says to be admitted, without an agent.
 
 use rcgen::{CertificateParams, KeyPair};
-use sluice_proto::OPERATOR_NAME;
 use sluice_proto::v1::agent_message::Kind;
 use sluice_proto::v1::distribution_client::DistributionClient;
 use sluice_proto::v1::enrollment_client::EnrollmentClient;
-use sluice_proto::v1::{AgentMessage, EnrollRequest, Hello, ServerMessage};
+use sluice_proto::v1::{AgentMessage, EnrollRequest, Hello, SampleBatch, ServerMessage, server_message};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::Identity;
 use tonic::{Status, Streaming};
 
 use crate::server::Operator;
 
-pub struct Agent {
-    address: String,
-    ca: String,
+pub struct Agent<'a> {
+    operator: &'a Operator,
     runtime: Runtime,
 }
 
@@ -27,14 +25,14 @@ pub struct Admitted {
 
 /// Open while this value lives.
 pub struct Stream {
-    _say: mpsc::Sender<AgentMessage>,
-    _heard: Streaming<ServerMessage>,
+    say: mpsc::Sender<AgentMessage>,
+    heard: Streaming<ServerMessage>,
 }
 
-impl Agent {
-    pub fn at(operator: &Operator) -> Agent {
+impl Agent<'_> {
+    pub fn at(operator: &Operator) -> Agent<'_> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        Agent { address: operator.address.clone(), ca: operator.ca.clone(), runtime: runtime.unwrap() }
+        Agent { operator, runtime: runtime.unwrap() }
     }
 
     /// Exchanges a token for a certificate.
@@ -43,7 +41,7 @@ impl Agent {
         let csr = CertificateParams::default().serialize_request(&key).unwrap().der().to_vec();
         let request = EnrollRequest { token: token.to_owned(), csr };
         let answer = self.runtime.block_on(async {
-            EnrollmentClient::new(self.channel(None).await)
+            EnrollmentClient::new(self.operator.channel(None).await)
                 .enroll(request)
                 .await
                 .map(tonic::Response::into_inner)
@@ -60,20 +58,22 @@ impl Agent {
             let hello =
                 Hello { node: node.to_owned(), plan_schemas: vec![sluice_plan::SCHEMA], ..Hello::default() };
             say.send(AgentMessage { kind: Some(Kind::Hello(hello)) }).await.unwrap();
-            let mut client = DistributionClient::new(self.channel(Some(&admitted.identity)).await);
+            let mut client = DistributionClient::new(self.operator.channel(Some(&admitted.identity)).await);
             let mut heard = client.sync(ReceiverStream::new(said)).await?.into_inner();
             heard.message().await?;
-            Ok(Stream { _say: say, _heard: heard })
+            Ok(Stream { say, heard })
         })
     }
 
-    async fn channel(&self, identity: Option<&Identity>) -> Channel {
-        let mut tls =
-            ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&self.ca)).domain_name(OPERATOR_NAME);
-        if let Some(identity) = identity {
-            tls = tls.identity(identity.clone());
-        }
-        let endpoint = Endpoint::from_shared(format!("https://{}", self.address)).unwrap();
-        endpoint.tls_config(tls).unwrap().connect().await.unwrap()
+    /// Waits until the operator asks for samples of drops, and sends these.
+    pub fn send_samples(&self, stream: &mut Stream, samples: SampleBatch) {
+        self.runtime.block_on(async {
+            while !asks_for_samples(&stream.heard.message().await.unwrap().unwrap()) {}
+            stream.say.send(AgentMessage { kind: Some(Kind::Samples(samples)) }).await.unwrap();
+        });
     }
+}
+
+fn asks_for_samples(message: &ServerMessage) -> bool {
+    matches!(&message.kind, Some(server_message::Kind::Sample(request)) if request.for_ms > 0)
 }

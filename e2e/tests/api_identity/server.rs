@@ -6,7 +6,9 @@ use std::process::Command;
 use serde_json::{Value, json};
 use sluice_e2e::cluster::Cluster;
 use sluice_e2e::process::{Process, eventually, program};
+use sluice_proto::OPERATOR_NAME;
 use tempfile::TempDir;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 use crate::PATIENCE;
 
@@ -20,12 +22,23 @@ pub struct Server {
 }
 
 pub struct Operator {
-    pub address: String,
-    pub ca: String,
+    address: String,
+    ca: String,
     process: Process,
 }
 
 impl Operator {
+    /// With this certificate, or with none.
+    pub async fn channel(&self, identity: Option<&Identity>) -> Channel {
+        let mut tls =
+            ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&self.ca)).domain_name(OPERATOR_NAME);
+        if let Some(identity) = identity {
+            tls = tls.identity(identity.clone());
+        }
+        let endpoint = Endpoint::from_shared(format!("https://{}", self.address)).unwrap();
+        endpoint.tls_config(tls).unwrap().connect().await.unwrap()
+    }
+
     pub fn log(&self) -> String {
         self.process.log()
     }
@@ -75,8 +88,8 @@ impl Server {
         render.push(&pools);
         let lists = format!("--set=addressSets.configMapNamespaces={{{LISTS}}}");
         render.push(&lists);
-        let parts =
-            ["crds", "operator-rbac", "agent"].map(|part| format!("--show-only=templates/{part}.yaml"));
+        let parts = ["crds", "operator-rbac", "user-rbac", "agent"]
+            .map(|part| format!("--show-only=templates/{part}.yaml"));
         render.extend(parts.iter().map(String::as_str));
         server.cluster.apply(&server.cluster.helm(&render).unwrap()).unwrap();
         server.kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"]);
