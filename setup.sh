@@ -4,7 +4,7 @@
 #   ./setup.sh [build|test|verify|bench]…      default: the first three
 #
 #     build    Rust for the kernel side (a compiler with the sources of core, LLVM, bpf-linker), network tools
-#     test     build, and a real Kubernetes: its binaries from Go modules, runc, CNI plugins
+#     test     build, and a real Kubernetes: its binaries from Go modules, runc, CNI plugins; Wireshark's command line
 #     verify   cargo-deny
 #     bench    build, and what Sluice is measured beside: xdp-filter, nft, iptables
 #
@@ -17,7 +17,8 @@ RUST_MIN=1.95 GO_MIN=1.26.6 BPF_LINKER=0.13.0 CARGO_DENY=0.20.2
 # Debian's second Rust brings the sources of core, which rustup's stable cannot be relied on to have.
 KERNEL_RUST=(rustc-web cargo-web rust-web-src llvm-22-dev libpolly-22-dev libzstd-dev zlib1g-dev)
 BUILD_PACKAGES=(gcc libc6-dev iproute2 bpftool ethtool tcpdump procps)
-TEST_PACKAGES=(runc containernetworking-plugins socat openssl python3 iptables nftables iputils-ping xdp-tools)
+TEST_PACKAGES=(runc containernetworking-plugins socat openssl python3 iptables nftables iputils-ping xdp-tools
+  tshark)
 BENCH_PACKAGES=(ethtool iptables nftables xdp-tools)
 
 step() { printf '==> [%3d s] %s\n' "$SECONDS" "$*"; }
@@ -43,7 +44,7 @@ Install by hand:
   build    Rust >= $RUST_MIN with its sources (rustup component add rust-src), a C compiler,
            cargo install bpf-linker@$BPF_LINKER (its LLVM must not be older than that of rustc),
            ip, bpftool, ethtool, tcpdump
-  test     Go >= $GO_MIN, runc, the CNI plugins in /usr/lib/cni, socat, openssl, python3, iptables, nft, xdp-loader
+  test     Go >= $GO_MIN, runc, the CNI plugins in /usr/lib/cni, socat, openssl, python3, iptables, nft, xdp-loader, tshark
   verify   cargo install --locked cargo-deny@$CARGO_DENY
 TEXT
   exit 1
@@ -127,7 +128,7 @@ setup_test() {
   if on_debian; then
     packages "a real Kubernetes" "${TEST_PACKAGES[@]}"
   else
-    commands runc socat openssl python3 iptables nft ping xdp-loader
+    commands runc socat openssl python3 iptables nft ping xdp-loader tshark
   fi
   go_toolchain
   "$ROOT/e2e/cluster/binaries.sh" --there || {

@@ -9,6 +9,7 @@ use sluice_e2e::fleet::Fleet;
 use sluice_e2e::process::{Process, eventually, run};
 
 use crate::fleet::{Cli, PATIENCE, send};
+use crate::wireshark;
 
 /// Samples of a rule in a second, and at once after a rest.
 const A_SECOND: usize = 20;
@@ -54,6 +55,7 @@ pub fn are_seen_one_by_one(fleet: &Fleet, directory: &Path) {
     assert!((A_SECOND..=bound).contains(&first), "{first} samples, at most {bound}");
     assert!(log.contains("more packets were dropped by rules that had their 20 samples a second"), "{log}");
     in_tcpdump(&capture, seen.len());
+    in_wireshark(&capture, seen.len());
 
     in_text_until_there_are_enough(fleet, directory);
 }
@@ -73,13 +75,19 @@ fn in_tcpdump(capture: &Path, packets: usize) {
     let read = run("tcpdump", &["-nn", "-r", &file]).unwrap();
     let lines = read.lines().filter(|line| line.contains("10.80.") && line.contains(".5353: ")).count();
     assert_eq!(lines, packets, "{read}");
-    let bytes = std::fs::read(capture).unwrap();
-    for text in ["edge-1:eth0", "edge-2:eth0", "Drop: rule flood of edge"] {
-        assert!(
-            bytes.windows(text.len()).any(|window| window == text.as_bytes()),
-            "{text} is not in the file"
-        );
+}
+
+/// By the display filter that docs/drops.md names.
+fn in_wireshark(capture: &Path, packets: usize) {
+    let shown = wireshark::packets(capture, "frame.comment contains \"flood\"");
+    assert_eq!(shown.len(), packets);
+    for packet in &shown {
+        assert!(["edge-1:eth0", "edge-2:eth0"].contains(&packet.interface.as_str()), "{packet:?}");
+        assert_eq!((packet.action, packet.length, packet.captured), (1, 60, 60), "{packet:?}");
+        assert_eq!(packet.comment, "Drop: rule flood of edge");
     }
+    let of = |interface: &str| shown.iter().any(|packet| packet.interface == interface);
+    assert!(of("edge-1:eth0") && of("edge-2:eth0"), "an interface for each of each node");
 }
 
 fn in_text_until_there_are_enough(fleet: &Fleet, directory: &Path) {

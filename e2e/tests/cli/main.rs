@@ -13,3 +13,4 @@ mod run;
 mod simulate;
 mod standalone;
 mod streaming;
+mod wireshark;

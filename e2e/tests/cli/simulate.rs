@@ -12,6 +12,7 @@ use sluice_e2e::process::program;
 
 use crate::captures::{Format, LINUX_COOKED};
 use crate::run::{Said, cli, quiet};
+use crate::wireshark;
 
 pub const POLICIES: &str = include_str!("policies.yaml");
 
@@ -260,58 +261,26 @@ fn judged_packets_are_written_with_their_verdicts() {
     let again = bench.simulate(&written, &["-o", "json", "--interpret"]).well();
     assert_eq!(again, lines, "what is written reads as what was read");
 
-    let bytes = std::fs::read(&written).unwrap();
-    let packets = verdicts(&bytes);
+    let packets = wireshark::packets(&written, "");
     assert_eq!(packets.len(), frames().len());
-    for (line, (action, comment)) in lines.lines().zip(&packets) {
+    for ((line, frame), shown) in lines.lines().zip(frames()).zip(&packets) {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
-        let expected = match line["verdict"].as_str().unwrap() {
+        let (verdict, rule) = (line["verdict"].as_str().unwrap(), line["rule"].as_str());
+        let expected = match verdict {
             "Drop" => 1,
             "Tx" => 3,
             _ => 2,
         };
-        assert_eq!(*action, expected, "{comment}");
-        assert!(comment.starts_with(line["verdict"].as_str().unwrap()), "{comment}");
-        assert!(line["rule"].as_str().is_none_or(|rule| comment.contains(rule)), "{comment}");
+        assert_eq!(shown.action, expected, "{shown:?}");
+        assert!(shown.comment.starts_with(verdict), "{shown:?}");
+        assert!(rule.is_none_or(|rule| shown.comment.contains(rule)), "{shown:?}");
+        assert_eq!((shown.length, shown.captured), (frame.len(), frame.len().min(format.snap)));
+        assert_eq!(shown.time, "1700000000.999999000");
     }
-    let time = 1_700_000_000_999_999_000u64;
-    assert!(
-        bytes.windows(8).any(|at| at == [(time >> 32) as u32, time as u32].map(u32::to_le_bytes).concat())
-    );
     let nowhere = ["--interpret", "--write", "/nonexistent/judged.pcapng"];
     bench
         .simulate(&bench.capture(&format.pcap(&frames())), &nowhere)
         .fails(1, &["/nonexistent/judged.pcapng: No such"]);
-}
-
-/// (enum xdp_action, comment) of each packet, read from the format's specification.
-fn verdicts(pcapng: &[u8]) -> Vec<(u64, String)> {
-    let u32_at = |at: usize| u32::from_le_bytes(pcapng[at..at + 4].try_into().unwrap()) as usize;
-    let u16_at = |at: usize| usize::from(u16::from_le_bytes(pcapng[at..at + 2].try_into().unwrap()));
-    let (mut packets, mut block) = (Vec::new(), 0);
-    while block < pcapng.len() {
-        let length = u32_at(block + 4);
-        assert_eq!(u32_at(block + length - 4), length);
-        if u32_at(block) == 6 {
-            let mut option = block + 28 + u32_at(block + 20).next_multiple_of(4);
-            let (mut action, mut comment) = (None, None);
-            while u16_at(option) != 0 {
-                let value = &pcapng[option + 4..option + 4 + u16_at(option + 2)];
-                match u16_at(option) {
-                    1 => comment = Some(String::from_utf8(value.to_vec()).unwrap()),
-                    7 => {
-                        assert_eq!(value[0], 2, "of XDP");
-                        action = Some(u64::from_le_bytes(value[1..].try_into().unwrap()));
-                    }
-                    other => panic!("option {other}"),
-                }
-                option += 4 + value.len().next_multiple_of(4);
-            }
-            packets.push((action.unwrap(), comment.unwrap()));
-        }
-        block += length;
-    }
-    packets
 }
 
 #[test]
