@@ -39,6 +39,8 @@ mod failsafe;
 #[cfg(target_arch = "bpf")]
 mod frame;
 #[cfg(target_arch = "bpf")]
+mod link_header;
+#[cfg(target_arch = "bpf")]
 mod maps;
 #[cfg(all(target_arch = "bpf", not(feature = "tc")))]
 mod mark;

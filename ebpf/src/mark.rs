@@ -9,6 +9,7 @@ use aya_ebpf::programs::TcContext;
 use sluice_abi::{MARK_TAG, Mark, MarkMetadata, Stat};
 
 use crate::count::count_stat;
+use crate::link_header;
 use crate::packet::Packet;
 
 /// `TCX_NEXT`: whatever else is on the interface has its turn.
@@ -44,6 +45,7 @@ pub fn leave(context: *mut xdp_md, packet: &Packet) {
 #[classifier]
 pub fn sluice_mark(context: TcContext) -> i32 {
     let buffer = context.skb.skb;
+    link_header::restore(buffer);
     // SAFETY: the context is the one that the kernel gave.
     let (start, end) = unsafe {
         (

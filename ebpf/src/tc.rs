@@ -10,6 +10,7 @@ use sluice_abi::{NO_TARGET, VipKey, features};
 
 use crate::constants::enabled;
 use crate::frame::{Context, pull};
+use crate::link_header;
 use crate::maps::{DECAP, NEXT_HOPS, RING, TARGET_SLOTS, TARGETS, VIP_SLOTS, VIPS};
 use crate::packet::Packet;
 use crate::program::{judge, read};
@@ -21,6 +22,9 @@ const GO_ON: i32 = -1;
 #[classifier]
 pub fn sluice_tc(context: TcContext) -> i32 {
     let context = context.skb.skb;
+    if !enabled(features::EGRESS) {
+        link_header::restore(context);
+    }
     pull(context);
     let mut place = MaybeUninit::uninit();
     let packet = read(context, &mut place);

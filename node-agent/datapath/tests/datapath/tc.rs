@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::UdpSocket;
 
-use sluice_datapath::{Datapath, LinkMode, LocalInterface, attached};
+use sluice_datapath::{Counts, Datapath, LinkMode, LocalInterface, SlotKey, attached};
 use sluice_plan::NodePlan;
 use sluice_policy::{Action, Filter, Hook, Match};
 
@@ -154,5 +154,27 @@ fn filters_of_all_hooks_share_an_interface_and_outlive_the_agent() {
         assert_eq!(verdicts(), ([true; 3], [false, true, true]));
         assert_eq!(datapath.detach_all().unwrap(), [eth[0].ifindex]);
         assert_eq!(verdicts(), ([true; 3], [true; 3]));
+    });
+}
+
+/// The kernel copies a packet for it, and shows the hook the copy without its Ethernet header.
+#[test]
+fn packets_are_seen_whole_behind_generic_xdp() {
+    world::run(|world| {
+        let eth = host(world);
+        let mut datapath = world.open();
+        let at = |hook, name: &str, rules| Filter { hook, ..filter(name, &["eth0"], rules) };
+        let tagged = Match { outer_vlan: vec![10..=10], ..drop_port(7).matches };
+        let behind = vec![drop_port(2), rule("tagged", Action::Drop, tagged)];
+        let driver = at(Hook::Xdp, "driver", vec![drop_port(1)]);
+        let generic = Filter { attach: sluice_policy::AttachMode::Generic, ..driver };
+        datapath.apply(&compile(&[generic, at(Hook::TcIngress, "in", behind)]), &eth).unwrap();
+        assert_eq!([1, 2, 3].map(is_received), [false, false, true]);
+        let frame = udp_from(THERE, HERE, 7, b"tagged");
+        Wire::on("xeth0").send(&[&frame[..12], &[0x81, 0, 0, 10], &frame[12..]].concat());
+        eventually("the tagged drop", || counted(&datapath, "tagged") == 1);
+        let of_port = |(key, _): &(SlotKey, Counts)| key.name == "port-2";
+        let dropped = datapath.counters().unwrap().into_iter().find(of_port).expect("a counter").1.drop;
+        assert_eq!(dropped.bytes, udp_from(THERE, HERE, 2, b"wanted").len() as u64);
     });
 }
