@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sluice_plan::{AttachMode, Hook};
 
-use crate::bpf::{self, Kind, LinkMode};
+use crate::bpf::{self, Kind, LinkMode, TcxOrder};
 use crate::error::{Context, Error, Result};
 use crate::query::{self, Place as XdpPlace};
 use crate::select::Place;
@@ -154,7 +154,7 @@ fn create_tcx(
 ) -> Result<(OwnedFd, LinkMode, Option<String>)> {
     let egress = mode == LinkMode::TcEgress;
     let attach_type = if egress { bpf::ATTACH_TCX_EGRESS } else { bpf::ATTACH_TCX_INGRESS };
-    match bpf::tcx_link_create(program, ifindex, attach_type) {
+    match bpf::tcx_link_create(program, ifindex, attach_type, TcxOrder::Last) {
         Ok(fd) => Ok((fd, mode, None)),
         Err(source) => match source.raw_os_error() {
             Some(libc::ENODEV) => Err(Error::InterfaceMissing { interface: interface.to_owned() }),

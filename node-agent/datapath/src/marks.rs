@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use sluice_abi::{Entry, EntryAction};
 use sluice_plan::{Hook, NodePlan};
 
-use crate::bpf::{self, Kind};
+use crate::bpf::{self, Kind, TcxOrder};
 use crate::error::{Context, Error, Result};
 use crate::link::{pin_link, pin_name, remove_pin};
 use crate::load::load_mark_program;
@@ -68,7 +68,8 @@ impl Marks {
         {
             return link.renew(program);
         }
-        let fd = bpf::tcx_link_create(program, ifindex, bpf::ATTACH_TCX_INGRESS)
+        // Before whoever asks for the mark there, or makes one of its own of it.
+        let fd = bpf::tcx_link_create(program, ifindex, bpf::ATTACH_TCX_INGRESS, TcxOrder::First)
             .map_err(|source| Error::MarksRefused { interface: interface.to_owned(), source })?;
         let pin = self.dir.join(pin_name(interface, ifindex));
         // One of an interface that is gone.

@@ -16,6 +16,7 @@ pub const ATTACH_TCX_INGRESS: u32 = 46;
 pub const ATTACH_TCX_EGRESS: u32 = 47;
 /// The update fails with `EPERM` unless the link runs the named old program.
 const REPLACE: u32 = 4;
+const BEFORE: u32 = 8;
 
 /// Where an XDP program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,8 +77,20 @@ pub fn link_create(program: BorrowedFd<'_>, ifindex: u32, mode: LinkMode) -> io:
     call_for_fd(LINK_CREATE, &mut attr)
 }
 
-/// Behind the programs that are there. `EINVAL` before Linux 6.6, which has no tcx.
-pub fn tcx_link_create(program: BorrowedFd<'_>, ifindex: u32, attach_type: u32) -> io::Result<OwnedFd> {
+/// Among the programs that are there now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TcxOrder {
+    First,
+    Last,
+}
+
+/// `EINVAL` before Linux 6.6, which has no tcx.
+pub fn tcx_link_create(
+    program: BorrowedFd<'_>,
+    ifindex: u32,
+    attach_type: u32,
+    order: TcxOrder,
+) -> io::Result<OwnedFd> {
     #[repr(C)]
     struct Create {
         program: u32,
@@ -92,7 +105,7 @@ pub fn tcx_link_create(program: BorrowedFd<'_>, ifindex: u32, attach_type: u32) 
         program: program.as_raw_fd() as u32,
         ifindex,
         attach_type,
-        flags: 0,
+        flags: if order == TcxOrder::First { BEFORE } else { 0 },
         relative: 0,
         padding: 0,
         revision: 0,

@@ -11,6 +11,7 @@ mod established;
 mod foreign;
 mod jumbo;
 mod limits;
+mod marks;
 mod plans;
 mod replace;
 mod sets;

@@ -1,0 +1,83 @@
+//! Marks, as they are seen behind XDP: by tc's classifiers, and by filters at another hook.
+
+use std::collections::BTreeSet;
+
+use sluice_plan::AttachMode;
+use sluice_policy::{Action, Filter, Hook, Mark, Match, PortRange, Rule};
+
+use crate::plans::{compile, filter, rule, with_attach};
+use crate::traffic::{Wire, udp};
+use crate::world::{self, World, command, eventually};
+
+fn mark(port: u16, value: u32, mask: u32) -> Rule {
+    let port = PortRange { first: port, last: port };
+    let matches = Match { destination_ports: vec![port], ..Match::default() };
+    rule(&format!("mark-{value}"), Action::Mark(Mark { value, mask }), matches)
+}
+
+/// Sends what comes in on eth0 with this mark out of eth1. A classic program of tc reads the mark where `fw` does.
+fn redirect(value: u32, mask: u32) {
+    const MARK: u32 = 0xffff_f000 + 20;
+    let program = format!("5,32 0 0 {MARK},84 0 0 {mask},21 0 1 {value},6 0 0 4294967295,6 0 0 0");
+    let to = ["action", "mirred", "egress", "redirect", "dev", "eth1"];
+    let filter = ["filter", "add", "dev", "eth0", "ingress", "protocol", "all", "bpf", "bytecode", &program];
+    command("tc", &["qdisc", "add", "dev", "eth0", "clsact"]);
+    command("tc", &[&filter[..], &to].concat());
+}
+
+/// Ports of those frames, sent into eth0, that tc has found marked.
+fn found_marked(ports: &[u16]) -> BTreeSet<u16> {
+    let (sender, behind) = (Wire::on("xeth0"), Wire::on("xeth1"));
+    let mut seen = Vec::new();
+    for port in ports {
+        sender.send(&udp(*port, b"x"));
+    }
+    // The last one is marked, and comes last.
+    let is_last = |frame: &Vec<u8>| *frame == udp(LAST, b"x");
+    sender.send(&udp(LAST, b"x"));
+    eventually("the last frame's way through tc", || {
+        seen.extend(behind.arrived());
+        seen.iter().any(is_last)
+    });
+    let port = |frame: &Vec<u8>| u16::from_be_bytes([frame[36], frame[37]]);
+    seen.iter().map(port).filter(|port| *port != LAST).collect()
+}
+
+const LAST: u16 = 65_000;
+
+fn interfaces(world: &World) -> [sluice_datapath::LocalInterface; 1] {
+    world.veth("eth1");
+    [world.veth("eth0")]
+}
+
+#[test]
+fn tc_sees_the_mark_of_a_rule() {
+    for attach in [AttachMode::Native, AttachMode::Generic] {
+        world::run(move |world| {
+            let eth = interfaces(world);
+            redirect(0x10, 0xff);
+            let rules =
+                vec![mark(7, 0x10, 0xff), mark(8, 0x20, 0xff), mark(9, 0x110, 0xfff), mark(LAST, 0x10, 0xff)];
+            let plan = with_attach(compile(&[filter("edge", &["eth0"], rules)]), attach);
+            world.open().apply(&plan, &eth).unwrap();
+            assert_eq!(found_marked(&[6, 7, 8, 9]), [7, 9].into(), "{attach:?}");
+        });
+    }
+}
+
+/// Whatever was there first: XDP comes before the network stack.
+#[test]
+fn a_filter_at_tcx_ingress_has_the_last_word_on_a_mark() {
+    world::run(|world| {
+        let eth = interfaces(world);
+        redirect(0x2, 0x3);
+        let at = |hook, name: &str, rules| Filter { hook, ..filter(name, &["eth0"], rules) };
+        let behind = at(Hook::TcIngress, "behind", vec![mark(7, 0x2, 0x3), mark(LAST, 0x2, 0x3)]);
+        let before = at(Hook::Xdp, "before", vec![mark(7, 0x1, 0x3), mark(8, 0x2, 0x3)]);
+        let mut datapath = world.open();
+        datapath.apply(&compile(std::slice::from_ref(&behind)), &eth).unwrap();
+        assert_eq!(found_marked(&[6, 7, 8]), [7].into());
+        datapath.apply(&compile(&[before, behind]), &eth).unwrap();
+        assert_eq!(found_marked(&[6, 7, 8]), [7, 8].into());
+    });
+}
