@@ -210,7 +210,7 @@ pub struct FilterWarning {
     #[schemars(length(max = 63))]
     pub rule: Option<String>,
     /// One word for programs: Shadowed, MatchesEverything, NeverMatches, ShadowedByFailsafe,
-    /// OverlappingRateLimits, AllowListIncomplete, SetGone; More stands for those that have no room here.
+    /// OverlappingRateLimits, BurstTooSmall, AllowListIncomplete, SetGone; More stands for those that have no room here.
     #[schemars(length(max = 63))]
     pub reason: String,
     /// What it is, and what to do.

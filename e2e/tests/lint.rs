@@ -118,6 +118,7 @@ fn silent(filter: &Filter, warnings: &[Warning]) -> BTreeSet<String> {
             }
             Reason::ShadowedByFailsafe
             | Reason::OverlappingRateLimits
+            | Reason::BurstTooSmall
             | Reason::AllowListIncomplete
             | Reason::SetGone => {}
         }

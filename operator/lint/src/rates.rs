@@ -1,13 +1,18 @@
-//! Packets that are limited twice in the same way.
+//! Packets that are limited twice in the same way, and those that are too long for a limit.
 //!
 //! Limits of different keys on the same packets are how limits are meant to be combined (each source, and all of them
 //! together), and are left alone.
 
-use sluice_policy::{Action, Filter, LimitKey, Mode, Rate, RateLimit, Rule};
+use sluice_policy::{Action, Filter, Hook, LimitKey, Mode, Rate, RateLimit, Rule};
 
 use crate::reach::{Reach, and, is_nothing};
 use crate::shadow::{Deciding, covers, decides, shadowing};
 use crate::warning::{Reason, Warning};
+
+/// The longest frame that the network stack makes of several segments, unless told otherwise (`gso_max_size`).
+const MERGED: u64 = 14 + 65_535;
+/// Protocols whose segments it merges.
+const MERGING: [u8; 2] = [6, 17];
 
 /// A rule that limits a rate, and what it matches.
 type Limiting<'a> = (&'a Rule, RateLimit, &'a Reach);
@@ -23,10 +28,26 @@ pub(crate) fn warnings(filter: &Filter, reaches: &[Reach]) -> Vec<Warning> {
             deciding.push((rule, reach));
         }
         let (Mode::Enforce, Action::RateLimit(limit)) = (rule.mode, rule.action) else { continue };
+        warnings.extend(stalling(filter.hook, rule, limit));
         warnings.extend(earlier.iter().find_map(|before| overlap(before, (rule, limit, reach), &deciding)));
         earlier.push((rule, limit, reach));
     }
     warnings
+}
+
+fn stalling(hook: Hook, rule: &Rule, limit: RateLimit) -> Option<Warning> {
+    let Rate::BytesPerSecond(_) = limit.rate else { return None };
+    let protocols = &rule.matches.protocols;
+    let merging = protocols.is_empty() || MERGING.iter().any(|merging| protocols.contains(merging));
+    let message = format!(
+        "never lets through what the network stack has merged of several segments, up to {MERGED} bytes, so that \
+         connections stall: write a burst of at least {MERGED}, better of several times that"
+    );
+    (hook != Hook::Xdp && merging && limit.burst < MERGED).then(|| Warning {
+        rule: Some(rule.name.clone()),
+        reason: Reason::BurstTooSmall,
+        message,
+    })
 }
 
 fn overlap(before: &Limiting, rule: Limiting, deciding: &[Deciding]) -> Option<Warning> {

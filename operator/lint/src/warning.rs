@@ -22,6 +22,8 @@ pub enum Reason {
     ShadowedByFailsafe,
     /// The rule limits packets that another one limits already, by the same key.
     OverlappingRateLimits,
+    /// The rule's rate has no room for packets that are several segments.
+    BurstTooSmall,
     /// The default is Drop, and traffic that the node itself needs is passed by no rule.
     AllowListIncomplete,
     /// An address set of the rule was deleted; its last contents stay in force.
@@ -37,6 +39,7 @@ impl Reason {
             Reason::NeverMatches => "NeverMatches",
             Reason::ShadowedByFailsafe => "ShadowedByFailsafe",
             Reason::OverlappingRateLimits => "OverlappingRateLimits",
+            Reason::BurstTooSmall => "BurstTooSmall",
             Reason::AllowListIncomplete => "AllowListIncomplete",
             Reason::SetGone => "SetGone",
         }

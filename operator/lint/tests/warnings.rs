@@ -294,3 +294,28 @@ fn packets_that_are_limited_twice_are_told() {
         }
     }
 }
+
+#[test]
+fn a_burst_that_merged_segments_exceed_is_told_where_there_are_some() {
+    let rules = |matches: &str, limit: &str| {
+        format!("\n- {{name: a, action: RateLimit, match: {{{matches}}}, rateLimit: {{{limit}}}}}")
+    };
+    let (small, large) = ("bytesPerSecond: 1000000, burst: 65548", "bytesPerSecond: 1000000, burst: 65549");
+    let packets = "packetsPerSecond: 100, burst: 100";
+    for (hook, matches, limit, is_told) in [
+        ("TcEgress", "protocols: [TCP]", small, true),
+        ("TcIngress", "destinationPorts: [\"443\"]", small, true),
+        ("TcIngress", "", small, true),
+        ("TcEgress", "protocols: [TCP]", large, false),
+        ("TcEgress", "protocols: [TCP]", packets, false),
+        ("TcEgress", "protocols: [ICMP]", small, false),
+        ("Xdp", "protocols: [TCP]", small, false),
+    ] {
+        let filter = filter("f", &format!("attach: {{hook: {hook}}}"), &rules(matches, limit));
+        let found = warnings_of(&filter, &[], &[]);
+        let told = found.iter().any(|(rule, reason, message)| {
+            rule == "a" && *reason == Reason::BurstTooSmall && message.contains("at least 65549")
+        });
+        assert_eq!(told, is_told, "{hook} {matches} {limit}: {found:?}");
+    }
+}

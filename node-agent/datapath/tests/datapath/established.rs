@@ -1,6 +1,6 @@
 //! Replies to the node's own connections, by real sockets on both sides of the interface.
 
-mod peer;
+pub mod peer;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};

@@ -9,6 +9,7 @@ mod counters;
 mod drops;
 mod established;
 mod foreign;
+mod gso;
 mod jumbo;
 mod limits;
 mod marks;
