@@ -16,6 +16,7 @@ mod pins;
 mod prepared;
 mod raw;
 mod run;
+mod specialise;
 mod tables;
 
 use std::collections::BTreeMap;

@@ -52,6 +52,8 @@ pub const TABLES: [&str; 33] = [
 /// Follows the node's neighbours in place.
 pub const NEXT_HOPS: &str = "NEXT_HOPS";
 pub const RODATA: &str = ".rodata";
+/// What a program writes down for itself, and a test run reads.
+const NOTES: [&str; 3] = ["DETAILS", "FOUND", "TRACE"];
 const PROGRAM_PIN: &str = "program";
 
 #[derive(Debug)]
@@ -139,6 +141,10 @@ impl Program {
         &self.info.map_ids
     }
 
+    pub fn map_names(&self) -> impl Iterator<Item = &str> {
+        self.maps.keys().map(String::as_str)
+    }
+
     pub fn map(&self, name: &str) -> BorrowedFd<'_> {
         self.maps[name].as_fd()
     }
@@ -167,7 +173,7 @@ pub fn remove_dir(dir: &Path) -> Result<()> {
 }
 
 fn all_maps() -> impl Iterator<Item = &'static str> {
-    TABLES.into_iter().chain([NEXT_HOPS, RODATA])
+    TABLES.into_iter().chain([NEXT_HOPS, RODATA]).chain(NOTES)
 }
 
 /// bpffs refuses names with dots.

@@ -10,8 +10,9 @@ use sluice_plan::{ControlEndpoint, Hash, NodePlan};
 use crate::bpf;
 use crate::error::{Context, Result};
 use crate::image::Image;
-use crate::local::{Peers, address_bytes};
-use crate::program::{Program, RODATA, TABLES};
+use crate::local::address_bytes;
+use crate::program::Program;
+use crate::shared::{Shared, map_id};
 
 /// What was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +39,9 @@ pub enum Mismatch {
     Constant {
         field: &'static str,
     },
-    /// The program does not use the table that is pinned beside it.
-    OtherTable {
-        table: &'static str,
+    /// The program uses a map that is neither a table pinned beside it nor one that the node's programs share.
+    OtherMap {
+        id: u32,
     },
     ControlEndpoints,
     Tag {
@@ -73,7 +74,9 @@ impl fmt::Display for Mismatch {
                 write!(f, "{table} has {found} elements, the plan has {expected}")
             }
             Mismatch::Constant { field } => write!(f, "the constant {field} is another than the plan's"),
-            Mismatch::OtherTable { table } => write!(f, "the program does not use the {table} that was read"),
+            Mismatch::OtherMap { id } => {
+                write!(f, "the program uses map {id}, which is none of those that were read")
+            }
             Mismatch::ControlEndpoints => {
                 f.write_str("a control endpoint of the plan is not among the peers")
             }
@@ -97,15 +100,15 @@ pub fn read_back(
     plan: &NodePlan,
     expected: &Image,
     tag: [u8; 8],
-    peers: &Peers,
+    shared: &Shared,
 ) -> Result<std::result::Result<ReadBack, Mismatch>> {
     let found = Image::read(program).context(|| "reading the tables back".into())?;
-    let (peers, ports) = (read_peers(peers.set.as_fd())?, peers.ports()?);
+    let (peers, ports) = (read_peers(shared.peers.set.as_fd())?, shared.peers.ports()?);
     let known = |peer: ControlPeer| peers.contains(&peer) && ports & failsafe_bit(peer.port.into()) != 0;
     let rebuilt = found.plan(plan, |endpoint| known(control_peer(endpoint)));
     let read = ReadBack { plan_hash: rebuilt.hash(), program_tag: program.tag() };
     let wanted = plan.hash();
-    let mismatch = other_table(program)?
+    let mismatch = other_map(program, shared)?
         .or_else(|| found.difference(expected))
         .or_else(|| (program.tag() != tag).then(|| tags(program.tag(), tag)))
         .or_else(|| (rebuilt.failsafe != plan.failsafe).then_some(Mismatch::ControlEndpoints))
@@ -120,15 +123,15 @@ pub fn control_peer(endpoint: &ControlEndpoint) -> ControlPeer {
     ControlPeer { address: address_bytes(endpoint.address), port: endpoint.port, reserved: [0; 2] }
 }
 
-/// The tables are only worth reading if the program's instructions refer to these very maps.
-fn other_table(program: &Program) -> Result<Option<Mismatch>> {
-    for table in TABLES.into_iter().chain([RODATA]) {
-        let info = bpf::map_info(program.map(table)).context(|| format!("asking the map {table}"))?;
-        if !program.map_ids().contains(&info.id) {
-            return Ok(Some(Mismatch::OtherTable { table }));
-        }
+/// The tables are only worth reading if the program's instructions refer to no others. It need not use all of them: code
+/// that the plan has no use for is not part of it.
+fn other_map(program: &Program, shared: &Shared) -> Result<Option<Mismatch>> {
+    let mut known = shared.ids()?;
+    for name in program.map_names() {
+        known.insert(map_id(program.map(name), name)?);
     }
-    Ok(None)
+    let other = program.map_ids().iter().find(|id| !known.contains(id));
+    Ok(other.map(|id| Mismatch::OtherMap { id: *id }))
 }
 
 fn read_peers(map: BorrowedFd<'_>) -> Result<BTreeSet<ControlPeer>> {

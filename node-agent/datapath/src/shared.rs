@@ -1,7 +1,8 @@
 //! Maps that outlive every program, pinned below the root: counters, statistics, what the node knows of itself.
 
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use sluice_plan::NodePlan;
 
@@ -21,9 +22,15 @@ pub struct Shared {
     pub tokens: OwnedFd,
     pub drops: Drops,
     sets: OwnedFd,
+    root: PathBuf,
 }
 
 impl Shared {
+    /// Of the maps as they are pinned now.
+    pub fn ids(&self) -> Result<BTreeSet<u32>> {
+        SHARED.iter().map(|(name, _)| map_id(open(&self.root, name)?.as_fd(), name)).collect()
+    }
+
     pub fn set_places(&self) -> Places<'_> {
         Places(self.sets.as_fd())
     }
@@ -33,10 +40,7 @@ impl Shared {
         let empty = NodePlan::default();
         let spec = LoadSpec { pins: Some(root.to_owned()), ..LoadSpec::default() };
         load_replacing_pins(&empty, &spec)?;
-        let open = |map: &str| {
-            let path = root.join(pin_of(map));
-            bpf::get(&path, Kind::Map).context(|| format!("opening the pin {}", path.display()))
-        };
+        let open = |map| open(root, map);
         Ok(Shared {
             counters: open("COUNTERS")?,
             stats: open("STATS")?,
@@ -45,8 +49,19 @@ impl Shared {
             tokens: open("TOKENS")?,
             drops: Drops::open(root)?,
             sets: open("SETS")?,
+            root: root.to_owned(),
         })
     }
+}
+
+fn open(root: &Path, map: &str) -> Result<OwnedFd> {
+    let path = root.join(pin_of(map));
+    bpf::get(&path, Kind::Map).context(|| format!("opening the pin {}", path.display()))
+}
+
+pub fn map_id(map: BorrowedFd<'_>, name: &str) -> Result<u32> {
+    let info = bpf::map_info(map).context(|| format!("asking the map {name}"))?;
+    Ok(info.id)
 }
 
 /// Loads a program; a shared map of another shape, which only another version can have made, is made anew.

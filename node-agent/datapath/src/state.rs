@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use serde::{Deserialize, Serialize};
+use sluice_abi::Config;
 use sluice_plan::{Hash, Hook};
 
 use crate::object::object;
@@ -19,17 +20,19 @@ pub struct State {
     pub set_places: SlotTable,
     /// Of the hash by which keys find their bucket; 0 before there is one.
     pub limit_seed: u64,
-    pub program: Option<ProgramIdentity>,
-    /// Of the hooks of tcx.
+    /// In force.
     #[serde(default)]
-    pub tc_program: Option<ProgramIdentity>,
+    pub programs: Vec<ProgramIdentity>,
 }
 
-/// The program that was loaded last, as the verifier took it.
+/// What a program was made from, and what became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProgramIdentity {
     /// Hash of the object file that it came from.
     pub object: Hash,
+    /// Hash of the constants that it was specialised by.
+    pub constants: Hash,
+    /// The kernel's hash over its instructions.
     pub tag: [u8; 8],
 }
 
@@ -47,15 +50,19 @@ impl State {
         State { limit_seed: 0, ..self.clone() } == State::default()
     }
 
-    /// The tag that a pinned program of this very build must have; `None` if none was recorded, or by another build.
-    pub(crate) fn trusted_tag(&self, hook: Hook) -> Option<[u8; 8]> {
-        let program = if hook == Hook::Xdp { self.program } else { self.tc_program };
-        program.filter(|program| program.object == object_hash(hook)).map(|program| program.tag)
+    /// The tag that a pinned program with these constants must have; `None` if none was recorded, or by another build.
+    pub(crate) fn trusted_tag(&self, hook: Hook, constants: &Config) -> Option<[u8; 8]> {
+        let wanted = ProgramIdentity::of(hook, constants, [0; 8]);
+        let known =
+            self.programs.iter().find(|known| ProgramIdentity { tag: wanted.tag, ..**known } == wanted);
+        known.map(|program| program.tag)
     }
+}
 
-    pub(crate) fn record(&mut self, hook: Hook, tag: [u8; 8]) {
-        let program = if hook == Hook::Xdp { &mut self.program } else { &mut self.tc_program };
-        *program = Some(ProgramIdentity { object: object_hash(hook), tag });
+impl ProgramIdentity {
+    pub(crate) fn of(hook: Hook, constants: &Config, tag: [u8; 8]) -> ProgramIdentity {
+        let constants = Hash::of(bytemuck::bytes_of(constants));
+        ProgramIdentity { object: object_hash(hook), constants, tag }
     }
 }
 

@@ -10,6 +10,7 @@ use super::Datapath;
 use super::member::{Member, Terms};
 use super::stage::Allotted;
 use crate::error::{Context, Result};
+use crate::load::config_of;
 use crate::names::Names;
 use crate::outcome::Applied;
 use crate::program::Program;
@@ -39,10 +40,11 @@ impl Datapath {
         }
         self.local.write_peers(&self.shared.peers, &plan.failsafe.control_endpoints)?;
         for selection in select(plan, interfaces, &self.local.decaps(plan)).into_iter().flatten() {
-            let Some(tag) = self.state.trusted_tag(selection.variant.hook) else { continue };
             let allotted = Allotted { slots, regions, set_places };
             let spec = self.spec(plan, &names, &allotted, &selection.variant);
-            let terms = Terms::new(plan, hash, spec, tag)?;
+            let config = config_of(plan, &spec)?;
+            let Some(tag) = self.state.trusted_tag(spec.hook, &config) else { continue };
+            let terms = Terms { plan: hash, spec, config, tag };
             self.recognise_one(plan, terms, &selection.interface.name);
         }
         Ok(())

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sluice_plan::Hook;
 
-use super::member::Member;
+use super::member::{Member, Terms};
 use super::{Current, Datapath, Staged};
 use crate::counters;
 use crate::error::{Context, Error, Result};
@@ -53,7 +53,6 @@ impl Datapath {
     fn read_back(&mut self, staged: &Staged) -> Result<Option<ReadBack>> {
         let mut read = None;
         let mut done = BTreeSet::new();
-        let mut tags = Vec::new();
         for (selection, member) in &staged.selections {
             if !done.insert(member.program.id()) {
                 continue;
@@ -63,7 +62,6 @@ impl Datapath {
             let terms = member.terms.as_ref().expect("a staged program has terms");
             let found =
                 terms.read_back(&member.program, &staged.plan, &self.shared, &selection.interface.name)?;
-            tags.push((selection.variant.hook, found.program_tag));
             read = read.or(Some(found));
         }
         if let Some(set) = self.shared.set_places().lost(&staged.sets, &staged.set_places)?
@@ -72,7 +70,6 @@ impl Datapath {
             let (interface, set) = (selection.interface.name.clone(), set.to_owned());
             return Err(Error::ReadBackMismatch { interface, mismatch: Mismatch::OtherSet { set } });
         }
-        tags.into_iter().for_each(|(hook, tag)| self.state.record(hook, tag));
         Ok(read)
     }
 
@@ -89,6 +86,8 @@ impl Datapath {
         let marking = staged.marking(&outcomes)?;
         self.current = Some(Current { plan: staged.plan, hash: staged.hash });
         self.interfaces = staged.interfaces;
+        let terms = members.iter().filter_map(|member: &Arc<Member>| member.terms.as_ref());
+        self.state.programs = terms.map(Terms::identity).collect();
         self.state.slots = staged.slots;
         self.state.regions = staged.regions;
         self.state.set_places = staged.set_places;

@@ -9,6 +9,7 @@ use crate::load::{LoadSpec, config_of};
 use crate::program::Program;
 use crate::readback::{self, ReadBack};
 use crate::shared::Shared;
+use crate::state::ProgramIdentity;
 
 pub struct Member {
     pub program: Program,
@@ -21,15 +22,19 @@ pub struct Member {
 pub struct Terms {
     pub plan: Hash,
     pub spec: LoadSpec,
-    config: Config,
+    pub config: Config,
     /// As the kernel gave it when the program was loaded.
-    tag: [u8; 8],
+    pub tag: [u8; 8],
 }
 
 impl Terms {
     pub fn new(plan: &NodePlan, hash: Hash, spec: LoadSpec, tag: [u8; 8]) -> Result<Terms> {
         let config = config_of(plan, &spec)?;
         Ok(Terms { plan: hash, spec, config, tag })
+    }
+
+    pub fn identity(&self) -> ProgramIdentity {
+        ProgramIdentity::of(self.spec.hook, &self.config, self.tag)
     }
 
     /// Reads every element of `program` back and compares; [`Error::ReadBackMismatch`] names the first that differs.
@@ -41,7 +46,7 @@ impl Terms {
         interface: &str,
     ) -> Result<ReadBack> {
         let expected = Image::expected(plan, self.config, &self.spec);
-        readback::read_back(program, plan, &expected, self.tag, &shared.peers)?
+        readback::read_back(program, plan, &expected, self.tag, shared)?
             .map_err(|mismatch| Error::ReadBackMismatch { interface: interface.to_owned(), mismatch })
     }
 }

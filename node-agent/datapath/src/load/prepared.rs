@@ -13,8 +13,10 @@ use sluice_abi::Config;
 use sluice_plan::Hook;
 
 use super::raw::ProgramKind;
+use super::specialise::{Constants, specialise};
 use super::{LoadError, maps, raw};
 use crate::object::{EXCEPTIONS_MAP, MARK_PROGRAM, TRACE_PROGRAMS, program};
+use crate::program::RODATA;
 
 /// One for XDP, one for tcx.
 static SOURCES: [Source; 2] = [
@@ -86,6 +88,13 @@ pub fn load_program(
     object.programs.retain(|name, _| name == program);
     object.relocate_maps(by_name, &text).map_err(broken)?;
     object.relocate_calls(&text).map_err(broken)?;
+    if let (Some(map), Some(definition)) = (maps.get(RODATA), definitions.get(RODATA))
+        && let Some(function) = object.programs.get(program).map(aya_obj::Program::function_key)
+        && let Some(function) = object.functions.get_mut(&function)
+    {
+        let map = map.fd().as_fd().as_raw_fd();
+        specialise(function, &Constants { map, bytes: definition.data() });
+    }
     let kind = if hook == Hook::Xdp { ProgramKind::Xdp } else { ProgramKind::Tcx };
     load_one(object, program, kind, btf)
 }

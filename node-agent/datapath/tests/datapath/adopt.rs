@@ -105,7 +105,7 @@ fn a_program_whose_tag_nobody_recorded_is_not_believed() {
         first.apply(&plan, &eth).unwrap();
         let mut state = first.state().clone();
         drop(first);
-        state.program.as_mut().expect("recorded").tag[0] ^= 1;
+        state.programs.first_mut().expect("recorded").tag[0] ^= 1;
         let adopted = world.open_with(state).adopt(&plan, &eth).unwrap();
         assert_eq!(adopted.loaded, 1);
         assert!(!passes("eth0", &udp(7, b"x")));
