@@ -20,6 +20,7 @@ use rows::Rows;
 pub use large::{Found, classify_among_many};
 pub use rows::{special, used};
 pub use search::{borrow, flag, opaque, search32, search64, starts_at_or_below};
+pub use straight::classify_among_few;
 
 const PASS: u64 = 1;
 const DROP: u64 = 2;

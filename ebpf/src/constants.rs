@@ -26,6 +26,13 @@ pub fn enabled(feature: u64) -> bool {
     (unsafe { read_volatile((&raw const (*config()).features).cast::<u32>().add(half)) }) & bit != 0
 }
 
+/// As [`enabled`], of any of these constants.
+#[inline(always)]
+pub fn enabled_any(wanted: u64) -> bool {
+    // SAFETY: as above.
+    (unsafe { read_volatile(&raw const (*config()).features) }) & wanted != 0
+}
+
 #[inline(always)]
 pub fn words() -> u32 {
     // SAFETY: as above.

@@ -7,8 +7,8 @@ use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
 use aya_ebpf::{macros::xdp, programs::XdpContext};
 use sluice_abi::{Stage, Stat, dimension::ESTABLISHED, features};
 
-use crate::classify::{self, classify, classify_among_many, limit, straight};
-use crate::constants::enabled;
+use crate::classify::{self, classify, classify_among_few, classify_among_many, limit, straight};
+use crate::constants::{enabled, enabled_any};
 use crate::count::count_stat;
 use crate::details::look_up;
 use crate::established::look_up_connection;
@@ -16,19 +16,23 @@ use crate::failsafe::{failsafe, may_be_kept};
 use crate::frame::Context;
 use crate::packet::Packet;
 use crate::parse::{parse, plain};
+use crate::sample;
 use crate::sets::look_up_sets;
 use crate::trace::Outcome;
 #[cfg(not(feature = "tc"))]
 use crate::{
     balance::{self, balance},
     decap::decapsulate,
-    mark, sample,
+    mark,
 };
 
 #[cfg(not(feature = "tc"))]
 #[xdp(frags)]
 pub fn sluice_xdp(context: XdpContext) -> u32 {
     let context = context.ctx;
+    if let Some(verdict) = at_once(context) {
+        return verdict;
+    }
     let mut place = MaybeUninit::uninit();
     let packet = read(context, &mut place);
     let outcome = judge(context, packet);
@@ -44,9 +48,34 @@ pub fn sluice_xdp(context: XdpContext) -> u32 {
     outcome.verdict
 }
 
+/// The verdict of a few rules on a packet that never leaves the registers: what most packets of most programs need.
+/// `None` where more is asked for; nothing has been counted then.
+#[inline(always)]
+pub fn at_once(context: *mut Context) -> Option<u32> {
+    const MORE: u64 = features::SETS
+        | features::dimension(ESTABLISHED)
+        | features::LIMITS
+        | features::MARKS
+        | features::BALANCER
+        | features::DECAP;
+    let few = !enabled(features::ENTRIES) || enabled(features::STRAIGHT);
+    if enabled_any(MORE) || !few || sample::is_wanted() {
+        return None;
+    }
+    let packet = &plain(context)?;
+    if packet.staged != 0 || (enabled(features::FAILSAFE) && may_be_kept(packet)) {
+        return None;
+    }
+    count_stat(packet, Stat::Packets);
+    let drops = enabled(features::ENTRIES) && classify::drops(straight::decide(packet));
+    Some(if drops { XDP_DROP } else { XDP_PASS })
+}
+
 #[inline(always)]
 pub fn read(context: *mut Context, place: &mut MaybeUninit<Packet>) -> &mut Packet {
-    if !plain(context, place) {
+    if let Some(packet) = plain(context) {
+        Packet::set(place, packet);
+    } else {
         Packet::unread(place, context);
         parse(context, place.as_mut_ptr());
     }
@@ -87,7 +116,7 @@ pub fn judge(context: *mut Context, packet: &mut Packet) -> Outcome {
             limit::read_key(context, packet);
         }
         let decision = if enabled(features::STRAIGHT) {
-            straight::decide(packet)
+            classify_among_few(packet)
         } else if enabled(features::LARGE) {
             classify_among_many(packet)
         } else {

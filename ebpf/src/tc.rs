@@ -13,7 +13,7 @@ use crate::frame::{Context, pull};
 use crate::link_header;
 use crate::maps::{DECAP, NEXT_HOPS, RING, TARGET_SLOTS, TARGETS, VIP_SLOTS, VIPS};
 use crate::packet::Packet;
-use crate::program::{judge, read};
+use crate::program::{at_once, judge, read};
 use crate::sample;
 
 /// `TCX_NEXT`: whatever else is on the interface has its turn.
@@ -26,6 +26,9 @@ pub fn sluice_tc(context: TcContext) -> i32 {
         link_header::restore(context);
     }
     pull(context);
+    if let Some(verdict) = at_once(context) {
+        return if verdict == XDP_DROP { TC_ACT_SHOT } else { GO_ON };
+    }
     let mut place = MaybeUninit::uninit();
     let packet = read(context, &mut place);
     let outcome = judge(context, packet);

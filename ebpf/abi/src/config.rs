@@ -160,7 +160,7 @@ pub struct Config {
     pub failsafe_sources: [FailsafeSource; MAX_FAILSAFE_SOURCES],
     /// Bits (`failsafe_bit`) of those ports and of `PROTOCOL_PORTS`, so that one test tells most packets apart.
     pub failsafe_filter: u64,
-    /// In the order of the entries, where the features have `STRAIGHT`.
+    /// Where the features have `STRAIGHT`.
     pub straight: [Straight; MAX_STRAIGHT],
     /// Failsafe packets per second of one source above which the rules apply again.
     pub failsafe_rate: u32,
@@ -200,6 +200,7 @@ impl Config {
             tests: 0,
             protocol: 0,
             action: 0,
+            entry: 0,
             slot: 0,
             source_sets: 0,
             destination_sets: 0,

@@ -1,10 +1,11 @@
-//! A few entries as straight-line code: each is read-only data of the program, so the verifier keeps the comparisons that
-//! the entry makes and removes the others.
+//! A few entries as straight-line code: each comparison is a constant of the program, so that the loader keeps what it
+//! asks for and removes the rest.
 
-/// Most entries of a node for which the plan has them in this form.
-pub const MAX_STRAIGHT: usize = 8;
+/// Most comparisons that the entries of a node come to for the plan to have them in this form.
+pub const MAX_STRAIGHT: usize = 32;
 
-/// One entry: whichever of its [`tests`] is set must hold.
+/// One comparison of an entry, which matches if any of its comparisons does: whichever of the [`tests`] is set must
+/// hold. They are in the order of their entries.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
@@ -17,20 +18,21 @@ pub struct Straight {
     /// First and last, host byte order.
     pub source_ports: [u16; 2],
     pub destination_ports: [u16; 2],
-    /// Bits of [`tests`]; zero: the entry does not apply on this interface.
+    /// Bits of [`tests`]; zero: its entry does not apply on this interface.
     pub tests: u16,
     pub protocol: u8,
     /// An `EntryAction` as a number, Pass or Drop.
     pub action: u8,
+    pub entry: u16,
     /// The entry's counter slot; the loader sets it.
-    pub slot: u32,
+    pub slot: u16,
     /// Sets of the plan, as bits.
     pub source_sets: u32,
     pub destination_sets: u32,
 }
 
 pub mod tests {
-    /// The entry is there; alone, it matches everything.
+    /// The comparison is there; alone, it matches everything.
     pub const APPLIES: u16 = 1;
     pub const FAMILY_V4: u16 = 1 << 1;
     pub const FAMILY_V6: u16 = 1 << 2;

@@ -1,8 +1,6 @@
 //! The packet that most packets are, in one go: IPv4 behind an untagged Ethernet header, without options, whole, and
 //! with a TCP or UDP header in good order. Everything else is left to the layers' own readers.
 
-use core::mem::MaybeUninit;
-
 use sluice_abi::kind;
 
 use super::ipv4::Ipv4;
@@ -26,11 +24,11 @@ struct Headers<T> {
     transport: T,
 }
 
-/// False if the packet is not of this kind; then nothing is set, and else all of it.
+/// `None` if the packet is not of this kind.
 #[inline(always)]
-pub fn read(context: *mut Context, place: &mut MaybeUninit<Packet>) -> bool {
+pub fn read(context: *mut Context) -> Option<Packet> {
     let frame = Frame::new(context);
-    let Some(headers) = frame.header::<Headers<Udp>>(0) else { return false };
+    let headers = frame.header::<Headers<Udp>>(0)?;
     // SAFETY: the headers lie within the frame, and they are packed.
     let headers = unsafe { &*headers };
     let network = &headers.network;
@@ -38,25 +36,22 @@ pub fn read(context: *mut Context, place: &mut MaybeUninit<Packet>) -> bool {
         || network.version_length != VERSION_4_WITHOUT_OPTIONS
         || u16::from_be(network.fragment) & FRAGMENT != 0
     {
-        return false;
+        return None;
     }
     let total = u16::from_be(network.total_length) as u32;
     // A packet that is all in the first buffer is all of the frame, and nobody has to be asked how long that is.
     let length = frame.first_length();
     if total < SHORTEST || NETWORK + total > length {
-        return false;
+        return None;
     }
     let available = total - size_of::<Ipv4>() as u32;
     let flags = match network.protocol as u32 {
         protocol::UDP if is_whole(&headers.transport, available) => FIELD_ABSENT,
-        protocol::TCP => match flags(frame, available) {
-            Some(flags) => flags,
-            None => return false,
-        },
-        _ => return false,
+        protocol::TCP => flags(frame, available)?,
+        _ => return None,
     };
     let ingress = interface(context);
-    let packet = Packet {
+    Some(Packet {
         source: mapped(u32::from_be(network.source)),
         destination: mapped(u32::from_be(network.destination)),
         length,
@@ -82,9 +77,7 @@ pub fn read(context: *mut Context, place: &mut MaybeUninit<Packet>) -> bool {
         source_mac: 0,
         mark: 0,
         mark_mask: 0,
-    };
-    Packet::set(place, packet);
-    true
+    })
 }
 
 #[inline(always)]

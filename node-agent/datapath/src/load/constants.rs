@@ -157,19 +157,26 @@ fn words(plan: &NodePlan, count: &Counts) -> Result<u32, LoadError> {
     Ok(words as u32)
 }
 
-/// The entries that apply on this interface, each with its counter.
+/// The comparisons of entries that apply on this interface, each with its entry's counter.
 fn straight(plan: &NodePlan, spec: &LoadSpec) -> Result<[Straight; MAX_STRAIGHT], LoadError> {
     let table = "straight";
-    let entries: Vec<Straight> = array(table, &plan.filters.tables.straight)?;
-    let expected = spec.entry_slots.len();
-    if !entries.is_empty() && (entries.len() != expected || expected > MAX_STRAIGHT) {
-        let problem = format!("{} elements for {expected} entries, at most {MAX_STRAIGHT}", entries.len());
+    let comparisons: Vec<Straight> = array(table, &plan.filters.tables.straight)?;
+    let entries = spec.entry_slots.len();
+    let sorted = comparisons.is_sorted_by_key(|one| one.entry);
+    let known = comparisons.last().is_none_or(|last| usize::from(last.entry) < entries);
+    if comparisons.len() > MAX_STRAIGHT || !sorted || !known {
+        let found = comparisons.len();
+        let problem =
+            format!("{found} comparisons of {entries} entries, at most {MAX_STRAIGHT} in their order");
         return Err(LoadError::Plan { table, problem });
     }
     let mut all = [Straight::default(); MAX_STRAIGHT];
-    for (index, (entry, slot)) in entries.into_iter().zip(&spec.entry_slots).enumerate() {
-        if spec.mask[0] >> index & 1 == 1 {
-            all[index] = Straight { slot: *slot, ..entry };
+    for (place, comparison) in all.iter_mut().zip(comparisons) {
+        let entry = usize::from(comparison.entry);
+        if spec.mask[entry / 64] >> (entry % 64) & 1 == 1 {
+            let slot = u16::try_from(spec.entry_slots[entry]);
+            let slot = slot.map_err(|error| LoadError::Plan { table, problem: error.to_string() })?;
+            *place = Straight { slot, ..comparison };
         }
     }
     Ok(all)

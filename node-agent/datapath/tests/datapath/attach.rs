@@ -1,5 +1,6 @@
 //! Attaching to real interfaces, and what is said where that does not work.
 
+use sluice_abi::MAX_STRAIGHT;
 use sluice_datapath::{Drift, Error, LinkMode, LocalInterface, Refusal, attached};
 use sluice_plan::AttachMode;
 
@@ -176,7 +177,7 @@ fn a_damaged_plan_is_refused_and_the_former_goes_on() {
         let plan = drop_ports(&["eth0"], &[7]);
         datapath.apply(&plan, &eth).unwrap();
         // Enough of them that the plan has rows.
-        let mut damaged = drop_ports(&["eth0"], &[9, 10, 11, 12, 13, 14, 15, 16, 17]);
+        let mut damaged = drop_ports(&["eth0"], &Vec::from_iter(100..=100 + MAX_STRAIGHT as u16));
         damaged.filters.tables.direct.fill(0xff);
         let error = datapath.apply(&damaged, &eth).expect_err("a row that is not there");
         assert!(matches!(error, Error::InvalidPlan { .. }), "{error}");

@@ -17,8 +17,12 @@ fn plans() -> [NodePlan; 2] {
     let tables = || Tables::new(&[(Pass, 0), (Drop, 0)]);
     let rows = tables().direct(ESTABLISHED, (DIRECT_ESTABLISHED, 2), &[CLOSED], &[(1, &[LETS_BE, CLOSED])]);
     let mut straight = tables().plan();
-    let entry = |action, asks| Straight { action, tests: tests::APPLIES | asks, ..Straight::default() };
-    let entries = [entry(Pass as u8, tests::ESTABLISHED), entry(Drop as u8, 0)];
+    let always = Straight { tests: tests::APPLIES, ..Straight::default() };
+    let connections = tests::APPLIES | tests::ESTABLISHED;
+    let entries = [
+        Straight { entry: LETS_BE as u16, action: Pass as u8, tests: connections, ..always },
+        Straight { entry: CLOSED as u16, action: Drop as u8, ..always },
+    ];
     straight.filters.tables.features |= features::STRAIGHT | features::dimension(ESTABLISHED);
     straight.filters.tables.straight = bytemuck::cast_slice(&entries).to_vec();
     [rows.plan(), straight]

@@ -368,7 +368,7 @@ pub fn numbered(default_action: Action, number: u16) -> Filter {
     Filter { default_action, rules: (0..number).map(rule).collect(), ..empty("numbered") }
 }
 
-/// One filter of few rules, none of which asks for more than one prefix, protocol or range.
+/// One filter of few rules, whose lists come to few comparisons.
 pub fn simple() -> impl Strategy<Value = Vec<Filter>> {
     let rules = vec(simple_rule(), 1..6);
     let settings = (action(), select(vec![Malformed::Pass, Malformed::Drop]), select(vec![false, true]));
@@ -382,25 +382,32 @@ pub fn simple() -> impl Strategy<Value = Vec<Filter>> {
 
 fn simple_rule() -> impl Strategy<Value = Rule> {
     let matches = (
+        weighted(0.4, prefix_or_two()),
         weighted(0.4, prefix()),
-        weighted(0.4, prefix()),
-        weighted(0.4, select(vec![1u8, 6, 17, 47])),
+        vec(select(vec![1u8, 6, 17, 47]), 0..=2),
         weighted(0.3, ports()),
         weighted(0.4, ports()),
     );
     let later = select(vec![LaterFragments::MatchL3, LaterFragments::NoMatch]);
     (select(vec![Action::Pass, Action::Drop]), later, matches).prop_map(|(action, later_fragments, asked)| {
-        let (sources, destinations, protocol, source_ports, destination_ports) = asked;
+        let (sources, destinations, protocols, source_ports, destination_ports) = asked;
         let matches = Match {
             sources,
             destinations,
-            protocols: protocol.into_iter().collect(),
+            protocols,
             source_ports: source_ports.into_iter().collect(),
             destination_ports: destination_ports.into_iter().collect(),
             ..Match::default()
         };
         Rule { name: String::new(), action, mode: Mode::Enforce, later_fragments, matches }
     })
+}
+
+/// One, or one of each family.
+fn prefix_or_two() -> impl Strategy<Value = PrefixSet> {
+    let both =
+        (v4(), v6()).prop_map(|(v4, v6)| PrefixSet { v4: vec![v4], v6: vec![v6], ..PrefixSet::default() });
+    prop_oneof![prefix(), both]
 }
 
 fn prefix() -> impl Strategy<Value = PrefixSet> {

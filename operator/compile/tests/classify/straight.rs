@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use proptest::prelude::*;
-use sluice_abi::{Straight, features, tests};
+use sluice_abi::{MAX_STRAIGHT, Straight, features, tests};
 use sluice_policy::{Action, Filter};
 
 use crate::packet::Packet;
@@ -58,9 +58,9 @@ proptest! {
 
 #[test]
 fn one_entry_too_many_takes_rows() {
-    let rules = |number| vec![policies::numbered(Action::Next, number)];
-    assert!(is_straight(&rules(8)));
-    assert!(!is_straight(&rules(9)));
+    let rules = |number: usize| vec![policies::numbered(Action::Next, number as u16)];
+    assert!(is_straight(&rules(MAX_STRAIGHT)));
+    assert!(!is_straight(&rules(MAX_STRAIGHT + 1)));
 }
 
 /// Every field that an entry compares with, a little off.

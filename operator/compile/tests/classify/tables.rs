@@ -60,8 +60,8 @@ impl Tables {
         while let Some(at) = self.first(packet, &row, from) {
             let entry = self.entries[at];
             let later_drop = packet.is_later() && entry.flags & entry_flags::DROP_LATER != 0;
-            // Straight entries are their own actions: the kernel program looks at no others.
-            let action = self.straight.get(at).map_or(entry.action, |straight| straight.action);
+            // The kernel program looks at no other actions than those beside the comparisons.
+            let action = self.comparison(at, packet).map_or(entry.action, |comparison| comparison.action);
             let action = if later_drop { EntryAction::Drop as u8 } else { action };
             let drops = action == EntryAction::Drop as u8;
             let audit = entry.flags & (entry_flags::AUDIT_FILTER | entry_flags::AUDIT_RULE);
@@ -79,6 +79,12 @@ impl Tables {
             }
         }
         outcome
+    }
+
+    /// The first of the entry's comparisons that holds.
+    fn comparison(&self, entry: usize, packet: &Packet) -> Option<&Straight> {
+        let mut own = self.straight.iter().filter(|one| usize::from(one.entry) == entry);
+        own.find(|one| straight::matches(one, packet))
     }
 
     fn first(&self, packet: &Packet, row: &Row, from: usize) -> Option<usize> {
@@ -106,7 +112,7 @@ impl Tables {
         (0..bits).for_each(|entry| row[entry / 64] |= 1 << (entry % 64));
         if self.features & features::STRAIGHT != 0 {
             (0..self.entries.len())
-                .filter(|entry| !straight::matches(&self.straight[*entry], packet))
+                .filter(|entry| self.comparison(*entry, packet).is_none())
                 .for_each(|entry| row[entry / 64] &= !(1 << (entry % 64)));
         }
         // Straight entries have no rows, whatever they ask for.
