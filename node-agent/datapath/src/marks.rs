@@ -7,13 +7,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use sluice_abi::{Entry, EntryAction};
-use sluice_plan::{Hook, NodePlan};
+use sluice_plan::{FilterPart, Hook, NodePlan};
 
 use crate::bpf::{self, Kind, TcxOrder};
 use crate::error::{Context, Error, Result};
 use crate::link::{pin_link, pin_name, remove_pin};
 use crate::load::load_mark_program;
-use crate::select::Variant;
+use crate::select::Selection;
 use crate::tables;
 
 #[derive(Debug)]
@@ -32,16 +32,25 @@ struct MarkLink {
     current: bool,
 }
 
-/// Whether some rule that applies to these entries marks.
-pub fn marks(plan: &NodePlan, variant: &Variant) -> Result<bool> {
+/// Whether some rule leaves marks in front of the frames of an interface.
+pub fn marks(plan: &NodePlan, selection: &Selection) -> Result<bool> {
+    for filter in selection.filters.iter().filter_map(|position| plan.filters.parts.get(*position)) {
+        if filter_marks(plan, filter)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether some rule of the filter does.
+pub fn filter_marks(plan: &NodePlan, filter: &FilterPart) -> Result<bool> {
     // Behind XDP a packet has a mark that the program itself can set.
-    if plan.filters.tables.marks.is_empty() || variant.hook != Hook::Xdp {
+    if plan.filters.tables.marks.is_empty() || filter.hook != Hook::Xdp {
         return Ok(false);
     }
     let entries: Vec<Entry> = tables::elements("entries", &plan.filters.tables.entries)?;
-    let applies = |index: usize| variant.entries[index / 64] >> (index % 64) & 1 == 1;
-    let marks = |entry: &Entry| entry.action == EntryAction::Mark as u8;
-    Ok(entries.iter().enumerate().any(|(index, entry)| applies(index) && marks(entry)))
+    let own = entries.get(filter.first.into()..filter.end.into()).unwrap_or_default();
+    Ok(own.iter().any(|entry| entry.action == EntryAction::Mark as u8))
 }
 
 impl Marks {

@@ -181,7 +181,7 @@ impl Staged {
             self.conflicts.iter().map(|conflict| conflict.interface.ifindex).collect();
         for ((selection, _), outcome) in self.selections.iter().zip(outcomes) {
             let has_marks = selection.variant.hook == Hook::Xdp;
-            if has_marks && outcome.problem.is_some() || marks(&self.plan, &selection.variant)? {
+            if has_marks && outcome.problem.is_some() || marks(&self.plan, selection)? {
                 marking.insert(selection.interface.ifindex);
             }
         }

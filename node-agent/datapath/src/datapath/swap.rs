@@ -59,7 +59,7 @@ impl Datapath {
             return Ok(self.outcome(selection, Some(Problem::from(&error))));
         }
         // Before the first packet is marked.
-        if marks(plan, &selection.variant)?
+        if marks(plan, selection)?
             && let Err(error) = self.marks.ensure(&interface.name, interface.ifindex)
         {
             return Ok(self.outcome(selection, Some(Problem::from(&error))));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sluice_plan::AttachMode;
 use sluice_policy::{Action, Filter, Hook, Mark, Match, PortRange, Rule};
 
-use crate::plans::{compile, filter, rule, with_attach};
+use crate::plans::{compile, drop_port, filter, rule, with_attach};
 use crate::traffic::{Wire, udp};
 use crate::world::{self, World, command, eventually};
 
@@ -79,5 +79,19 @@ fn a_filter_at_tcx_ingress_has_the_last_word_on_a_mark() {
         assert_eq!(found_marked(&[6, 7, 8]), [7].into());
         datapath.apply(&compile(&[before, behind]), &eth).unwrap();
         assert_eq!(found_marked(&[6, 7, 8]), [7, 8].into());
+    });
+}
+
+/// More entries than a row has bits.
+#[test]
+fn one_of_many_rules_marks() {
+    world::run(|world| {
+        let eth = interfaces(world);
+        redirect(0x10, 0xff);
+        let drops = (10_000..11_200).map(drop_port);
+        let rules = drops.chain([mark(7, 0x10, 0xff), mark(LAST, 0x10, 0xff)]).collect();
+        let mut datapath = world.open();
+        datapath.apply(&compile(&[filter("edge", &["eth0"], rules)]), &eth).unwrap();
+        assert_eq!(found_marked(&[6, 7, 10_001]), [7].into());
     });
 }
