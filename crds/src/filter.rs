@@ -194,7 +194,7 @@ pub struct XdpFilterStatus {
     pub dropped: Option<DroppedSummary>,
     /// What is valid in this generation and yet hardly meant: rules that can never match, an allow-list that
     /// forgets the node itself, drops that failsafe traffic does not heed, a set that was deleted. `kubectl sluice lint
-    /// -f` says the same of a file.
+    /// -f` says the same of a file. Before it what nodes say that enforce it: marks that do not reach their packets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = "MAX_WARNINGS"))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -210,7 +210,8 @@ pub struct FilterWarning {
     #[schemars(length(max = 63))]
     pub rule: Option<String>,
     /// One word for programs: Shadowed, MatchesEverything, NeverMatches, ShadowedByFailsafe,
-    /// OverlappingRateLimits, BurstTooSmall, AllowListIncomplete, SetGone; More stands for those that have no room here.
+    /// OverlappingRateLimits, BurstTooSmall, AllowListIncomplete, SetGone, of nodes MarkNotPossible, GenericFallback;
+    /// More stands for those that have no room here.
     #[schemars(length(max = 63))]
     pub reason: String,
     /// What it is, and what to do.

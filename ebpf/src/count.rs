@@ -18,6 +18,16 @@ pub fn count(packet: &Packet, slot: u32, counted: Counted) {
     }
 }
 
+/// Counts a packet that stays without its mark, and says where.
+#[inline(always)]
+pub fn count_unmarked(packet: &Packet) {
+    count_stat(packet, Stat::Unmarked);
+    if let Some(place) = STATISTICS.get_ptr_mut(packet.staged * STATS + Stat::UnmarkedAt as u32) {
+        // SAFETY: the element is this CPU's own while the program runs.
+        unsafe { *place = packet.ingress as u64 };
+    }
+}
+
 #[inline(always)]
 pub fn count_stat(packet: &Packet, stat: Stat) {
     if let Some(counter) = STATISTICS.get_ptr_mut(packet.staged * STATS + stat as u32) {

@@ -6,9 +6,9 @@ use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::helpers::generated::bpf_xdp_adjust_meta;
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
-use sluice_abi::{MARK_TAG, Mark, MarkMetadata, Stat};
+use sluice_abi::{MARK_TAG, Mark, MarkMetadata};
 
-use crate::count::count_stat;
+use crate::count::count_unmarked;
 use crate::link_header;
 use crate::packet::Packet;
 
@@ -25,7 +25,7 @@ pub fn leave(context: *mut xdp_md, packet: &Packet) {
     // SAFETY: the context is the one that the kernel gave; the pointers into the frame are read anew below.
     let (start, end) = unsafe {
         if bpf_xdp_adjust_meta(context, -(size_of::<MarkMetadata>() as i32)) != 0 {
-            count_stat(packet, Stat::Unmarked);
+            count_unmarked(packet);
             return;
         }
         (

@@ -133,19 +133,27 @@ impl Engine {
         Ok(())
     }
 
-    async fn sample(&self) -> anyhow::Result<()> {
+    async fn sample(&mut self) -> anyhow::Result<()> {
         let read = self.kernel.call(|datapath| {
-            Ok::<_, sluice_datapath::Error>((datapath.counters()?, datapath.stats()?, datapath.exceptions()?))
+            let found = (datapath.counters()?, datapath.stats()?, datapath.exceptions()?);
+            Ok::<_, sluice_datapath::Error>((found, datapath.find_unmarked()?))
         });
-        match read.await? {
-            Ok((counters, stats, exceptions)) => self.outlets.telemetry.send_modify(|telemetry| {
-                telemetry.counters = samples::counters(&counters);
-                telemetry.stats = samples::stats(&stats);
-                telemetry.exceptions = exceptions.unwrap_or_default();
-            }),
-            Err(error) => tracing::warn!(%error, "counters could not be read"),
-        }
-        Ok(())
+        let unmarked = match read.await? {
+            Ok(((counters, stats, exceptions), unmarked)) => {
+                self.outlets.telemetry.send_modify(|telemetry| {
+                    telemetry.counters = samples::counters(&counters);
+                    telemetry.stats = samples::stats(&stats);
+                    telemetry.exceptions = exceptions.unwrap_or_default();
+                });
+                unmarked
+            }
+            Err(error) => {
+                tracing::warn!(%error, "counters could not be read");
+                false
+            }
+        };
+        // Its filters have something to say now that they had not.
+        if unmarked { self.verify().await } else { Ok(()) }
     }
 
     fn health(&self, found: &[sluice_health::Health]) {

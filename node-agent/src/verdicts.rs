@@ -55,12 +55,10 @@ fn refused(key: String, hash: Hash, problem: &Problem) -> v1::ResourceVerdict {
 
 /// A policy is programmed only where nothing is in its way on any interface that it selects.
 fn policy(outcome: &PolicyOutcome, interfaces: &[InterfaceOutcome]) -> v1::PolicyVerdict {
-    let (first, stage) = match outcome.problems.first() {
-        Some(first) => (Some(first), VerdictStage::Rejected),
-        None => (outcome.notes.first(), VerdictStage::Programmed),
-    };
-    let said = if outcome.problems.is_empty() { &outcome.notes } else { &outcome.problems };
-    let details: Vec<_> = said.iter().map(|problem| problem.detail.as_str()).collect();
+    let first = outcome.problems.first();
+    let stage = if first.is_some() { VerdictStage::Rejected } else { VerdictStage::Programmed };
+    let details: Vec<_> = outcome.problems.iter().map(|problem| problem.detail.as_str()).collect();
+    let note = |note: &Problem| v1::Note { reason: note.reason.clone(), detail: note.detail.clone() };
     let mine = interfaces.iter().filter(|interface| outcome.interfaces.contains(&interface.name));
     v1::PolicyVerdict {
         uid: outcome.policy.uid.clone(),
@@ -69,6 +67,7 @@ fn policy(outcome: &PolicyOutcome, interfaces: &[InterfaceOutcome]) -> v1::Polic
         reason: first.map(|first| first.reason.clone()).unwrap_or_default(),
         detail: details.join("; "),
         interfaces: mine.map(interface).collect(),
+        notes: outcome.notes.iter().map(note).collect(),
     }
 }
 
@@ -130,7 +129,8 @@ mod tests {
         assert_eq!((verdicts.nonce, resource.stage()), (5, VerdictStage::Programmed));
         assert_eq!(resource.hash, [2; 32]);
         let policy = &resource.policies[0];
-        assert_eq!((policy.stage(), policy.reason.as_str()), (VerdictStage::Programmed, "GenericFallback"));
+        assert_eq!((policy.stage(), policy.reason.as_str()), (VerdictStage::Programmed, ""));
+        assert_eq!(policy.notes[0].reason, "GenericFallback");
         assert_eq!((policy.uid.as_str(), policy.generation), ("u", 4));
         assert_eq!(
             (policy.interfaces[0].name.as_str(), policy.interfaces[0].mode.as_str()),

@@ -169,6 +169,11 @@ fn named(view: &View, sight: &Sight, node: &str, policy: &str) -> Vec<NamedCount
     named.collect()
 }
 
+fn warnings(placed: &Placed, state: &PolicyState) -> Vec<String> {
+    let notes = state.notes.iter().map(|(reason, note)| format!("{reason}: {note}"));
+    notes.chain(placed.warnings.iter().map(ToString::to_string)).collect()
+}
+
 fn policy_status(placed: &Placed, state: &PolicyState) -> PolicyStatus {
     let conditions = Conditions::new(&[], placed.generation, jiff::Timestamp::now());
     let conditions = match &placed.set {
@@ -209,7 +214,7 @@ fn policy_status(placed: &Placed, state: &PolicyState) -> PolicyStatus {
             .collect(),
         backends_healthy: healthy as u32,
         backends_total: placed.backends.len() as u32,
-        warnings: placed.warnings.iter().map(ToString::to_string).collect(),
+        warnings: warnings(placed, state),
         set: placed.set.as_ref().map(|facts| SetStatus {
             entries: facts.size.map_or(0, |size| size.entries),
             prefixes: facts.size.map_or(0, |size| size.prefixes),

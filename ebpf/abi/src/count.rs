@@ -63,6 +63,8 @@ pub enum Stat {
     SamplesLost = 12,
     /// Drops that were not sampled because their rule had its share.
     SamplesSuppressed = 13,
+    /// No number, but where this CPU last counted [`Stat::Unmarked`]: an interface's index.
+    UnmarkedAt = 14,
 }
 /// Elements of the statistics array; the second half is for test runs.
 pub const STATS: u32 = 16;

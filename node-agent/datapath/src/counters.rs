@@ -70,6 +70,13 @@ pub fn read_stats(map: BorrowedFd<'_>) -> Result<Stats> {
     Ok(stats)
 }
 
+/// A statistic as each CPU has it.
+pub fn read_stat(map: BorrowedFd<'_>, stat: Stat) -> Result<Vec<u64>> {
+    let element = bpf::per_cpu_elements(map, stat as u32, 1, cpus()?);
+    let element = element.context(|| "reading a statistic".into())?;
+    Ok(element.concat().chunks_exact(8).map(bytemuck::pod_read_unaligned).collect())
+}
+
 /// Sets the slots' counters to zero for their next owners.
 pub fn zero(map: BorrowedFd<'_>, slots: &[u32]) -> Result<()> {
     let of_verdict = |counted: u32| slots.iter().map(move |slot| counted * MAX_SLOTS + slot);

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_abi::{NextHop, Stat};
-use sluice_plan::{ControlEndpoint, Hash, NodePlan};
+use sluice_plan::{ControlEndpoint, Hash, Hook, NodePlan};
 
 use crate::counters::{self, Counts, Stats};
 use crate::drops::Dropped;
@@ -37,6 +37,7 @@ use crate::sets::KernelSets;
 use crate::shared::Shared;
 use crate::slots::SlotKey;
 use crate::state::State;
+use crate::unmarked::{Running, Unmarked};
 use member::Member;
 
 /// Holds what the kernel runs for us. Dropping it changes nothing there.
@@ -58,6 +59,7 @@ pub struct Datapath {
     shared: Shared,
     links: BTreeMap<Place, Link>,
     marks: Marks,
+    unmarked: Unmarked,
     /// Address sets of the plan in force.
     sets: KernelSets,
     /// For the next plan.
@@ -90,6 +92,7 @@ impl Datapath {
         let links =
             Link::adopt_all(&root.join("links"))?.into_iter().map(|link| (link.place(), link)).collect();
         let marks = Marks::open(root.join("marks"))?;
+        let unmarked = Unmarked::new(shared.stats.as_fd())?;
         let (members, next_dir) = adopt::pinned(&root.join("programs"))?;
         let exceptions = Exceptions::attach()
             .inspect_err(
@@ -103,6 +106,7 @@ impl Datapath {
             shared,
             links,
             marks,
+            unmarked,
             sets: KernelSets::new(),
             offered: KernelSets::new(),
             current: None,
@@ -176,6 +180,12 @@ impl Datapath {
         counters::read_stats(self.shared.stats.as_fd())
     }
 
+    /// Whether some interface has come to leave packets without their mark. Policies that mark there get a note when the plan
+    /// is applied the next time.
+    pub fn find_unmarked(&mut self) -> Result<bool> {
+        self.unmarked.look(self.shared.stats.as_fd(), running_xdp(&self.links))
+    }
+
     /// Has drops sampled for so long from now on; not at all ends it.
     pub fn sample_drops(&mut self, how_long: Duration) -> Result<()> {
         let statistics = self.sample_statistics()?;
@@ -239,5 +249,13 @@ impl Datapath {
             self.local.write_next_hops(member.program.map(NEXT_HOPS), &current.plan)?;
         }
         Ok(())
+    }
+}
+
+/// What each interface runs in front of the network stack, by its index.
+fn running_xdp(links: &BTreeMap<Place, Link>) -> impl Fn(u32) -> Option<Running> + '_ {
+    |ifindex| {
+        let link = links.get(&(ifindex, Hook::Xdp))?;
+        Some(Running { program_id: link.program_id().ok()?, mode: link.mode() })
     }
 }

@@ -32,6 +32,8 @@ pub mod reason {
     pub const INVALID_PLAN: &str = "InvalidPlan";
     /// Not an error: Auto runs the program behind the driver, and the message says why.
     pub const GENERIC_FALLBACK: &str = "GenericFallback";
+    /// Not an error: the filter drops and counts as it should, and the message says where its marks are missing.
+    pub const MARK_NOT_POSSIBLE: &str = "MarkNotPossible";
 }
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -33,6 +33,7 @@ mod slots;
 mod state;
 mod tables;
 pub mod test_run;
+mod unmarked;
 
 pub use bpf::LinkMode;
 pub use counters::{Counts, Stats};

@@ -96,4 +96,21 @@ impl PolicyOutcome {
                 .collect(),
         }
     }
+
+    /// Notes the interfaces where it is in force and packets pass without the marks that it gives them.
+    pub(crate) fn without_marks<'a>(
+        mut self,
+        interfaces: impl Iterator<Item = &'a InterfaceOutcome>,
+    ) -> PolicyOutcome {
+        let in_force = interfaces.filter(|outcome| outcome.problem.is_none());
+        let notes = in_force.map(|InterfaceOutcome { name, .. }| Problem {
+            reason: reason::MARK_NOT_POSSIBLE.into(),
+            detail: format!(
+                "interface {name}: packets pass without their mark, for which the driver has no room: write \
+                 attach.mode: Generic, or attach.hook: TcIngress"
+            ),
+        });
+        self.notes.extend(notes);
+        self
+    }
 }

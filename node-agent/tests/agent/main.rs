@@ -1,5 +1,6 @@
 //! The agent's binary on a real kernel, under the operator's own port.
 
+mod marks;
 mod network;
 mod operator;
 mod plans;

@@ -8,7 +8,7 @@ use sluice_compile::{BalancerInput, ClassInput, compile};
 use sluice_plan::NodePlan;
 use sluice_policy::{
     Action, AttachMode, Backend, Balancer, Filter, HealthCheck, Hook, Interfaces, LaterFragments, Malformed,
-    Match, Mode, NodeSelector, ObjectRef, PrefixSet, Rule, VipPort,
+    Mark, Match, Mode, NodeSelector, ObjectRef, PrefixSet, Rule, VipPort,
 };
 
 pub const VIP: &str = "203.0.113.10";
@@ -30,9 +30,19 @@ pub fn drops_set(interface: &str, set: &str) -> NodePlan {
 }
 
 fn drops(generation: i64, interface: &str, matches: Match) -> NodePlan {
+    filter(generation, interface, "no-ping", Action::Drop, matches)
+}
+
+/// Marks ICMP on the interface.
+pub fn marks_ping(interface: &str) -> NodePlan {
+    let mark = Action::Mark(Mark { value: 1, mask: 1 });
+    filter(1, interface, "mark-ping", mark, Match { protocols: vec![1], ..Match::default() })
+}
+
+fn filter(generation: i64, interface: &str, rule: &str, action: Action, matches: Match) -> NodePlan {
     let rule = Rule {
-        name: "no-ping".into(),
-        action: Action::Drop,
+        name: rule.into(),
+        action,
         mode: Mode::Enforce,
         later_fragments: LaterFragments::NoMatch,
         matches,

@@ -16,5 +16,5 @@ pub use book::{Book, CounterKey, NodeState, SetOnNode, Total};
 pub use conditions::Conditions;
 pub use node_status::node_status;
 pub use object_status::{balancer_status, filter_status};
-pub use policy::{Expected, Placed, PolicyState, policy_state};
+pub use policy::{Expected, NodeNote, Placed, PolicyState, policy_state};
 pub use set::{FeedFacts, SetFacts, SetSize, set_status};

@@ -1,5 +1,7 @@
 //! The API's status of filters and balancers.
 
+use std::collections::BTreeMap;
+
 use sluice_crds::{
     BackendHealth, BackendStatus, Condition, DroppedSummary, FailingNode, FilterWarning, MAX_WARNINGS,
     NodeSummary, PortStatus, XdpFilterStatus, XdpLoadBalancerStatus,
@@ -7,7 +9,7 @@ use sluice_crds::{
 use sluice_lint::Warning;
 
 use crate::conditions::Conditions;
-use crate::policy::{Placed, PolicyState};
+use crate::policy::{NodeNote, Placed, PolicyState};
 
 /// Room that the schema gives the message of a failing node and of a warning.
 pub(crate) const MESSAGE_CHARS: usize = 1024;
@@ -29,21 +31,24 @@ pub fn filter_status(
             per_second: state.dropped_per_second.round() as u64,
             observed_at: now.to_string(),
         }),
-        warnings: warnings(&placed.warnings),
+        warnings: warnings(&placed.warnings, &state.notes),
     }
 }
 
-/// The last place is for the number of those that have none.
-fn warnings(found: &[Warning]) -> Vec<FilterWarning> {
-    let shown = if found.len() > MAX_WARNINGS { MAX_WARNINGS - 1 } else { found.len() };
-    let mut warnings: Vec<FilterWarning> = found[..shown]
+/// What nodes say comes first: nothing else tells it. The last place is for the number of those that have none.
+fn warnings(found: &[Warning], notes: &BTreeMap<String, NodeNote>) -> Vec<FilterWarning> {
+    let room = MAX_WARNINGS.saturating_sub(notes.len());
+    let shown = if found.len() > room { room.saturating_sub(1) } else { found.len() };
+    let warning = |rule: Option<String>, reason: String, message: &str| FilterWarning {
+        rule,
+        reason,
+        message: message.chars().take(MESSAGE_CHARS).collect(),
+    };
+    let notes = notes.iter().map(|(reason, note)| warning(None, reason.clone(), &note.to_string()));
+    let of_rules = found[..shown]
         .iter()
-        .map(|warning| FilterWarning {
-            rule: warning.rule.clone(),
-            reason: warning.reason.to_string(),
-            message: warning.message.chars().take(MESSAGE_CHARS).collect(),
-        })
-        .collect();
+        .map(|found| warning(found.rule.clone(), found.reason.to_string(), &found.message));
+    let mut warnings: Vec<FilterWarning> = notes.chain(of_rules).collect();
     if found.len() > shown {
         let message = format!("and {} more: kubectl sluice lint -f shows all", found.len() - shown);
         warnings.push(FilterWarning { rule: None, reason: "More".to_owned(), message });
@@ -119,12 +124,17 @@ mod tests {
             reason: Reason::Shadowed,
             message: "x".repeat(2 * MESSAGE_CHARS),
         };
-        let said = |count: usize| warnings(&(0..count).map(warning).collect::<Vec<_>>());
+        let none = BTreeMap::new();
+        let said = |count: usize| warnings(&(0..count).map(warning).collect::<Vec<_>>(), &none);
         assert_eq!(said(16).len(), 16);
         assert_eq!(said(16)[15].reason, "Shadowed");
         let many = said(40);
         assert_eq!((many.len(), many[15].reason.as_str()), (16, "More"));
         assert!(many[15].message.starts_with("and 25 more"), "{}", many[15].message);
         assert_eq!(many[0].message.chars().count(), MESSAGE_CHARS);
+        let note = NodeNote { node: "edge-1".to_owned(), ..NodeNote::default() };
+        let noted = warnings(&[0, 1].map(warning), &[("MarkNotPossible".to_owned(), note)].into());
+        let reasons: Vec<&str> = noted.iter().map(|warning| warning.reason.as_str()).collect();
+        assert_eq!(reasons, ["MarkNotPossible", "Shadowed", "Shadowed"]);
     }
 }

@@ -1,9 +1,13 @@
 //! How far one object has come on the nodes that it selects.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
+
 use sluice_index::ObjectKey;
 use sluice_lint::Warning;
 use sluice_plan::{Hash, SCHEMA};
-use sluice_proto::v1::VerdictStage;
+use sluice_proto::v1::{Note, PolicyVerdict, VerdictStage};
 
 use crate::book::{Book, NodeState, RATE_MS, SetOnNode};
 use crate::set::SetFacts;
@@ -53,11 +57,33 @@ pub struct PolicyState {
     pub unreachable: u32,
     /// (node, reason, message), at most ten.
     pub failing: Vec<(String, String, String)>,
+    /// What nodes that enforce it say of it, by reason.
+    pub notes: BTreeMap<String, NodeNote>,
     pub dropped_packets: u64,
     pub dropped_per_second: f64,
     pub oversize: u64,
     /// Of an address set, on the node where it takes most.
     pub kernel_bytes: u64,
+}
+
+/// What some nodes say of a policy that they enforce, in the words of the first of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeNote {
+    pub node: String,
+    pub detail: String,
+    /// Nodes that say the same of themselves beside the first.
+    pub others: u32,
+}
+
+impl fmt::Display for NodeNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let NodeNote { node, detail, others } = self;
+        match others {
+            0 => write!(f, "{node}: {detail}"),
+            1 => write!(f, "{node}: {detail} (and another node)"),
+            _ => write!(f, "{node}: {detail} (and {others} more nodes)"),
+        }
+    }
 }
 
 enum OnNode {
@@ -84,6 +110,9 @@ pub fn policy_state(placed: &Placed, book: &Book, now: i64) -> PolicyState {
         if !matches!(found, OnNode::Programmed) && !member {
             joining += 1;
         }
+        if matches!(found, OnNode::Programmed) {
+            state.note(&expected.node, node.policies.get(&placed.uid));
+        }
         state.add(&expected.node, found);
     }
     // Joiners do not take Ready away from a fleet that has it; on their own they are the fleet.
@@ -100,6 +129,18 @@ pub fn policy_state(placed: &Placed, book: &Book, now: i64) -> PolicyState {
 }
 
 impl PolicyState {
+    fn note(&mut self, node: &str, verdict: Option<&PolicyVerdict>) {
+        let notes = verdict.into_iter().flat_map(|verdict| &verdict.notes);
+        for (reason, details) in details_by_reason(notes) {
+            match self.notes.entry(reason) {
+                Entry::Occupied(known) => known.into_mut().others += 1,
+                Entry::Vacant(new) => {
+                    _ = new.insert(NodeNote { node: node.to_owned(), detail: details.join("; "), others: 0 });
+                }
+            }
+        }
+    }
+
     fn add(&mut self, node: &str, found: OnNode) {
         self.desired += 1;
         let failing = match found {
@@ -121,6 +162,13 @@ impl PolicyState {
             self.failing.push(failing);
         }
     }
+}
+
+fn details_by_reason<'a>(notes: impl Iterator<Item = &'a Note>) -> BTreeMap<String, Vec<&'a str>> {
+    notes.fold(BTreeMap::new(), |mut details, note| {
+        details.entry(note.reason.clone()).or_default().push(&note.detail);
+        details
+    })
 }
 
 fn unreachable(node: &NodeState, now: i64) -> Option<OnNode> {
@@ -196,7 +244,7 @@ fn count_drops(state: &mut PolicyState, placed: &Placed, node: &NodeState, now: 
 
 #[cfg(test)]
 mod tests {
-    use sluice_proto::v1::{CounterSample, Hello, PolicyVerdict, Report, ResourceVerdict, Verdicts};
+    use sluice_proto::v1::{CounterSample, Hello, Report, ResourceVerdict, Verdicts};
 
     use super::*;
 
@@ -279,6 +327,45 @@ mod tests {
         let state = policy_state(&placed(&["a", "b"]), &book, JOINING_MS);
         assert_eq!((state.rejected, state.failing.len()), (2, 2));
         assert_eq!(state.failing[0].1, "Why");
+    }
+
+    #[test]
+    fn what_a_node_notes_is_told_until_it_notes_it_no_more() {
+        let mut book = book(&["a", "b"]);
+        let hear = |book: &mut Book, node: &str, interfaces: &[&str]| {
+            let note = |name: &&str| Note {
+                reason: "MarkNotPossible".to_owned(),
+                detail: format!("interface {name}: no room"),
+            };
+            let verdict = PolicyVerdict {
+                uid: "u".to_owned(),
+                generation: 2,
+                stage: VerdictStage::Programmed.into(),
+                notes: interfaces.iter().map(note).collect(),
+                ..Default::default()
+            };
+            let resource = ResourceVerdict {
+                key: "plan".to_owned(),
+                hash: PLAN.0.to_vec(),
+                stage: VerdictStage::Programmed.into(),
+                policies: vec![verdict],
+                ..Default::default()
+            };
+            book.verdicts(node, &Verdicts { resources: vec![resource], ..Default::default() }, 0);
+        };
+        let said = |book: &Book| {
+            let state = policy_state(&placed(&["a", "b"]), book, JOINING_MS);
+            assert_eq!(state.programmed, 2, "it is no failure");
+            state.notes.iter().map(|(reason, note)| format!("{reason}: {note}")).collect::<Vec<_>>()
+        };
+        hear(&mut book, "a", &[]);
+        hear(&mut book, "b", &["eth0", "eth1"]);
+        assert_eq!(said(&book), ["MarkNotPossible: b: interface eth0: no room; interface eth1: no room"]);
+        hear(&mut book, "a", &["eth0"]);
+        assert_eq!(said(&book), ["MarkNotPossible: a: interface eth0: no room (and another node)"]);
+        hear(&mut book, "a", &[]);
+        hear(&mut book, "b", &[]);
+        assert!(said(&book).is_empty());
     }
 
     #[test]

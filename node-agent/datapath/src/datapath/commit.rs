@@ -8,22 +8,25 @@ use std::sync::Arc;
 use sluice_plan::Hook;
 
 use super::member::{Member, Terms};
-use super::{Current, Datapath, Staged};
+use super::{Current, Datapath, Staged, running_xdp};
 use crate::counters;
 use crate::error::{Context, Error, Result};
 use crate::link::Link;
-use crate::marks::marks;
+use crate::marks::{filter_marks, marks};
 use crate::outcome::{Applied, InterfaceOutcome, PolicyOutcome, Problem};
 use crate::readback::{Mismatch, ReadBack};
 use crate::select::{Conflict, Place, Selection, missing};
 use crate::slots::SlotKey;
+use crate::unmarked::Unmarked;
 use crate::{program, sets};
 
 impl Datapath {
     /// Freezes the tables, reads every element back, and only then swaps each interface by one link update. After an
     /// error, the former plan runs everywhere.
     pub fn commit(&mut self, staged: Staged) -> Result<Applied> {
-        let result = self.read_back(&staged).and_then(|read_back| {
+        // What packets met until now is true of the programs that run now.
+        let looked = self.find_unmarked();
+        let result = looked.and_then(|_| self.read_back(&staged)).and_then(|read_back| {
             let outcomes = self.swap_all(&staged)?;
             Ok((read_back, outcomes))
         });
@@ -80,7 +83,8 @@ impl Datapath {
         outcomes: Vec<InterfaceOutcome>,
     ) -> Result<Applied> {
         let took = staged.begun.elapsed();
-        let policies = policies(&staged, &outcomes);
+        self.unmarked.renew(self.shared.stats.as_fd(), running_xdp(&self.links))?;
+        let policies = policies(&staged, &outcomes, &self.unmarked)?;
         let members: Vec<_> = staged.selections.iter().map(|(_, member)| member.clone()).collect();
         let keep = staged.keep();
         let marking = staged.marking(&outcomes)?;
@@ -189,7 +193,11 @@ impl Staged {
     }
 }
 
-fn policies(staged: &Staged, outcomes: &[InterfaceOutcome]) -> Vec<PolicyOutcome> {
+fn policies(
+    staged: &Staged,
+    outcomes: &[InterfaceOutcome],
+    unmarked: &Unmarked,
+) -> Result<Vec<PolicyOutcome>> {
     let Staged { plan, interfaces, selections, conflicts, .. } = staged;
     let refused: Vec<_> = conflicts
         .iter()
@@ -214,12 +222,14 @@ fn policies(staged: &Staged, outcomes: &[InterfaceOutcome]) -> Vec<PolicyOutcome
     };
     let filters = plan.filters.parts.iter().enumerate().map(|(position, part)| {
         let met = met(&|selection| selection.filters.contains(&position), &part.interfaces);
-        PolicyOutcome::new(&part.policy, &missing(&part.interfaces, interfaces), &met)
+        let outcome = PolicyOutcome::new(&part.policy, &missing(&part.interfaces, interfaces), &met);
+        let without = met.iter().filter(|outcome| unmarked.is_at(outcome.ifindex));
+        Ok(if filter_marks(plan, part)? { outcome.without_marks(without.copied()) } else { outcome })
     });
     let balancers = plan.balancers.parts.iter().enumerate().map(|(position, part)| {
         let met = met(&|selection| selection.balancers.contains(&position), &part.interfaces);
         let missing = if part.balances { missing(&part.interfaces, interfaces) } else { Vec::new() };
-        PolicyOutcome::new(&part.policy, &missing, &met)
+        Ok(PolicyOutcome::new(&part.policy, &missing, &met))
     });
     filters.chain(balancers).collect()
 }

@@ -1,8 +1,15 @@
-//! Marks, as they are seen behind XDP: by tc's classifiers, and by filters at another hook.
+//! Marks, as they are seen behind XDP: by tc's classifiers, and by filters at another hook; and where there is no room for
+//! them.
+
+mod crowded;
 
 use std::collections::BTreeSet;
 
-use sluice_plan::AttachMode;
+use sluice_abi::Stat;
+use sluice_datapath::load::{LoadSpec, load};
+use sluice_datapath::test_run::XdpAction;
+use sluice_datapath::{Applied, Problem};
+use sluice_plan::{AttachMode, NodePlan};
 use sluice_policy::{Action, Filter, Hook, Mark, Match, PortRange, Rule};
 
 use crate::plans::{compile, drop_port, filter, rule, with_attach};
@@ -93,5 +100,52 @@ fn one_of_many_rules_marks() {
         let mut datapath = world.open();
         datapath.apply(&compile(&[filter("edge", &["eth0"], rules)]), &eth).unwrap();
         assert_eq!(found_marked(&[6, 7, 10_001]), [7].into());
+    });
+}
+
+/// A program of the plan that counts where those of the node do meets a frame without room in front.
+fn without_room(world: &World, plan: &NodePlan, ingress: u32) {
+    let spec = LoadSpec { pins: Some(world.root()), ..LoadSpec::everything(plan) };
+    let loaded = load(plan, &spec).unwrap();
+    assert_eq!(crowded::run(loaded.program_fd(), &udp(7, b"x"), ingress), XdpAction::Pass);
+}
+
+/// Of each policy.
+fn notes(applied: &Applied) -> Vec<&[Problem]> {
+    applied.policies.iter().map(|policy| policy.notes.as_slice()).collect()
+}
+
+#[test]
+fn a_filter_whose_marks_find_no_room_says_where_until_another_program_runs_there() {
+    world::run(|world| {
+        let eth = ["eth0", "eth1"].map(|name| world.veth(name));
+        let marking = |rules| filter("marking", &["eth0", "eth1"], rules);
+        let plan = compile(&[marking(vec![mark(7, 1, 1)]), filter("other", &["eth0"], vec![drop_port(9)])]);
+        let mut datapath = world.open();
+        assert_eq!(notes(&datapath.apply(&plan, &eth).unwrap()), [&[][..]; 2]);
+        assert!(!datapath.find_unmarked().unwrap());
+
+        without_room(world, &plan, eth[0].ifindex);
+        assert_eq!(datapath.stats().unwrap().get(Stat::Unmarked), 1);
+        assert!(datapath.find_unmarked().unwrap());
+        assert!(!datapath.find_unmarked().unwrap(), "it is known by then");
+        let applied = datapath.interfaces_changed(&eth).unwrap().expect("a plan is in force");
+        let [[note], []] = notes(&applied)[..] else { panic!("one of one policy: {:?}", applied.policies) };
+        assert_eq!(note.reason, "MarkNotPossible");
+        assert!(
+            note.detail.starts_with("interface eth0: packets pass without their mark"),
+            "{}",
+            note.detail
+        );
+        assert!(applied.policies.iter().all(|policy| policy.problems.is_empty()), "it filters as it should");
+
+        let edited = compile(&[marking(vec![mark(7, 2, 3)])]);
+        assert_eq!(notes(&datapath.apply(&edited, &eth).unwrap()), [&[][..]], "another program");
+        without_room(world, &edited, eth[1].ifindex);
+        // Whoever applies a plan next says so, whether somebody looked before or not.
+        let applied = datapath.interfaces_changed(&eth).unwrap().expect("a plan is in force");
+        assert!(notes(&applied)[0][0].detail.starts_with("interface eth1: "));
+        let without = compile(&[marking(vec![drop_port(7)])]);
+        assert_eq!(notes(&datapath.apply(&without, &eth).unwrap()), [&[][..]], "no marks");
     });
 }
