@@ -52,8 +52,12 @@ enum Part {
 
 /// The kernel's own measuring takes longer than most programs, and makes all of them alike.
 fn run_statistics_are_off() -> anyhow::Result<()> {
-    let switch = std::fs::read_to_string("/proc/sys/kernel/bpf_stats_enabled").context("bpf_stats_enabled")?;
-    ensure!(switch.trim() == "0", "the kernel times each run of a program: `sysctl kernel.bpf_stats_enabled=0`");
+    let switch =
+        std::fs::read_to_string("/proc/sys/kernel/bpf_stats_enabled").context("bpf_stats_enabled")?;
+    ensure!(
+        switch.trim() == "0",
+        "the kernel times each run of a program: `sysctl kernel.bpf_stats_enabled=0`"
+    );
     Ok(())
 }
 
