@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -82,3 +83,44 @@ fn an_agent_whose_disk_is_full_says_so_and_goes_on_when_there_is_room() {
         .unwrap();
     fleet.edges[0].agent.as_mut().unwrap().stop(PATIENCE).unwrap();
 }
+
+/// As lists have them, and more than fits between what a full file holds.
+const ADDRESSES: u32 = 200_000;
+
+#[test]
+fn an_agent_whose_disk_has_no_room_for_a_set_takes_it_when_there_is_some() {
+    let (mut fleet, _directory) = fleet("slbs", 1);
+    let disk = Disk::at(fleet.state(0));
+    let list = |addresses: u32| -> String {
+        (0..addresses).map(|address| format!("{}\n", Ipv4Addr::from(0x0a00_0000 + 5 * address))).collect()
+    };
+    fleet.write_policy("strangers.txt", &list(1)).unwrap();
+    fleet.write_policy("edge.yaml", WITH_SET).unwrap();
+    fleet.start().unwrap();
+    let ready = fleet.wait_ready("strangers", 1, "", PATIENCE).unwrap();
+    disk.fill();
+    fleet.write_policy("strangers.txt", &list(ADDRESSES)).unwrap();
+    let message = wait_message(&fleet, "strangers", "StateNotKept");
+    assert!(message.contains("agent.redb: free some on that file system"), "{message}");
+    assert_documented(&message);
+
+    // Nobody edits anything.
+    disk.make_room();
+    let ready = fleet.wait_ready("strangers", 1, &ready.hash, PATIENCE).unwrap();
+    assert_eq!(ready.set.map(|set| set.entries), Some(ADDRESSES.into()));
+    fleet.edges[0].agent.as_mut().unwrap().stop(PATIENCE).unwrap();
+}
+
+const WITH_SET: &str = "apiVersion: sluice.dev/v1alpha1
+kind: XdpAddressSet
+metadata: {name: strangers}
+spec: {files: [strangers.txt]}
+---
+apiVersion: sluice.dev/v1alpha1
+kind: XdpFilter
+metadata: {name: edge}
+spec:
+  interfaces: {names: [eth0]}
+  rules:
+  - {name: strangers, action: Drop, match: {sources: {sets: [strangers]}}}
+";

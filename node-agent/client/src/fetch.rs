@@ -11,6 +11,9 @@ use tokio::task::spawn_blocking;
 
 use crate::{Refusal, Shelf, Update};
 
+/// Shards whose bytes have their hashes.
+pub(crate) type Shards = Vec<(Hash, Bytes)>;
+
 /// How far an update has come.
 pub(crate) enum Fetch {
     /// All of its shards are on the shelf.
@@ -39,17 +42,20 @@ impl Open {
         (!asked).then(|| self.missing.iter().map(|hash| hash.0.to_vec()).collect())
     }
 
-    /// Puts on the shelf what was asked for.
-    pub async fn take(mut self, shards: v1::Shards, shelf: &Arc<dyn Shelf>) -> Result<Fetch, Refusal> {
+    /// Those of the shards that were asked for.
+    pub fn take(&mut self, shards: v1::Shards) -> Result<Shards, Refusal> {
         let shards = shards.shards.into_iter().map(verified).collect::<Result<Vec<_>, _>>()?;
-        let wanted: Vec<_> = shards.into_iter().filter(|(hash, _)| self.missing.remove(hash)).collect();
-        on(shelf, move |shelf| shelf.put(&wanted)).await?;
-        Ok(self.settle())
+        Ok(shards.into_iter().filter(|(hash, _)| self.missing.remove(hash)).collect())
     }
 
-    fn settle(self) -> Fetch {
+    /// What was taken is on the shelf.
+    pub fn settle(self) -> Fetch {
         if self.missing.is_empty() { Fetch::Done(self.update) } else { Fetch::Open(self) }
     }
+}
+
+pub(crate) async fn keep(shards: Shards, shelf: &Arc<dyn Shelf>) -> Result<(), Refusal> {
+    on(shelf, move |shelf| shelf.put(&shards)).await
 }
 
 fn shards(update: &Update) -> Result<Vec<Hash>, Refusal> {

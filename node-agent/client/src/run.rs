@@ -36,7 +36,7 @@ pub async fn run(config: Config, vault: Arc<dyn Vault>, ports: Ports) -> Result<
             backoff.reset();
         }
         match ended {
-            Ok(Ending::Renew) => {}
+            Ok(Ending::Renew | Ending::Room) => {}
             Ok(Ending::GoAway(go_away)) => sleep(client.told_to_go(go_away)).await,
             Err(ClientError::Ended) => return Err(ClientError::Ended),
             Err(error) => {

@@ -13,7 +13,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
 use crate::deltas::Deltas;
-use crate::fetch::{Fetch, Open};
+use crate::fetch::{self, Fetch, Open, Shards};
 use crate::verify::{Refusal, verify};
 use crate::{ClientError, Config, Ports};
 
@@ -23,6 +23,8 @@ pub(crate) enum Ending {
     GoAway(v1::GoAway),
     /// The certificate is due.
     Renew,
+    /// What found no room on the disk has some now: a new stream brings the update again.
+    Room,
 }
 
 /// A plan of a node is far below this; the library's default of 4 MiB is not.
@@ -45,6 +47,8 @@ pub(crate) struct Session<'a> {
     lost: u64,
     /// The update whose shards are on their way.
     fetching: Option<(Open, v1::Update)>,
+    /// Shards of the last update that could not be kept, if some could not.
+    unkept: Option<Shards>,
 }
 
 impl<'a> Session<'a> {
@@ -69,6 +73,7 @@ impl<'a> Session<'a> {
             pending: false,
             lost: 0,
             fetching: None,
+            unkept: None,
         };
         session.send(Out::Hello(hello)).await?;
         session.ports.verdicts.mark_changed();
@@ -114,7 +119,12 @@ impl<'a> Session<'a> {
                 }
                 Some(batch) = self.ports.samples.recv() => self.samples(batch),
                 _ = report.tick(), if self.pending => self.report().await?,
-                _ = heartbeat.tick() => self.send(Out::Heartbeat(v1::Heartbeat { at: now_ms() })).await?,
+                _ = heartbeat.tick() => {
+                    self.send(Out::Heartbeat(v1::Heartbeat { at: now_ms() })).await?;
+                    if self.has_room_at_last().await {
+                        return Ok(Ending::Room);
+                    }
+                }
                 () = tokio::time::sleep_until(until) => return Ok(Ending::Renew),
             }
         }
@@ -127,14 +137,32 @@ impl<'a> Session<'a> {
             Ok(verified) => Fetch::begin(verified, &self.ports.shelf).await,
             Err(refusal) => Err(refusal),
         };
+        self.unkept = matches!(fetch, Err(Refusal::NotKept(_))).then(Shards::new);
         self.go_on(fetch, update).await
     }
 
     async fn shards(&mut self, shards: v1::Shards) -> Result<(), ClientError> {
         // Late ones, of an update that was refused meanwhile.
-        let Some((fetch, update)) = self.fetching.take() else { return Ok(()) };
-        let fetch = fetch.take(shards, &self.ports.shelf).await;
+        let Some((mut open, update)) = self.fetching.take() else { return Ok(()) };
+        let fetch = match open.take(shards) {
+            Ok(taken) => self.keep(taken).await.map(|()| open.settle()),
+            Err(refusal) => Err(refusal),
+        };
         self.go_on(fetch, update).await
+    }
+
+    async fn keep(&mut self, shards: Shards) -> Result<(), Refusal> {
+        let kept = fetch::keep(shards.clone(), &self.ports.shelf).await;
+        self.unkept = kept.is_err().then_some(shards);
+        kept
+    }
+
+    /// Whether shards were refused for want of room that can be kept now.
+    async fn has_room_at_last(&mut self) -> bool {
+        match self.unkept.take() {
+            Some(shards) => self.keep(shards).await.is_ok(),
+            None => false,
+        }
     }
 
     /// Passes an update on once its shards are there; until then they are asked for.

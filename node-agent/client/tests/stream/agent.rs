@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -50,6 +51,7 @@ impl Vault for Memory {
 pub struct Boards {
     pub shards: Mutex<BTreeMap<Hash, Bytes>>,
     pub filled: Notify,
+    pub is_full: AtomicBool,
 }
 
 impl Shelf for Boards {
@@ -58,6 +60,9 @@ impl Shelf for Boards {
         Ok(shards.iter().filter(|hash| !boards.contains_key(hash)).copied().collect())
     }
     fn put(&self, shards: &[(Hash, Bytes)]) -> Result<(), String> {
+        if self.is_full.load(Ordering::Relaxed) {
+            return Err("no space".into());
+        }
         self.shards.lock().expect("no panic").extend(shards.iter().cloned());
         self.filled.notify_one();
         Ok(())

@@ -1,6 +1,7 @@
 //! Address sets: their shards come when they are asked for.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use ipnet::{IpNet, Ipv4Net};
@@ -59,6 +60,33 @@ async fn a_stream_that_broke_is_gone_on_with_where_it_was() {
     let mut conversation = operator.conversation().await;
     conversation.update(with_set).await;
     assert_eq!(conversation.next(want).await.hashes.len(), shards.len() - 1);
+    conversation.send(message(&shards)).await;
+    assert_eq!(agent.update().await.set.len(), 2);
+}
+
+/// Nobody has to edit anything for it.
+#[tokio::test]
+async fn what_found_no_room_is_asked_for_again_once_there_is_some() {
+    let dir = TempDir::new().expect("a directory");
+    let mut operator = Operator::start(dir.path()).await;
+    let mut agent = Agent::start(dir.path(), &operator, Held::default(), Arc::default());
+    agent.shelf.is_full.store(true, Ordering::Relaxed);
+    let mut conversation = operator.conversation().await;
+    let (with_set, shards) = with_set(1, set(0..9_000));
+    conversation.update(with_set.clone()).await;
+    conversation.next(want).await;
+    conversation.send(message(&shards[..1])).await;
+    let refused = conversation.next(verdicts).await;
+    assert_eq!((refused.nonce, refused.resources[1].reason.as_str()), (1, "StateNotKept"));
+    let beat = |kind| matches!(kind, Kind::Heartbeat(_)).then_some(());
+    for _ in 0..2 {
+        conversation.next(beat).await;
+    }
+
+    agent.shelf.is_full.store(false, Ordering::Relaxed);
+    let mut conversation = operator.conversation().await;
+    conversation.update(with_set).await;
+    assert_eq!(conversation.next(want).await.hashes.len(), shards.len() - 1, "the first has its room");
     conversation.send(message(&shards)).await;
     assert_eq!(agent.update().await.set.len(), 2);
 }
