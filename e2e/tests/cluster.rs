@@ -36,7 +36,7 @@ fn the_main_job_on_three_nodes() {
     let _backends = install::serve_backends(&cluster);
     checks::apply_examples(&cluster);
     step("both examples are Ready");
-    let viewer = users::Viewer::create(&cluster, directory.path());
+    let [viewer, stranger] = users::User::create(&cluster, directory.path());
     checks::frames_meet_the_policy(&cluster, &viewer);
     step("frames are dropped and passed, and counted to the packet");
     viewer.sees_only_what_it_may_list();
@@ -47,6 +47,9 @@ fn the_main_job_on_three_nodes() {
     step("a filter that drops everything locks nobody out");
 
     let traffic = disruptions::traffic(&cluster, "node-b");
+    viewer.sees_drops();
+    stranger.is_refused_drops();
+    step("drops are shown to who may list their policies");
     disruptions::agent_pod_deleted(&cluster, "node-b");
     step("agent pod deleted and back");
     disruptions::operator_pod_deleted(&cluster);

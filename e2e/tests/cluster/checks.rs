@@ -11,7 +11,7 @@ use sluice_e2e::netns::mac;
 use sluice_e2e::process::eventually;
 use sluice_e2e::sender::Sender;
 
-use crate::users::Viewer;
+use crate::users::User;
 use crate::{NODES, PATIENCE};
 
 pub fn apply_examples(cluster: &Cluster) {
@@ -38,7 +38,7 @@ pub fn apply_examples(cluster: &Cluster) {
 }
 
 /// Frames to every node's eth0, which carries kubelet, agent and operator as well.
-pub fn frames_meet_the_policy(cluster: &Cluster, viewer: &Viewer) {
+pub fn frames_meet_the_policy(cluster: &Cluster, viewer: &User) {
     const FRAMES: u64 = 1000;
     for (last, node) in (11..).zip(NODES) {
         let to = mac(&cluster.netns(node), "eth0").unwrap();

@@ -188,10 +188,9 @@ fn nothing_else_is_left(cluster: &Cluster) {
 }
 
 /// The namespace's own, and what the test made there.
-const OF_THE_NAMESPACE: [&str; 5] = [
+const OF_THE_NAMESPACE: [&str; 4] = [
     "configmap/kube-root-ca.crt",
     "secret/own",
     "serviceaccount/default",
-    "role.rbac.authorization.k8s.io/reach-sluice",
-    "rolebinding.rbac.authorization.k8s.io/reach-sluice",
+    "rolebinding.rbac.authorization.k8s.io/users",
 ];

@@ -1,4 +1,4 @@
-//! A user of the CLI who is no administrator.
+//! Users of the CLI who are no administrators.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,11 +7,15 @@ use serde_json::Value;
 use sluice_e2e::cluster::{Cluster, output};
 use sluice_e2e::process::program;
 
-/// May list filters and nodes, and reach the operator; nothing else.
+/// Both reach the operator by the chart's role for that; `viewer` may list filters and nodes, `stranger` nothing.
 const RIGHTS: &str = "
 apiVersion: v1
 kind: ServiceAccount
 metadata: {name: viewer, namespace: default}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: stranger, namespace: default}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
@@ -26,30 +30,26 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: viewer}
 subjects: [{kind: ServiceAccount, name: viewer, namespace: default}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: reach-sluice, namespace: sluice-system}
-rules:
-- {apiGroups: [''], resources: [configmaps], resourceNames: [sluice-ca], verbs: [get]}
-- {apiGroups: [''], resources: [pods], verbs: [list]}
-- {apiGroups: [''], resources: [pods/portforward], verbs: [create, get]}
----
-apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
-metadata: {name: reach-sluice, namespace: sluice-system}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reach-sluice}
-subjects: [{kind: ServiceAccount, name: viewer, namespace: default}]
+metadata: {name: users, namespace: sluice-system}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: sluice-cli}
+subjects:
+- {kind: ServiceAccount, name: viewer, namespace: default}
+- {kind: ServiceAccount, name: stranger, namespace: default}
 ";
 
-pub struct Viewer {
+pub struct User {
     kubeconfig: PathBuf,
 }
 
-impl Viewer {
-    pub fn create(cluster: &Cluster, directory: &Path) -> Viewer {
+impl User {
+    /// `viewer` and `stranger`.
+    pub fn create(cluster: &Cluster, directory: &Path) -> [User; 2] {
         cluster.apply(RIGHTS).unwrap();
-        let token = cluster.kubectl(&["create", "token", "viewer"]).unwrap();
-        let kubeconfig = cluster.kubeconfig_of("viewer", &token, directory).unwrap();
-        Viewer { kubeconfig }
+        ["viewer", "stranger"].map(|name| {
+            let token = cluster.kubectl(&["create", "token", name]).unwrap();
+            User { kubeconfig: cluster.kubeconfig_of(name, &token, directory).unwrap() }
+        })
     }
 
     fn sluice(&self, arguments: &[&str]) -> anyhow::Result<String> {
@@ -67,5 +67,17 @@ impl Viewer {
         assert!(self.sluice(&["nodes"]).unwrap().contains("node-c"));
         let refused = self.sluice(&["confirm-deletion"]).unwrap_err().to_string();
         assert!(refused.contains("system:serviceaccount:default:viewer may not delete"), "{refused}");
+    }
+
+    /// While the example's filter drops packets.
+    pub fn sees_drops(&self) {
+        let seen = self.sluice(&["drops", "-f", "-c", "1", "--policy", "edge"]).unwrap();
+        assert!(seen.contains(" -- edge: udp-flood (Filter)"), "{seen}");
+    }
+
+    pub fn is_refused_drops(&self) {
+        let refused = self.sluice(&["drops"]).unwrap_err().to_string();
+        let words = "system:serviceaccount:default:stranger may list neither xdpfilters.sluice.dev nor";
+        assert!(refused.contains(words), "{refused}");
     }
 }
