@@ -13,7 +13,7 @@ use sluice_abi::{Counted, Entry, EntryAction, entry_flags, features};
 
 use crate::constants::{enabled, mask, words};
 use crate::count::count;
-use crate::maps::{ENTRIES, SLOTS};
+use crate::maps::ENTRIES;
 use crate::packet::Packet;
 use rows::Rows;
 
@@ -48,6 +48,39 @@ pub extern "C" fn classify(packet: *mut Packet) -> u64 {
         Some(index) => decide(packet, index),
         None => nothing(),
     }
+}
+
+/// As [`classify`], of few entries that decide and do not go on: what matches stays in registers.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn classify_by_words(packet: *mut Packet) -> u64 {
+    // SAFETY: the caller's packet, or null in the verifier's eyes.
+    let Some(packet) = (unsafe { packet.as_ref() }) else { return nothing() };
+    if !enabled(features::ENTRIES) {
+        return nothing();
+    }
+    let first = match words() {
+        1 => first_of::<1>(packet),
+        2 => first_of::<2>(packet),
+        _ => first_of::<MOST_WORDS>(packet),
+    };
+    first.map_or(nothing(), |index| decide(packet, index))
+}
+
+/// Of [`classify_by_words`].
+const MOST_WORDS: usize = 4;
+
+#[inline(always)]
+fn first_of<const COUNT: usize>(packet: &Packet) -> Option<u32> {
+    let words = rows::and::<COUNT>(packet)?;
+    let mut found = words.into_iter().enumerate().filter(|(_, bits)| *bits != 0);
+    found.next().map(|(word, bits)| word as u32 * 64 + lowest(bits))
+}
+
+/// Whether [`classify_by_words`] is the one.
+#[inline(always)]
+pub fn has_few_words() -> bool {
+    !enabled(features::CONTINUING) && words() <= MOST_WORDS as u32
 }
 
 #[inline(always)]
@@ -95,12 +128,12 @@ fn first(rows: &Rows) -> Option<u32> {
 /// Where no entry continues, the first match decides.
 #[inline(always)]
 fn decide(packet: &Packet, index: u32) -> u64 {
-    let Some(entry) = ENTRIES.get(index) else { return nothing() };
+    let entry = ENTRIES.get(index);
     let (verdict, counted) = match effective(packet, entry) {
         EntryAction::Drop => (DROP, Counted::Drop),
         _ => (PASS, Counted::Pass),
     };
-    count_entry(packet, index, counted);
+    count(packet, entry.slot as u32, counted);
     decision(verdict, index, NOBODY)
 }
 
@@ -120,13 +153,6 @@ fn effective(packet: &Packet, entry: &Entry) -> EntryAction {
         EntryAction::Mark
     } else {
         EntryAction::Next
-    }
-}
-
-#[inline(always)]
-fn count_entry(packet: &Packet, index: u32, counted: Counted) {
-    if let Some(slot) = SLOTS.get(index) {
-        count(packet, *slot, counted);
     }
 }
 

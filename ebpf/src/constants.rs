@@ -6,6 +6,7 @@ use core::ptr::read_volatile;
 use sluice_abi::{
     BALANCER_WORDS, Config, Dimension, FailsafePort, FailsafeSource, MAX_FAILSAFE_PORTS,
     MAX_FAILSAFE_SOURCES, MAX_SETS, MAX_STRAIGHT, Straight, TREES, WORDS, dimension, failsafe_bit, family,
+    table,
 };
 
 use crate::classify::opaque;
@@ -150,6 +151,14 @@ pub fn set_place(set: u32) -> u32 {
     let index = set as usize & (MAX_SETS - 1);
     // SAFETY: the index is within the array.
     unsafe { read_volatile((&raw const (*config()).set_places).cast::<u32>().add(index)) }
+}
+
+/// Last index of a table.
+#[inline(always)]
+pub fn last<const TABLE: usize>() -> u32 {
+    const { assert!(TABLE < table::COUNT) };
+    // SAFETY: the index is within the array.
+    unsafe { read_volatile((&raw const (*config()).last).cast::<u32>().add(TABLE)) }
 }
 
 /// Slots of the counters.

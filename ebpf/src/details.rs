@@ -62,17 +62,16 @@ impl Details {
         payload::fill(self, frame, packet)?;
         sets::fill(self, packet)?;
         if used::<ESTABLISHED>() {
-            self.and(*DIRECT.get(DIRECT_ESTABLISHED + (packet.established & 1))?)?;
+            self.and(*DIRECT.get(DIRECT_ESTABLISHED + (packet.established & 1)));
         }
         Some(())
     }
 
     #[inline(always)]
-    fn and(&self, index: u32) -> Option<()> {
-        let row: *const Row = ROWS.get(index)?;
+    fn and(&self, index: u32) {
+        let row: *const Row = ROWS.get(index);
         // SAFETY: the word is within the row.
         self.each(|word, bits| bits & unsafe { *row.cast::<u64>().add(word) });
-        Some(())
     }
 
     #[inline(always)]

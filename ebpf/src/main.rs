@@ -56,6 +56,8 @@ mod program;
 mod sample;
 #[cfg(target_arch = "bpf")]
 mod sets;
+#[cfg(target_arch = "bpf")]
+mod table;
 #[cfg(all(target_arch = "bpf", feature = "tc"))]
 mod tc;
 #[cfg(target_arch = "bpf")]

@@ -7,10 +7,11 @@ use sluice_abi::{
     Bit, Bound32, Bound64, Bound128, Bucket, Config, ControlPeer, Counter, DecapPeer, Entry,
     FAILSAFE_BUCKETS, FullAt, LIMIT_BUCKETS, LIMIT_REGIONS, Limit, MAX_NODE_SET, MAX_SLOTS, Mark, NextHop,
     Node, NodeAddress, Pattern, RecordV4, RecordV6, Row, SAMPLE_RING, SET_BLOCK, SET_PLACES, STAGED_OFFSET,
-    STATS, Sample, Target, Trace, Vip, VipKey,
+    STATS, Sample, Target, Trace, Vip, VipKey, table,
 };
 
 use crate::classify::Found;
+use crate::table::Table;
 
 const SHARED_COUNTERS: usize = STAGED_OFFSET as usize;
 const SHARED_STATS: usize = 2 * STATS as usize;
@@ -24,38 +25,42 @@ const BPF_F_NO_PREALLOC: usize = 1;
 #[unsafe(no_mangle)]
 pub static CONFIG: Global<Config> = Global::new(Config::EMPTY);
 
-#[btf_map]
-pub static ENTRIES: Array<Entry, 1> = Array::new();
-#[btf_map]
-pub static ROWS: Array<Row, 1> = Array::new();
-#[btf_map]
-pub static DIRECT: Array<u32, 1> = Array::new();
-#[btf_map]
-pub static SRC4: Array<Bound32, 1> = Array::new();
-#[btf_map]
-pub static DST4: Array<Bound32, 1> = Array::new();
-#[btf_map]
-pub static SRC6: Array<Bound128, 1> = Array::new();
-#[btf_map]
-pub static DST6: Array<Bound128, 1> = Array::new();
-#[btf_map]
-pub static SPORT: Array<Bound32, 1> = Array::new();
-#[btf_map]
-pub static DPORT: Array<Bound32, 1> = Array::new();
-#[btf_map]
-pub static ICMP: Array<Bound32, 1> = Array::new();
-#[btf_map]
-pub static LENGTH: Array<Bound32, 1> = Array::new();
-#[btf_map]
-pub static OUTER_VLAN: Array<Bound32, 1> = Array::new();
-#[btf_map]
-pub static INNER_VLAN: Array<Bound32, 1> = Array::new();
-#[btf_map]
-pub static ETHER_TYPE: Array<Bound32, 1> = Array::new();
-#[btf_map]
-pub static SOURCE_MAC: Array<Bound64, 1> = Array::new();
-#[btf_map]
-pub static DESTINATION_MAC: Array<Bound64, 1> = Array::new();
+/// Tables of the plan, each in a section of its name.
+macro_rules! tables {
+    ($($section:literal $name:ident: $element:ty),* $(,)?) => { $(
+        #[unsafe(no_mangle)]
+        #[unsafe(link_section = $section)]
+        pub static $name: Table<$element, { table::$name }> = Table::new();
+    )* };
+}
+
+tables! {
+    ".data.ENTRIES" ENTRIES: Entry,
+    ".data.ROWS" ROWS: Row,
+    ".data.DIRECT" DIRECT: u32,
+    ".data.SRC4" SRC4: Bound32,
+    ".data.DST4" DST4: Bound32,
+    ".data.SRC6" SRC6: Bound128,
+    ".data.DST6" DST6: Bound128,
+    ".data.SPORT" SPORT: u32,
+    ".data.DPORT" DPORT: u32,
+    ".data.ICMP" ICMP: Bound32,
+    ".data.LENGTH" LENGTH: Bound32,
+    ".data.OUTER_VLAN" OUTER_VLAN: Bound32,
+    ".data.INNER_VLAN" INNER_VLAN: Bound32,
+    ".data.ETHER_TYPE" ETHER_TYPE: Bound32,
+    ".data.SOURCE_MAC" SOURCE_MAC: Bound64,
+    ".data.DESTINATION_MAC" DESTINATION_MAC: Bound64,
+    ".data.BITS" BITS: Bit,
+    ".data.RANKS" RANKS: u32,
+    ".data.NODES" NODES: Node,
+    ".data.CHILDREN" CHILDREN: u32,
+    ".data.RECORDS4" RECORDS4: RecordV4,
+    ".data.RECORDS6" RECORDS6: RecordV6,
+    ".data.SOURCE_TRIE" SOURCE_TRIE: u32,
+    ".data.DESTINATION_TRIE" DESTINATION_TRIE: u32,
+}
+
 #[btf_map]
 pub static PATTERNS: Array<Pattern, 1> = Array::new();
 /// The AND of the rows of the details, for the packet at hand, and the OR of those of a side's address sets.
@@ -67,20 +72,6 @@ pub type SetBlocks = Array<[u64; SET_BLOCK / size_of::<u64>()], 1>;
 /// The address sets of the node.
 #[btf_map]
 pub static SETS: ArrayOfMaps<SetBlocks, { 2 * SET_PLACES as usize }> = ArrayOfMaps::new();
-
-/// Beside the rows, where there are more entries than bits.
-#[btf_map]
-pub static BITS: Array<Bit, 1> = Array::new();
-#[btf_map]
-pub static RANKS: Array<u32, 1> = Array::new();
-#[btf_map]
-pub static NODES: Array<Node, 1> = Array::new();
-#[btf_map]
-pub static CHILDREN: Array<u32, 1> = Array::new();
-#[btf_map]
-pub static RECORDS4: Array<RecordV4, 1> = Array::new();
-#[btf_map]
-pub static RECORDS6: Array<RecordV6, 1> = Array::new();
 
 #[btf_map]
 pub static FOUND: PerCpuArray<Found, 1> = PerCpuArray::new();
@@ -96,9 +87,6 @@ pub static TOKENS: Array<FullAt, SHARED_TOKENS> = Array::new();
 #[btf_map]
 pub static MARKS: Array<Mark, 1> = Array::new();
 
-/// Counter slot of each entry: slots belong to this node, the tables to the plan.
-#[btf_map]
-pub static SLOTS: Array<u32, 1> = Array::new();
 #[btf_map]
 pub static COUNTERS: PerCpuArray<Counter, SHARED_COUNTERS> = PerCpuArray::new();
 #[btf_map(name = "STATS")]

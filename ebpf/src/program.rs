@@ -7,7 +7,9 @@ use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
 use aya_ebpf::{macros::xdp, programs::XdpContext};
 use sluice_abi::{Stage, Stat, dimension::ESTABLISHED, features};
 
-use crate::classify::{self, classify, classify_among_few, classify_among_many, limit, straight};
+use crate::classify::{
+    self, classify, classify_among_few, classify_among_many, classify_by_words, limit, straight,
+};
 use crate::constants::{enabled, enabled_any};
 use crate::count::count_stat;
 use crate::details::look_up;
@@ -119,6 +121,8 @@ pub fn judge(context: *mut Context, packet: &mut Packet) -> Outcome {
             classify_among_few(packet)
         } else if enabled(features::LARGE) {
             classify_among_many(packet)
+        } else if classify::has_few_words() {
+            classify_by_words(packet)
         } else {
             classify(packet)
         };

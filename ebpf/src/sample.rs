@@ -10,7 +10,7 @@ use crate::classify::{limit, opaque};
 use crate::constants::enabled;
 use crate::count::count_stat;
 use crate::frame::{Context, Frame};
-use crate::maps::{SAMPLE_TOKENS, SAMPLES, SLOTS};
+use crate::maps::{ENTRIES, SAMPLE_TOKENS, SAMPLES};
 use crate::packet::Packet;
 #[cfg(not(feature = "tc"))]
 use crate::{
@@ -67,14 +67,13 @@ pub extern "C" fn sample(context: *mut Context, packet: *mut Packet, origin: u64
 /// That counted the drop.
 #[inline(always)]
 fn slot(packet: &Packet, entry: u16, target: u32) -> Option<u32> {
-    let slot = if entry != u16::MAX {
-        SLOTS.get(entry as u32)
+    if entry != u16::MAX {
+        Some(ENTRIES.get(entry as u32).slot as u32)
     } else if enabled(features::BALANCER) {
-        slot_of_balancer(packet, target)
+        slot_of_balancer(packet, target).copied()
     } else {
         None
-    };
-    slot.copied()
+    }
 }
 
 #[cfg(not(feature = "tc"))]

@@ -93,6 +93,8 @@ pub struct Entry {
     /// Index of what the action needs to know: of RateLimit into the limits, of Mark into the
     /// marks; 0 for the others.
     pub setting: u16,
+    /// The entry's counter slot; the loader sets it.
+    pub slot: u16,
 }
 
 /// [`Entry::rule`] of a filter's default action.

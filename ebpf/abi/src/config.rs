@@ -174,6 +174,8 @@ pub struct Config {
     pub roots: [[u32; TREES]; family::COUNT],
     /// Place of each set of the plan ([`crate::set_place`]): places belong to the node.
     pub set_places: [u32; MAX_SETS],
+    /// Last index of each [`table`](crate::table), a power of two less one; what the table does not have is zero.
+    pub last: [u32; crate::table::COUNT],
 }
 
 impl Config {
@@ -211,6 +213,7 @@ impl Config {
         failsafe_open: 0,
         roots: [[leaf::EMPTY; TREES]; family::COUNT],
         set_places: [0; MAX_SETS],
+        last: [0; crate::table::COUNT],
     };
 }
 

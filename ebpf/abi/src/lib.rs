@@ -17,7 +17,9 @@ mod payload;
 mod sample;
 mod set;
 mod straight;
+pub mod table;
 mod trace;
+pub mod trie;
 
 pub use balance::{
     BALANCER_WORDS, DecapPeer, HopState, MAX_BALANCERS, NO_TARGET, NextHop, Target, Vip, VipKey,

@@ -8,8 +8,9 @@ use sluice_abi::{Counted, Entry, EntryAction, Mark, WORDS, entry_flags, features
 use super::large::{Found, first};
 use super::limit;
 use super::rows::Rows;
-use super::{DROP, NOBODY, PASS, count_entry, decision, effective, lowest, opaque};
+use super::{DROP, NOBODY, PASS, decision, effective, lowest, opaque};
 use crate::constants::{enabled, mask, words};
+use crate::count::count;
 use crate::maps::{ENTRIES, MARKS};
 use crate::packet::Packet;
 
@@ -74,7 +75,7 @@ unsafe extern "C" fn step(_number: u64, walk: *mut Walk<'_>) -> i64 {
     }
     let index = (walk.word as u32 * 64 + lowest(walk.bits)) & (WORDS as u32 * 64 - 1);
     walk.bits &= walk.bits - 1;
-    let Some(entry) = ENTRIES.get(index) else { return STOP };
+    let entry = ENTRIES.get(index);
     match walk.fate.look_at(index, entry) {
         Then::NextEntry => GO_ON,
         Then::NextFilter => {
@@ -90,7 +91,10 @@ unsafe extern "C" fn step_among_many(_number: u64, search: *mut Search<'_>) -> i
     // SAFETY: `decide_among_many` passes its search.
     let search = unsafe { &mut *search };
     let index = first::entry(search.found.first(search.fate.packet, search.from as u32));
-    let Some(entry) = ENTRIES.get(index) else { return STOP };
+    if index == first::NONE as u32 {
+        return STOP;
+    }
+    let entry = ENTRIES.get(index);
     search.from = match search.fate.look_at(index, entry) {
         Then::NextEntry => index as u64 + 1,
         Then::NextFilter => entry.next_filter as u64,
@@ -143,7 +147,7 @@ impl Fate {
         if entry.flags & (entry_flags::AUDIT_RULE | entry_flags::AUDIT_FILTER) != 0 {
             // Within the rate it does in Audit what it does otherwise.
             let counted = if limits && !is_above { Counted::Continue } else { Counted::Audited };
-            count_entry(self.packet(), index, counted);
+            count(self.packet(), entry.slot as u32, counted);
             if drops && self.audited == NOBODY {
                 self.audited = index as u64 | self.zero();
             }
@@ -153,14 +157,14 @@ impl Fate {
             if marks {
                 self.mark(entry.setting);
             }
-            count_entry(self.packet(), index, Counted::Continue);
+            count(self.packet(), entry.slot as u32, Counted::Continue);
             Then::NextEntry
         } else if matches!(action, EntryAction::Next) {
-            count_entry(self.packet(), index, Counted::Next);
+            count(self.packet(), entry.slot as u32, Counted::Next);
             Then::NextFilter
         } else {
             let (verdict, counted) = if drops { (DROP, Counted::Drop) } else { (PASS, Counted::Pass) };
-            count_entry(self.packet(), index, counted);
+            count(self.packet(), entry.slot as u32, counted);
             self.decided = decision(verdict, index, 0);
             Then::Nothing
         }

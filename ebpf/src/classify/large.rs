@@ -167,18 +167,14 @@ impl Found {
     fn wide(&self, from: u32) -> u64 {
         let rank = match from {
             0 => 0,
-            from => match RANKS.get(from) {
-                Some(rank) => *rank,
-                None => return first::NONE,
-            },
+            from => *RANKS.get(from),
         };
         let mut word = 0;
         while word < wide_words() && word < WORDS as u32 {
             // SAFETY: within the array.
             let bits = unsafe { *self.matched.as_ptr().add(word as usize) } & from_rank(rank, word);
             if bits != 0 {
-                let Some(bit) = BITS.get(word * 64 + lowest(bits)) else { return first::NONE };
-                return bit.entry as u64;
+                return BITS.get(word * 64 + lowest(bits)).entry as u64;
             }
             word += 1;
         }

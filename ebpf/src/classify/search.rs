@@ -5,52 +5,81 @@
 
 use core::arch::asm;
 
-use aya_ebpf::btf_maps::Array;
-use sluice_abi::{Bound32, Bound64, Bound128};
+use sluice_abi::{Bound32, Bound64, Bound128, trie};
 
 use crate::constants::dimension;
+use crate::table::Table;
 
 /// The row of the last interval that starts at or below `value`.
 #[inline(always)]
-pub fn search32<const DIMENSION: usize>(table: &Array<Bound32, 1>, value: u32) -> Option<u32> {
+pub fn search32<const DIMENSION: usize, const TABLE: usize>(
+    table: &Table<Bound32, TABLE>,
+    value: u32,
+) -> u32 {
     let mut low = 0;
     let mut length = dimension::<DIMENSION>().intervals;
     while length > 1 {
         let half = length >> 1;
-        let bound = table.get(low + half)?;
+        let bound = table.get(low + half);
         low += half * starts_at_or_below(bound.start as u64, value as u64);
         length -= half;
     }
-    Some(table.get(low)?.row)
+    table.get(low).row
+}
+
+/// Of an IPv4 address, by its trie if it has one.
+#[inline(always)]
+pub fn search_v4<const DIMENSION: usize, const TABLE: usize, const TRIE: usize>(
+    table: &Table<Bound32, TABLE>,
+    trie: &Table<u32, TRIE>,
+    address: u32,
+) -> u32 {
+    if trie.is_absent() {
+        return search32::<DIMENSION, TABLE>(table, address);
+    }
+    let mut found = *trie.get(address >> 16);
+    if found & trie::BLOCK != 0 {
+        found = *trie.get((found & !trie::BLOCK) + (address >> 8 & 0xff));
+        if found & trie::BLOCK != 0 {
+            found = *trie.get((found & !trie::BLOCK) + (address & 0xff));
+        }
+    }
+    found
 }
 
 /// As [`search32`], for numbers below 2^63.
 #[inline(always)]
-pub fn search64<const DIMENSION: usize>(table: &Array<Bound64, 1>, value: u64) -> Option<u32> {
+pub fn search64<const DIMENSION: usize, const TABLE: usize>(
+    table: &Table<Bound64, TABLE>,
+    value: u64,
+) -> u32 {
     let mut low = 0;
     let mut length = dimension::<DIMENSION>().intervals;
     while length > 1 {
         let half = length >> 1;
-        let bound = table.get(low + half)?;
+        let bound = table.get(low + half);
         low += half * starts_at_or_below(bound.start, value);
         length -= half;
     }
-    Some(table.get(low)?.row)
+    table.get(low).row
 }
 
 /// As [`search32`], for the halves of an IPv6 address.
 #[inline(always)]
-pub fn search128<const DIMENSION: usize>(table: &Array<Bound128, 1>, [high, low]: [u64; 2]) -> Option<u32> {
+pub fn search128<const DIMENSION: usize, const TABLE: usize>(
+    table: &Table<Bound128, TABLE>,
+    [high, low]: [u64; 2],
+) -> u32 {
     let mut first = 0;
     let mut length = dimension::<DIMENSION>().intervals;
     while length > 1 {
         let half = length >> 1;
-        let bound = table.get(first + half)?;
+        let bound = table.get(first + half);
         let below = borrow(low, bound.low, 0);
         first += half * flag(borrow(high, bound.high, below) ^ 1);
         length -= half;
     }
-    Some(table.get(first)?.row)
+    table.get(first).row
 }
 
 /// 1 if so, else 0; both are below 2^63.

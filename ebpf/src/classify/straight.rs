@@ -1,5 +1,6 @@
 //! A few comparisons, one after the other, with their values as constants.
 
+use core::mem::offset_of;
 use core::ptr::read_volatile;
 
 use sluice_abi::{Counted, EntryAction, MAX_STRAIGHT, Straight, features, kind, tests};
@@ -78,25 +79,38 @@ fn matches(packet: &Packet, entry: *const Straight) -> bool {
             return false;
         }
     }
+    let prefixes = |offset: usize| (entry as usize + offset) as *const Words;
+    const { assert!(cfg!(target_endian = "little")) };
     (!asks(tests::SOURCE)
-        || (is_in(packet.source[1], constant!(entry, source[1]), constant!(entry, source_mask[1]))
-            && is_in(packet.source[0], constant!(entry, source[0]), constant!(entry, source_mask[0]))))
+        || is_in(
+            packet.source,
+            prefixes(offset_of!(Straight, source)),
+            prefixes(offset_of!(Straight, source_mask)),
+        ))
         && (!asks(tests::DESTINATION)
-            || (is_in(
-                packet.destination[1],
-                constant!(entry, destination[1]),
-                constant!(entry, destination_mask[1]),
-            ) && is_in(
-                packet.destination[0],
-                constant!(entry, destination[0]),
-                constant!(entry, destination_mask[0]),
-            )))
+            || is_in(
+                packet.destination,
+                prefixes(offset_of!(Straight, destination)),
+                prefixes(offset_of!(Straight, destination_mask)),
+            ))
 }
 
-/// Half an address; all of IPv4 is in the low one.
+/// Of an address, from the lowest bits of each half on.
+type Words = [u32; 4];
+
+/// Word by word: a number of 32 bits is part of an instruction. All of IPv4 is one word.
 #[inline(always)]
-fn is_in(half: u64, prefix: u64, mask: u64) -> bool {
-    mask == 0 || half & mask == prefix
+fn is_in([high, low]: [u64; 2], prefix: *const Words, mask: *const Words) -> bool {
+    let is_same = |word: usize, bits: u32| {
+        // SAFETY: the entry is one of the constants'.
+        let [prefix, mask] =
+            unsafe { [prefix, mask].map(|words| read_volatile(words.cast::<u32>().add(word))) };
+        mask == 0 || bits & mask == prefix
+    };
+    is_same(2, low as u32)
+        && is_same(3, (low >> 32) as u32)
+        && is_same(0, high as u32)
+        && is_same(1, (high >> 32) as u32)
 }
 
 /// A port that the packet lacks is above all ports.

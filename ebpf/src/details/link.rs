@@ -1,6 +1,5 @@
 //! Ethernet addresses, VLAN ids and the EtherType.
 
-use aya_ebpf::btf_maps::Array;
 use sluice_abi::{ABSENT, Bound32, dimension::*};
 
 use super::Details;
@@ -12,6 +11,7 @@ use crate::maps::{
 };
 use crate::packet::{FIELD_ABSENT, Packet, SPECIAL, ether_type};
 use crate::parse::is_tag;
+use crate::table::Table;
 
 /// Where the first type is, behind the two addresses.
 const TYPE: usize = 12;
@@ -31,39 +31,35 @@ struct Tag {
 pub fn fill(row: &Details, frame: Frame, packet: &Packet) -> Option<()> {
     if used::<SOURCE_MAC>() {
         row.and(match address(frame, SOURCE) {
-            Some(address) => search64::<SOURCE_MAC>(&SOURCE_BOUNDS, address)?,
+            Some(address) => search64::<SOURCE_MAC, _>(&SOURCE_BOUNDS, address),
             None => special::<SOURCE_MAC>(ABSENT),
-        })?;
+        });
     }
     if used::<DESTINATION_MAC>() {
         row.and(match address(frame, DESTINATION) {
-            Some(address) => search64::<DESTINATION_MAC>(&DESTINATION_BOUNDS, address)?,
+            Some(address) => search64::<DESTINATION_MAC, _>(&DESTINATION_BOUNDS, address),
             None => special::<DESTINATION_MAC>(ABSENT),
-        })?;
+        });
     }
     if used::<OUTER_VLAN>() || used::<INNER_VLAN>() {
         let (outer, inner) = vlans(frame);
         if used::<OUTER_VLAN>() {
-            row.and(searched::<OUTER_VLAN>(&OUTER_BOUNDS, outer)?)?;
+            row.and(searched::<OUTER_VLAN, _>(&OUTER_BOUNDS, outer));
         }
         if used::<INNER_VLAN>() {
-            row.and(searched::<INNER_VLAN>(&INNER_BOUNDS, inner)?)?;
+            row.and(searched::<INNER_VLAN, _>(&INNER_BOUNDS, inner));
         }
     }
     if used::<ETHER_TYPE>() {
         let number = if packet.ether_type < ether_type::FIRST { FIELD_ABSENT } else { packet.ether_type };
-        row.and(searched::<ETHER_TYPE>(&ETHER_TYPE_BOUNDS, number)?)?;
+        row.and(searched::<ETHER_TYPE, _>(&ETHER_TYPE_BOUNDS, number));
     }
     Some(())
 }
 
 #[inline(always)]
-fn searched<const DIMENSION: usize>(table: &Array<Bound32, 1>, field: u32) -> Option<u32> {
-    if field & SPECIAL != 0 {
-        Some(special::<DIMENSION>(ABSENT))
-    } else {
-        search32::<DIMENSION>(table, field)
-    }
+fn searched<const DIMENSION: usize, const TABLE: usize>(table: &Table<Bound32, TABLE>, field: u32) -> u32 {
+    if field & SPECIAL != 0 { special::<DIMENSION>(ABSENT) } else { search32::<DIMENSION, _>(table, field) }
 }
 
 /// Six bytes as a number; behind each address of a whole header there are two more.

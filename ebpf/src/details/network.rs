@@ -31,24 +31,24 @@ pub fn fill(row: &Details, frame: Frame, packet: &Packet) -> Option<()> {
     let has_header = packet.family != kind::FAMILY_NONE;
     if used::<HOP_LIMIT>() {
         row.and(if has_header {
-            *DIRECT.get(DIRECT_HOP_LIMIT + (packet.hop_limit & 0xff))?
+            *DIRECT.get(DIRECT_HOP_LIMIT + (packet.hop_limit & 0xff))
         } else {
             special::<HOP_LIMIT>(ABSENT)
-        })?;
+        });
     }
     if used::<TRAFFIC_CLASS>() || used::<LENGTH>() {
         let start = if has_header { frame.read::<Start>(packet.network as usize & 0x1f) } else { None };
         if used::<TRAFFIC_CLASS>() {
             row.and(match &start {
-                Some(start) => *DIRECT.get(DIRECT_TRAFFIC_CLASS + traffic_class(packet, start))?,
+                Some(start) => *DIRECT.get(DIRECT_TRAFFIC_CLASS + traffic_class(packet, start)),
                 None => special::<TRAFFIC_CLASS>(ABSENT),
-            })?;
+            });
         }
         if used::<LENGTH>() {
             row.and(match &start {
-                Some(start) => search32::<LENGTH>(&LENGTH_BOUNDS, length(frame, packet, start))?,
+                Some(start) => search32::<LENGTH, _>(&LENGTH_BOUNDS, length(frame, packet, start)),
                 None => special::<LENGTH>(ABSENT),
-            })?;
+            });
         }
     }
     Some(())

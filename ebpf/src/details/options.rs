@@ -30,17 +30,17 @@ const STOP: i64 = 1;
 pub fn fill(row: &Details, frame: Frame, packet: &Packet) -> Option<()> {
     if used::<IP_OPTIONS>() {
         row.and(if packet.family == kind::FAMILY_V4 {
-            *DIRECT.get(DIRECT_IP_OPTIONS + options(frame.context(), packet.network, packet.transport))?
+            *DIRECT.get(DIRECT_IP_OPTIONS + options(frame.context(), packet.network, packet.transport))
         } else {
             special::<IP_OPTIONS>(ABSENT)
-        })?;
+        });
     }
     if used::<EXTENSION_HEADERS>() {
         row.and(if packet.family == kind::FAMILY_V6 {
-            *DIRECT.get(DIRECT_EXTENSION_HEADERS + headers(frame, packet))?
+            *DIRECT.get(DIRECT_EXTENSION_HEADERS + headers(frame, packet))
         } else {
             special::<EXTENSION_HEADERS>(ABSENT)
-        })?;
+        });
     }
     Some(())
 }

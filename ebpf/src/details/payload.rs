@@ -34,7 +34,7 @@ pub fn fill(row: &Details, frame: Frame, packet: &Packet) -> Option<()> {
         ($($group:literal)*) => { $(
             if used::<{ PAYLOADS + $group }>() {
                 let bits = held >> ($group * PATTERNS_OF_GROUP) & (PAYLOAD_LATER - 1);
-                row.and(*DIRECT.get(payload_group($group) + later + bits)?)?;
+                row.and(*DIRECT.get(payload_group($group) + later + bits));
             }
         )* };
     }

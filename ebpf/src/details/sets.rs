@@ -21,10 +21,11 @@ fn side<const DIMENSION: usize>(row: &Details, sets: u32, first: u32) -> Option<
     }
     let constants = dimension::<DIMENSION>();
     if sets == 0 {
-        return row.and(constants.special);
+        row.and(constants.special);
+        return Some(());
     }
     let any = Details(DETAILS.get_ptr_mut(1)?);
-    let none: *const Row = ROWS.get(constants.special)?;
+    let none: *const Row = ROWS.get(constants.special);
     // SAFETY: the word is within the row.
     any.each(|word, _| unsafe { *none.cast::<u64>().add(word) });
     let mut left = constants.intervals;
@@ -32,7 +33,7 @@ fn side<const DIMENSION: usize>(row: &Details, sets: u32, first: u32) -> Option<
         let set = lowest(left as u64);
         left &= left - 1;
         if sets >> set & 1 != 0 {
-            let asking: *const Row = ROWS.get(*DIRECT.get(first + set)?)?;
+            let asking: *const Row = ROWS.get(*DIRECT.get(first + set));
             // SAFETY: as above.
             any.each(|word, bits| bits | unsafe { *asking.cast::<u64>().add(word) });
         }

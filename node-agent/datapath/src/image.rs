@@ -6,11 +6,14 @@ use std::io;
 use std::sync::OnceLock;
 
 use object::{Object, ObjectSymbol};
-use sluice_abi::{Config, RecordV4, RecordV6, Straight};
+use sluice_abi::{Bound32, Config, RecordV4, RecordV6, Straight, table};
 use sluice_plan::{BalancerTables, FilterTables, Hook, LargeTables, NodePlan};
 
 use crate::bpf;
-use crate::load::{LoadSpec, NODE_FEATURES, OPTIONAL_FEATURES, with_slots};
+use crate::load::{
+    Addressed, LoadError, LoadSpec, NODE_FEATURES, OPTIONAL_FEATURES, addressed, addressed_element,
+    entries_with_slots, with_slots,
+};
 use crate::program::{Program, RODATA, TABLES};
 use crate::readback::Mismatch;
 use crate::tables::BOUNDS;
@@ -31,7 +34,7 @@ struct Table {
 
 impl Image {
     /// What the kernel must hold for this plan on these terms.
-    pub fn expected(plan: &NodePlan, config: Config, spec: &LoadSpec) -> Image {
+    pub fn expected(plan: &NodePlan, config: Config, spec: &LoadSpec) -> Result<Image, LoadError> {
         let (filters, balancers) = (&plan.filters.tables, &plan.balancers.tables);
         let mut decap = spec.decap.clone();
         decap.sort();
@@ -40,23 +43,10 @@ impl Image {
             let element = element_size(name);
             tables.insert(name, Table { bytes: at_least_one(name, bytes, element), element });
         };
-        put("ENTRIES", &filters.entries);
-        put("ROWS", &filters.rows);
-        put("DIRECT", &filters.direct);
-        for (dimension, name, _) in BOUNDS {
-            put(name, filters.bounds.get(dimension).map_or(&[], Vec::as_slice));
-        }
-        put("BITS", &filters.large.bits);
-        put("RANKS", &filters.large.ranks);
-        put("NODES", &filters.large.nodes);
-        put("CHILDREN", &filters.large.children);
-        put("RECORDS4", &with_slots(&filters.large.records_v4, size_of::<RecordV4>(), &spec.entry_slots));
-        put("RECORDS6", &with_slots(&filters.large.records_v6, size_of::<RecordV6>(), &spec.entry_slots));
         put("LIMITS", &filters.limits);
         put("MARKS", &filters.marks);
         put("PATTERNS", &filters.patterns);
         put("REGIONS", bytemuck::cast_slice(&spec.limit_regions));
-        put("SLOTS", bytemuck::cast_slice(&spec.entry_slots));
         put("VIPS", &balancers.vips);
         put("RING", &balancers.ring);
         put("TARGETS", &balancers.targets);
@@ -65,7 +55,9 @@ impl Image {
         let decap: Vec<u8> =
             decap.iter().flat_map(|peer| [bytemuck::bytes_of(peer), &[1]].concat()).collect();
         put("DECAP", &decap);
-        Image { config, tables }
+        let addressed = addressed(plan, spec)?.into_iter();
+        tables.extend(addressed.map(|Addressed { name, bytes, element }| (name, Table { bytes, element })));
+        Ok(Image { config, tables })
     }
 
     /// Reads every element of every table of a program.
@@ -112,7 +104,7 @@ impl Image {
         let mut bounds = old.bounds.clone();
         for (dimension, name, _) in BOUNDS {
             if let Some(slot) = bounds.get_mut(dimension) {
-                *slot = self.bytes(name, slot);
+                *slot = if is_by_port(name) { self.ports(name, slot) } else { self.bytes(name, slot) };
             }
         }
         let unused = self.config.features & !NODE_FEATURES == 0;
@@ -122,7 +114,7 @@ impl Image {
             features: if unused { old.features } else { here },
             words: if old.words == 0 && self.config.words == 1 { 0 } else { self.config.words },
             dimensions: unless_absent(dimensions, &old.dimensions),
-            entries: self.bytes("ENTRIES", &old.entries),
+            entries: entries_with_slots(&self.bytes("ENTRIES", &old.entries), &[]),
             straight: self.straight(&old.straight),
             rows: self.bytes("ROWS", &old.rows),
             direct: self.bytes("DIRECT", &old.direct),
@@ -160,7 +152,23 @@ impl Image {
     }
 
     fn bytes(&self, name: &str, old: &[u8]) -> Vec<u8> {
-        unless_absent(&self.tables[name].bytes, old)
+        let found = &self.tables[name].bytes;
+        // What makes a table as long as a power of two is not the plan's.
+        let own = found.get(..old.len()).filter(|own| !own.is_empty()).unwrap_or(found);
+        unless_absent(own, old)
+    }
+
+    /// Intervals, of which the kernel has the row of each port.
+    fn ports(&self, name: &str, old: &[u8]) -> Vec<u8> {
+        let rows = &self.tables[name].bytes;
+        let row = |port: u32| {
+            rows.chunks_exact(size_of::<u32>()).nth(port as usize).map(bytemuck::pod_read_unaligned)
+        };
+        let found = old.chunks_exact(size_of::<Bound32>()).map(|bound| {
+            let Bound32 { start, .. } = bytemuck::pod_read_unaligned(bound);
+            Bound32 { start, row: row(start).unwrap_or(u32::MAX) }
+        });
+        bytemuck::cast_slice(&found.collect::<Vec<_>>()).to_vec()
     }
 
     /// The first element that is not as expected.
@@ -186,24 +194,22 @@ fn is_hash(name: &str) -> bool {
     matches!(name, "VIPS" | "DECAP")
 }
 
+fn is_by_port(name: &str) -> bool {
+    [table::SPORT, table::DPORT].iter().any(|number| table::NAMES[*number] == name)
+}
+
 fn element_size(name: &str) -> usize {
+    if let Some(number) = table::NAMES.iter().position(|table| *table == name) {
+        return addressed_element(number);
+    }
     match name {
-        "ENTRIES" => size_of::<sluice_abi::Entry>(),
-        "ROWS" => size_of::<sluice_abi::Row>(),
         "LIMITS" => size_of::<sluice_abi::Limit>(),
         "MARKS" => size_of::<sluice_abi::Mark>(),
         "PATTERNS" => size_of::<sluice_abi::Pattern>(),
         "TARGETS" => size_of::<sluice_abi::Target>(),
-        "BITS" => size_of::<sluice_abi::Bit>(),
-        "NODES" => size_of::<sluice_abi::Node>(),
-        "RECORDS4" => size_of::<sluice_abi::RecordV4>(),
-        "RECORDS6" => size_of::<sluice_abi::RecordV6>(),
         "VIPS" => size_of::<sluice_abi::VipKey>() + size_of::<sluice_abi::Vip>(),
         "DECAP" => size_of::<sluice_abi::DecapPeer>() + 1,
-        _ => BOUNDS
-            .iter()
-            .find(|(_, bounds, _)| *bounds == name)
-            .map_or(size_of::<u32>(), |(_, _, element)| *element),
+        _ => size_of::<u32>(),
     }
 }
 
@@ -247,6 +253,7 @@ fn config_difference(found: &Config, expected: &Config) -> Option<Mismatch> {
         failsafe_open,
         limit_seed,
         set_places,
+        last,
     } = expected;
     let same = [
         ("features", found.features == *features),
@@ -266,6 +273,7 @@ fn config_difference(found: &Config, expected: &Config) -> Option<Mismatch> {
         ("roots", found.roots == *roots),
         ("limit_seed", found.limit_seed == *limit_seed),
         ("set_places", found.set_places == *set_places),
+        ("last", found.last == *last),
     ];
     same.into_iter().find(|(_, same)| !same).map(|(field, _)| Mismatch::Constant { field })
 }

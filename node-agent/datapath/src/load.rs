@@ -8,6 +8,7 @@
 //! The table maps belong to this one load. The maps of [`SHARED`] are those pinned in [`LoadSpec::pins`], so counters
 //! outlive the program; without a pin directory they are private to this load.
 
+mod addressed;
 mod constants;
 pub(crate) mod failsafe;
 mod maps;
@@ -18,6 +19,7 @@ mod raw;
 mod run;
 mod specialise;
 mod tables;
+mod trie;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -35,6 +37,7 @@ use crate::sets::{KernelSet, KernelSets};
 use crate::slots::SlotTable;
 use crate::{bpf, sets};
 
+pub(crate) use addressed::{Addressed, addressed, element_size as addressed_element};
 pub(crate) use constants::{NODE_FEATURES, OPTIONAL_FEATURES, config as config_of};
 pub(crate) use maps::{array as new_array, new as new_map, program_array as new_program_array};
 pub use patch::Patch;
@@ -45,7 +48,7 @@ pub(crate) use prepared::{TracePrograms, load_mark_program, load_one, load_trace
 pub use raw::ProgramFacts;
 pub(crate) use raw::{ProgramKind, ProgramRequest, load as load_program, load_btf, program_facts};
 pub(crate) use run::{TestRun, live_run, test_run};
-pub(crate) use tables::with_slots;
+pub(crate) use tables::{entries_with_slots, with_slots};
 
 /// What the plan leaves to the node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

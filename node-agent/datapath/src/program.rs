@@ -14,7 +14,7 @@ use crate::error::{Context, Error, Result};
 use crate::load::Loaded;
 
 /// Tables that belong to one load and never change after it.
-pub const TABLES: [&str; 33] = [
+pub const TABLES: [&str; 34] = [
     "ENTRIES",
     "ROWS",
     "DIRECT",
@@ -38,10 +38,11 @@ pub const TABLES: [&str; 33] = [
     "CHILDREN",
     "RECORDS4",
     "RECORDS6",
+    "SOURCE_TRIE",
+    "DESTINATION_TRIE",
     "LIMITS",
     "MARKS",
     "REGIONS",
-    "SLOTS",
     "VIPS",
     "RING",
     "TARGETS",

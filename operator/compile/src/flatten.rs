@@ -128,7 +128,7 @@ fn add_filter<'a>(flat: &mut Flat<'a>, Split { filter, rules }: &'a Split<'a>) {
     let filter_flags = if filter.mode == Mode::Audit { entry_flags::AUDIT_FILTER } else { 0 };
     let mut add = |matcher, rule, action, flags| {
         let (action, flags) = (action as u8, flags | filter_flags);
-        flat.entries.push(Entry { action, flags, next_filter: 0, filter: number, rule, setting: 0 });
+        flat.entries.push(Entry { action, flags, next_filter: 0, filter: number, rule, setting: 0, slot: 0 });
         flat.matchers.push(matcher);
     };
     if filter.allow_established {

@@ -10,7 +10,7 @@ use crate::packet::Packet;
 const WORDS: usize = 8;
 const _: () = assert!(word::COUNT <= WORDS);
 
-/// The leaf that the packet comes to; an empty one if a table points nowhere.
+/// The leaf that the packet comes to.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn descend(packet: *mut Packet, root: u32) -> u32 {
@@ -35,14 +35,13 @@ pub extern "C" fn descend(packet: *mut Packet, root: u32) -> u32 {
         if leaf::is(child) {
             return child;
         }
-        let Some(node) = NODES.get(child) else { return leaf::EMPTY };
+        let node = NODES.get(child);
         // SAFETY: within the array.
         let value = unsafe { *words.as_ptr().add(node.word as usize & (WORDS - 1)) };
         let slice = value.wrapping_sub(node.low) >> (node.shift & 63);
         let last = node.last as u64;
         let slice = if slice < last { slice } else { last };
-        let Some(next) = CHILDREN.get(node.children + slice as u32) else { return leaf::EMPTY };
-        child = *next;
+        child = *CHILDREN.get(node.children + slice as u32);
         depth += 1;
     }
     if leaf::is(child) { child } else { leaf::EMPTY }

@@ -1,7 +1,6 @@
 //! The records of a leaf, in the order of their entries. Each is compared without branches: which field of which
 //! record differs, no processor can guess.
 
-use aya_ebpf::btf_maps::Array;
 use sluice_abi::{MAX_LEAF, Record, RecordV4, RecordV6, WORDS, features, leaf, record_flags};
 
 use super::{Matched, first};
@@ -9,6 +8,7 @@ use crate::classify::search::{borrow, opaque};
 use crate::constants::enabled;
 use crate::maps::{RECORDS4, RECORDS6};
 use crate::packet::{FIELD_LATER, Packet};
+use crate::table::Table;
 
 /// The first entry from `from` on, before `best`, with a record in the leaf that matches; or `best`.
 #[unsafe(no_mangle)]
@@ -41,8 +41,8 @@ struct Among {
 
 /// `addresses` is 1 if those of the packet are not as a record asks.
 #[inline(always)]
-fn first_in<T: 'static>(
-    records: &'static Array<T, 1>,
+fn first_in<T: 'static, const TABLE: usize>(
+    records: &'static Table<T, TABLE>,
     record: impl Fn(&'static T) -> &'static Record,
     addresses: impl Fn(&Packet, &T) -> u64,
     packet: *mut Packet,
@@ -57,7 +57,7 @@ fn first_in<T: 'static>(
     let (start, count) = (leaf::start(of), leaf::count(of));
     let mut at = 0;
     while at < count && at < MAX_LEAF {
-        let Some(found) = records.get(start + at) else { return best };
+        let found = records.get(start + at);
         let record = record(found);
         let entry = record.entry as u32;
         if entry >= first::entry(best) {

@@ -45,7 +45,7 @@ impl Terms {
         shared: &Shared,
         interface: &str,
     ) -> Result<ReadBack> {
-        let expected = Image::expected(plan, self.config, &self.spec);
+        let expected = Image::expected(plan, self.config, &self.spec)?;
         readback::read_back(program, plan, &expected, self.tag, shared)?
             .map_err(|mismatch| Error::ReadBackMismatch { interface: interface.to_owned(), mismatch })
     }

@@ -7,6 +7,7 @@ use sluice_abi::{
 };
 use sluice_plan::{FilterTables, Hook, NodePlan};
 
+use super::addressed::addressed;
 use super::failsafe;
 use super::tables::{ENTRY, LIMITS, SETS, TARGETS, array};
 use super::{LoadError, LoadSpec};
@@ -80,6 +81,9 @@ pub fn config(plan: &NodePlan, spec: &LoadSpec) -> Result<Config, LoadError> {
     }
     failsafe::put(&plan.failsafe, &mut config)?;
     config.set_places = set_places(spec)?;
+    for (last, table) in config.last.iter_mut().zip(addressed(plan, spec)?) {
+        *last = table.last();
+    }
     Ok(config)
 }
 

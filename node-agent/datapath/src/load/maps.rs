@@ -29,6 +29,9 @@ pub fn create(
         let table = tables.iter().find(|table| table.name == name);
         if let Some(table) = table {
             definition.set_max_entries(table.max_entries());
+            if let Some(size) = table.value_size() {
+                definition.set_value_size(size);
+            }
         }
         let is_shared = SHARED.iter().any(|(shared, _)| shared == name);
         let pin = pins.filter(|_| is_shared).map(|pins| pins.join(pin_of(name)));

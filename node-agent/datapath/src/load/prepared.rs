@@ -9,7 +9,7 @@ use std::sync::{LazyLock, OnceLock};
 
 use aya::maps::MapData;
 use aya_obj::Object;
-use sluice_abi::Config;
+use sluice_abi::{Config, table};
 use sluice_plan::Hook;
 
 use super::raw::ProgramKind;
@@ -38,11 +38,20 @@ fn parse(hook: Hook) -> Result<Object, String> {
     if let Some(features) = aya::features().btf() {
         object.fixup_and_sanitize_btf(features).map_err(|error| error.to_string())?;
     }
+    // The plan's tables have the names of their sections.
+    let maps = std::mem::take(&mut object.maps).into_iter();
+    object.maps =
+        maps.map(|(section, map)| (table_of(&section).map_or(section, str::to_owned), map)).collect();
     // Source lines are most of what would be copied and relocated for each load, and the kernel has no use for them.
     for function in object.functions.values_mut() {
         function.line_info.line_info.clear();
     }
     Ok(object)
+}
+
+fn table_of(section: &str) -> Option<&'static str> {
+    let name = section.strip_prefix(table::SECTION)?;
+    table::NAMES.into_iter().find(|table| *table == name)
 }
 
 /// A copy of the object with these constants.

@@ -5,14 +5,14 @@ use std::os::fd::BorrowedFd;
 
 use bytemuck::Pod;
 use sluice_abi::{
-    Bit, DecapPeer, Entry, HopState, Limit, MAX_ENTRIES, Mark, NextHop, Node, Pattern, Record, RecordV4,
-    RecordV6, Row, Target, Vip, VipKey,
+    DecapPeer, Entry, HopState, Limit, MAX_ENTRIES, Mark, NextHop, Pattern, Record, RecordV4, RecordV6,
+    Target, Vip, VipKey,
 };
 use sluice_plan::NodePlan;
 
+use super::addressed::{Addressed, addressed};
 use super::{LoadError, LoadSpec};
 use crate::bpf;
-use crate::tables::BOUNDS;
 
 pub const ENTRY: &str = "ENTRIES";
 pub const TARGETS: &str = "TARGETS";
@@ -31,6 +31,11 @@ impl Table {
     /// The kernel has no map without elements.
     pub fn max_entries(&self) -> u32 {
         self.count.max(1) as u32
+    }
+
+    pub fn value_size(&self) -> Option<u32> {
+        let size = self.values.len().checked_div(self.count)?;
+        u32::try_from(size).ok()
     }
 
     pub fn fill(&self, map: BorrowedFd<'_>) -> Result<(), LoadError> {
@@ -55,19 +60,7 @@ impl Table {
 pub fn tables(plan: &NodePlan, spec: &LoadSpec) -> Result<Vec<Table>, LoadError> {
     let filters = &plan.filters.tables;
     let balancers = &plan.balancers.tables;
-    let records_v4 = with_slots(&filters.large.records_v4, size_of::<RecordV4>(), &spec.entry_slots);
-    let records_v6 = with_slots(&filters.large.records_v6, size_of::<RecordV6>(), &spec.entry_slots);
     let mut tables = vec![
-        Table::array(ENTRY, &filters.entries, size_of::<Entry>())?,
-        Table::array("ROWS", &filters.rows, size_of::<Row>())?,
-        Table::array("DIRECT", &filters.direct, size_of::<u32>())?,
-        Table::array("BITS", &filters.large.bits, size_of::<Bit>())?,
-        Table::array("RANKS", &filters.large.ranks, size_of::<u32>())?,
-        Table::array("NODES", &filters.large.nodes, size_of::<Node>())?,
-        Table::array("CHILDREN", &filters.large.children, size_of::<u32>())?,
-        Table::array("RECORDS4", &records_v4, size_of::<RecordV4>())?,
-        Table::array("RECORDS6", &records_v6, size_of::<RecordV6>())?,
-        Table::array("SLOTS", bytemuck::cast_slice(&spec.entry_slots), size_of::<u32>())?,
         Table::array("RING", &balancers.ring, size_of::<u32>())?,
         Table::array(TARGETS, &balancers.targets, size_of::<Target>())?,
         Table::array("TARGET_SLOTS", bytemuck::cast_slice(&spec.target_slots), size_of::<u32>())?,
@@ -80,12 +73,16 @@ pub fn tables(plan: &NodePlan, spec: &LoadSpec) -> Result<Vec<Table>, LoadError>
         decap(&spec.decap),
     ];
     tables.push(next_hops(balancers.targets.len() / size_of::<Target>(), spec)?);
-    for (dimension, name, size) in BOUNDS {
-        let bytes = filters.bounds.get(dimension).map_or(&[][..], |bounds| bounds);
-        tables.push(Table::array(name, bytes, size)?);
-    }
-    if tables[0].count > MAX_ENTRIES {
-        let problem = format!("{} entries, at most {MAX_ENTRIES}", tables[0].count);
+    let addressed = addressed(plan, spec)?.into_iter().map(|Addressed { name, bytes, .. }| Table {
+        name,
+        keys: 0u32.to_ne_bytes().to_vec(),
+        values: bytes,
+        count: 1,
+    });
+    tables.extend(addressed);
+    let entries = filters.entries.len() / size_of::<Entry>();
+    if entries > MAX_ENTRIES {
+        let problem = format!("{entries} entries, at most {MAX_ENTRIES}");
         return Err(LoadError::Plan { table: ENTRY, problem });
     }
     Ok(tables)
@@ -102,6 +99,17 @@ pub fn with_slots(records: &[u8], size: usize, slots: &[u32]) -> Vec<u8> {
         one[..size_of::<Record>()].copy_from_slice(bytemuck::bytes_of(&record));
     }
     records
+}
+
+/// As [`with_slots`], for the entries themselves.
+pub fn entries_with_slots(entries: &[u8], slots: &[u32]) -> Vec<u8> {
+    let mut entries = entries.to_vec();
+    for (number, one) in entries.chunks_exact_mut(size_of::<Entry>()).enumerate() {
+        let slot = slots.get(number).copied().unwrap_or(0);
+        let entry = Entry { slot: slot as u16, ..bytemuck::pod_read_unaligned(one) };
+        one.copy_from_slice(bytemuck::bytes_of(&entry));
+    }
+    entries
 }
 
 /// The bytes as elements, wherever they lie in memory.

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use aya::maps::{Array, Map, MapData};
-use sluice_abi::{Bound32, Entry, Row};
+use sluice_abi::{Entry, Row};
 use sluice_datapath::{Error, Mismatch};
 
 use crate::plans::drop_ports;
 use crate::traffic::{passes, udp};
 use crate::world;
 
-/// Changes one bit of the first element of a pinned array.
+/// Changes one bit of the first value of a pinned array.
 fn flip<T: aya::Pod>(pin: &Path, change: impl FnOnce(&mut T)) {
     let mut map = Array::<_, T>::try_from(Map::Array(MapData::from_pin(pin).unwrap())).unwrap();
     let mut element = map.get(&0, 0).unwrap();
@@ -29,11 +29,12 @@ unsafe impl<T: bytemuck::Pod> aya::Pod for Plain<T> {}
 type Alteration = (&'static str, fn(&Path));
 
 const ALTERATIONS: [Alteration; 5] = [
-    ("ENTRIES", |pin| flip::<Plain<Entry>>(pin, |entry| entry.0.action ^= 1)),
+    // Of both rules.
+    ("ENTRIES", |pin| flip::<Plain<[Entry; 2]>>(pin, |entries| entries.0[0].action ^= 1)),
     ("ROWS", |pin| flip::<Plain<Row>>(pin, |row| row.0[0] ^= 1)),
     ("DIRECT", |pin| flip::<u32>(pin, |row| *row ^= 1)),
-    ("DPORT", |pin| flip::<Plain<Bound32>>(pin, |bound| bound.0.row ^= 1)),
-    ("SLOTS", |pin| flip::<u32>(pin, |slot| *slot ^= 1)),
+    ("DPORT", |pin| flip::<u32>(pin, |row| *row ^= 1)),
+    ("SOURCE_TRIE", |pin| flip::<u32>(pin, |row| *row ^= 1)),
 ];
 
 #[test]
@@ -72,7 +73,7 @@ fn what_was_read_back_cannot_be_altered() {
         datapath.apply(&drop_ports(&["eth0"], &[7]), &eth).unwrap();
         let programs = std::fs::read_dir(world.root().join("programs")).unwrap();
         let dir = programs.map(|entry| entry.unwrap().path()).next().expect("one program");
-        for table in ["ENTRIES", "ROWS", "DIRECT", "DPORT", "SLOTS", "RING", "rodata"] {
+        for table in ["ENTRIES", "ROWS", "DIRECT", "DPORT", "SOURCE_TRIE", "RING", "rodata"] {
             let map = MapData::from_pin(dir.join(table)).unwrap();
             let mut map = Array::<_, u32>::try_from(Map::Array(map));
             let refused = match &mut map {

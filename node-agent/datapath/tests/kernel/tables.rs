@@ -30,6 +30,7 @@ impl Tables {
             filter: 0,
             rule: rule as u16,
             setting: 0,
+            slot: 0,
         };
         let entries: Vec<Entry> = entries.iter().enumerate().map(entry).collect();
         let audited =

@@ -13,9 +13,9 @@ use super::balancer;
 use super::tables::Tables;
 
 /// Verified instructions that no plan may exceed: the time of a load is theirs.
-const MOST_VERIFIED: u32 = 30_000;
+const MOST_VERIFIED: u32 = 40_000;
 /// Beside trees each of the records of a leaf is one more turn.
-const MOST_VERIFIED_WITH_TREES: u32 = 100_000;
+const MOST_VERIFIED_WITH_TREES: u32 = 120_000;
 
 /// All stages on; `entries` entries of which the first continues or not, and `intervals` in each searched dimension.
 fn plan(entries: usize, continues: bool, intervals: u32, used: impl Fn(usize) -> bool) -> NodePlan {

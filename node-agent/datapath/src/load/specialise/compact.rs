@@ -9,11 +9,16 @@ pub struct Compacted {
 }
 
 pub fn compact(mut code: Code, mut kept: Vec<bool>) -> Compacted {
+    let targets = thread(&code, &mut kept);
     let mut places = places(&kept);
     loop {
         // A jump to what has become the next instruction is none; without it, there may be another such jump.
-        let idle: Vec<_> =
-            (0..kept.len()).filter(|place| kept[*place] && is_idle(&code, *place, &places)).collect();
+        let is_idle = |place: &usize| {
+            kept[*place]
+                && code.0[*place].is_jump()
+                && targets[*place].is_some_and(|target| places[target] == places[*place] + 1)
+        };
+        let idle: Vec<_> = (0..kept.len()).filter(is_idle).collect();
         if idle.is_empty() {
             break;
         }
@@ -21,12 +26,53 @@ pub fn compact(mut code: Code, mut kept: Vec<bool>) -> Compacted {
         places = self::places(&kept);
     }
     for place in (0..kept.len()).filter(|place| kept[*place]) {
-        if let Some(target) = code.target(place) {
+        if let Some(target) = targets[place] {
             code.retarget(place, i64::from(places[target]) - i64::from(places[place]) - 1);
         }
     }
     let instructions = code.0.into_iter().zip(&kept).filter_map(|(one, kept)| kept.then_some(one)).collect();
     Compacted { instructions, places }
+}
+
+/// Where instructions lead, jumps that only lead to jumps left out. These are then no longer kept.
+fn thread(code: &Code, kept: &mut [bool]) -> Vec<Option<usize>> {
+    let next = next_kept(kept);
+    let mut targets: Vec<_> = (0..kept.len()).map(|place| code.target(place)).collect();
+    for place in (0..kept.len()).filter(|place| kept[*place] && !code.calls(*place)) {
+        let Some(mut target) = targets[place] else { continue };
+        // A loop of jumps alone has no end.
+        for _ in 0..code.0.len() {
+            let found = next[target];
+            match code.0.get(found).filter(|one| one.is_jump()).and_then(|_| code.target(found)) {
+                Some(further) if further.abs_diff(place) < i16::MAX as usize => target = further,
+                _ => break,
+            }
+        }
+        targets[place] = Some(target);
+    }
+    let mut reached = vec![false; kept.len()];
+    let mut open = vec![0];
+    while let Some(place) = open.pop().map(|place| next[place]) {
+        if place == kept.len() || std::mem::replace(&mut reached[place], true) {
+            continue;
+        }
+        if code.slots(place) == 2 {
+            reached[place + 1] = true;
+        }
+        open.extend(targets[place]);
+        open.extend(code.falls_through(place).then_some(place + code.slots(place)));
+    }
+    kept.copy_from_slice(&reached);
+    targets
+}
+
+/// The first instruction from each on that is kept.
+fn next_kept(kept: &[bool]) -> Vec<usize> {
+    let mut next = vec![kept.len(); kept.len() + 1];
+    for place in (0..kept.len()).rev() {
+        next[place] = if kept[place] { place } else { next[place + 1] };
+    }
+    next
 }
 
 fn places(kept: &[bool]) -> Vec<u32> {
@@ -36,9 +82,4 @@ fn places(kept: &[bool]) -> Vec<u32> {
         Some(place)
     });
     before.collect()
-}
-
-fn is_idle(code: &Code, place: usize, places: &[u32]) -> bool {
-    let target = code.target(place).filter(|_| code.0[place].is_jump());
-    target.is_some_and(|target| places[target] == places[place] + 1)
 }

@@ -16,6 +16,9 @@ pub mod class {
 }
 
 pub mod op {
+    /// The bits that say which.
+    pub const ALL: u8 = 0xf0;
+
     pub const ADD: u8 = 0x00;
     pub const SUB: u8 = 0x10;
     pub const MUL: u8 = 0x20;
@@ -105,7 +108,7 @@ impl Instruction {
 
     /// Of arithmetic and jumps.
     pub fn op(self) -> u8 {
-        self.code & 0xf0
+        self.code & op::ALL
     }
 
     /// It takes two slots.

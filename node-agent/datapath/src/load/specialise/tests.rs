@@ -196,3 +196,35 @@ fn jumps_that_have_become_idle_are_gone_together() {
     // Nobody reads the first number; without it the branch leads to the next instruction either way.
     assert_eq!(found, [load(WORD, 2, 1, 0), branch(op::JEQ, 2, 0, 0), number(0, 2), exit()]);
 }
+
+#[test]
+fn a_way_over_jumps_alone_is_one_jump() {
+    let read = load(WORD, 2, 1, 0);
+    // To the third instruction, from there to the last but one.
+    let code = [
+        read,
+        branch(op::JEQ, 2, 0, 2),
+        number(0, 1),
+        exit(),
+        jump(0),
+        jump(1),
+        exit(),
+        number(0, 2),
+        exit(),
+    ];
+    let found = specialised(&[&code]);
+    assert_eq!(found, [read, branch(op::JEQ, 2, 0, 2), number(0, 1), exit(), number(0, 2), exit()]);
+    // A loop without an end is left to the verifier.
+    let endless = [read, branch(op::JEQ, 2, 0, 2), number(0, 1), exit(), jump(-1)];
+    assert_eq!(specialised(&[&endless]), endless);
+}
+
+#[test]
+fn a_number_on_the_left_becomes_part_of_the_comparison() {
+    let read = load(WORD, 2, 1, 0);
+    let by_register = one(class::JMP | op::JGT | 8, 3, 2, 2, 0);
+    let rest = [number(0, 1), exit(), number(0, 2), exit()];
+    // Is 9 above what was read?
+    let found = specialised(&[&[read, number(3, 9), by_register], &rest]);
+    assert_eq!(found, [[read, branch(op::JLT, 2, 9, 2)].as_slice(), &rest].concat());
+}

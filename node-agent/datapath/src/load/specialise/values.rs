@@ -208,6 +208,9 @@ fn rewrite(one: &mut Instruction, state: &State, constants: &Constants) {
         *one = moved;
         return;
     }
+    if one.is_branch() && one.operand().is_some_and(|right| state[right] == Unknown) {
+        turn(one, state[usize::from(one.dst)]);
+    }
     if let Some(Number(number)) = one.operand().map(|register| state[register]) {
         with_number(one, number);
     }
@@ -224,6 +227,26 @@ fn moves(one: Instruction, number: u64) -> Option<Instruction> {
         _ => return None,
     };
     Some(Instruction { code: class | op::MOV, dst: one.dst, src: 0, off: 0, imm })
+}
+
+/// Exchanges the sides of a comparison whose left side is known.
+fn turn(one: &mut Instruction, left: Value) {
+    let turned = match one.op() {
+        op::JEQ | op::JNE | op::JSET => one.op(),
+        op::JGT => op::JLT,
+        op::JLT => op::JGT,
+        op::JGE => op::JLE,
+        op::JLE => op::JGE,
+        op::JSGT => op::JSLT,
+        op::JSLT => op::JSGT,
+        op::JSGE => op::JSLE,
+        op::JSLE => op::JSGE,
+        _ => return,
+    };
+    if matches!(left, Number(_)) {
+        one.code = one.code & !op::ALL | turned;
+        std::mem::swap(&mut one.dst, &mut one.src);
+    }
 }
 
 /// The number in place of the register that holds it.
