@@ -64,7 +64,8 @@ fn every_parser_branch_is_noticed() {
         ("a source route among options", option(IF_EQUAL, 131, 132)),
         ("padding among options", option(IF_EQUAL, 1, 0xff)),
         ("options in what is read in one go", plain(IF_UNEQUAL, 0x45, 0x46)),
-        ("fragments in what is read in one go", plain(AND, 0xff3f, 0x0040)),
+        // The compiler clears the bits above, too.
+        ("fragments in what is read in one go", plain(AND, !0xc0, 0x0040)),
     ];
     for (branch, patch) in branches {
         setting.assert_noticed(&setting.node.plan, &[patch], branch);

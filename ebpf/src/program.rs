@@ -19,7 +19,7 @@ use crate::frame::Context;
 use crate::packet::Packet;
 use crate::parse::{parse, plain};
 use crate::sample;
-use crate::sets::look_up_sets;
+use crate::sets::{look_up_sets, put_sets};
 use crate::trace::Outcome;
 #[cfg(not(feature = "tc"))]
 use crate::{
@@ -54,8 +54,7 @@ pub fn sluice_xdp(context: XdpContext) -> u32 {
 /// `None` where more is asked for; nothing has been counted then.
 #[inline(always)]
 pub fn at_once(context: *mut Context) -> Option<u32> {
-    const MORE: u64 = features::SETS
-        | features::dimension(ESTABLISHED)
+    const MORE: u64 = features::dimension(ESTABLISHED)
         | features::LIMITS
         | features::MARKS
         | features::BALANCER
@@ -64,12 +63,15 @@ pub fn at_once(context: *mut Context) -> Option<u32> {
     if enabled_any(MORE) || !few || sample::is_wanted() {
         return None;
     }
-    let packet = &plain(context)?;
-    if packet.staged != 0 || (enabled(features::FAILSAFE) && may_be_kept(packet)) {
+    let mut packet = plain(context)?;
+    if packet.staged != 0 || (enabled(features::FAILSAFE) && may_be_kept(&packet)) {
         return None;
     }
-    count_stat(packet, Stat::Packets);
-    let drops = enabled(features::ENTRIES) && classify::drops(straight::decide(packet));
+    count_stat(&packet, Stat::Packets);
+    if enabled(features::SETS) {
+        put_sets(&mut packet);
+    }
+    let drops = enabled(features::ENTRIES) && classify::drops(straight::decide(&packet));
     Some(if drops { XDP_DROP } else { XDP_PASS })
 }
 

@@ -23,9 +23,14 @@ pub extern "C" fn look_up_sets(packet: *mut Packet) -> u32 {
     if !enabled(features::SETS) {
         return 0;
     }
+    put_sets(packet);
+    1
+}
+
+#[inline(always)]
+pub fn put_sets(packet: &mut Packet) {
     packet.source_sets = sets_of::<SOURCE_SETS>(packet.family, packet.source);
     packet.destination_sets = sets_of::<DESTINATION_SETS>(packet.family, packet.destination);
-    1
 }
 
 /// Looks in those sets only that some entry asks for.

@@ -62,6 +62,6 @@ fn chain(context: *mut Context, packet: &mut Packet) -> Result<(), Broken> {
 }
 
 #[inline(always)]
-fn halves([high, low]: [u64; 2]) -> [u64; 2] {
+pub(super) fn halves([high, low]: [u64; 2]) -> [u64; 2] {
     [u64::from_be(high), u64::from_be(low)]
 }

@@ -8,6 +8,7 @@ use crate::packet::{FIELD_LATER, Packet, UNKNOWN_PROTOCOL, protocol};
 
 const UDP_HEADER: u32 = 8;
 
+#[derive(Clone, Copy)]
 #[repr(C, packed)]
 pub(super) struct Ports {
     pub source: u16,
