@@ -18,6 +18,10 @@ pub fn restore(packet: *mut __sk_buff) {
     let mut header = [0u8; LENGTH as usize];
     // SAFETY: the context is the one that the kernel gave, and the header has room for as many bytes as are loaded.
     unsafe {
+        // The length on the wire is taken, without the header, before the header is shown: most packets end here.
+        if read_volatile(&raw const (*packet).len) != read_volatile(&raw const (*packet).wire_len) {
+            return;
+        }
         let first_length =
             read_volatile(&raw const (*packet).data_end) - read_volatile(&raw const (*packet).data);
         let mut load = |offset| {
