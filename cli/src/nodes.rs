@@ -48,7 +48,8 @@ fn print(nodes: &[NodeStatus], wide: bool) -> anyhow::Result<()> {
 fn heads(wide: bool) -> Vec<Head> {
     let mut heads = vec![Head::Text("NODE"), Head::Text("AGENT"), Head::Text("KERNEL")];
     if wide {
-        heads.extend([Head::Text("VERSION"), Head::Text("EPOCH"), Head::Text("PLAN")]);
+        heads.extend(["VERSION", "EPOCH", "PLAN"].map(Head::Text));
+        heads.extend(["VERIFIED", "CODE"].map(Head::Number));
     }
     heads.extend([Head::Text("INTERFACE"), Head::Text("DRIVER"), Head::Text("XDP")]);
     if wide {
@@ -66,9 +67,16 @@ fn node_cells(node: &NodeStatus, wide: bool) -> Vec<Cell> {
     let mut cells = vec![Cell::new(&node.name), agent, Cell::new(kernel)];
     if wide {
         let epoch = node.epoch.map(|epoch| sluice_plan::Epoch::from(epoch).to_string()).unwrap_or_default();
-        cells.extend([Cell::new(&node.version), Cell::new(epoch), Cell::new(&node.plan_hash)]);
+        cells.extend([&node.version, &epoch, &node.plan_hash].map(Cell::new));
+        let program = node.program.unwrap_or_default();
+        cells.extend([program.verified_instructions, program.jited_bytes].map(number));
     }
     cells
+}
+
+/// Nobody said it if it is 0.
+fn number(number: u32) -> Cell {
+    if number == 0 { Cell::new("-") } else { Cell::new(number) }
 }
 
 fn nic_cells(nic: &Nic, wide: bool) -> Vec<Cell> {
@@ -109,6 +117,9 @@ fn structured(node: &NodeStatus) -> Value {
     json!({
         "name": node.name, "connected": node.connected, "version": node.version, "class": node.class,
         "kernel": node.capabilities.as_ref().map(|capabilities| &capabilities.kernel),
+        "program": node.program.map(|program| json!({
+            "verifiedInstructions": program.verified_instructions, "jitedBytes": program.jited_bytes,
+        })),
         "epoch": node.epoch.map(|epoch| sluice_plan::Epoch::from(epoch).to_string()), "plan": node.plan_hash,
         "lastSeenMs": node.last_seen, "nics": nics, "addresses": facts.addresses,
         "softnet": {"dropped": facts.softnet_dropped, "timeSqueeze": facts.softnet_time_squeeze},

@@ -1,6 +1,6 @@
 //! What came of a plan, in the protocol's words.
 
-use sluice_datapath::{Applied, InterfaceOutcome, PolicyOutcome, Problem};
+use sluice_datapath::{Applied, InterfaceOutcome, PolicyOutcome, Problem, ProgramFacts};
 use sluice_plan::{Epoch, Hash};
 use sluice_proto::v1::{self, VerdictStage};
 use sluice_proto::{PLAN, set_key};
@@ -15,10 +15,15 @@ pub fn programmed(nonce: u64, epoch: Epoch, plan: Hash, applied: &Applied) -> v1
         hash: hash.0.to_vec(),
         stage: VerdictStage::Programmed.into(),
         policies,
+        program: applied.program.map(program_size),
         ..v1::ResourceVerdict::default()
     };
     let resources = [resource].into_iter().chain(sets(applied)).collect();
     v1::Verdicts { nonce, epoch: Some(epoch.into()), resources }
+}
+
+fn program_size(facts: ProgramFacts) -> v1::ProgramSize {
+    v1::ProgramSize { verified_instructions: facts.verified_instructions, jited_bytes: facts.jited_size }
 }
 
 /// The address sets in force.
@@ -112,6 +117,7 @@ mod tests {
                 notes,
             }],
             sets: BTreeMap::new(),
+            program: None,
             loaded: 1,
             took: Duration::ZERO,
         }

@@ -96,6 +96,7 @@ impl Admin for AdminService {
             plan_hash: node.plan.map(|(hash, _)| hash.short()).unwrap_or_default(),
             class: view.node_class.get(name).cloned().unwrap_or_default(),
             last_seen: node.last_seen,
+            program: node.program,
         });
         Ok(Response::new(ListNodesResponse { nodes: nodes.collect() }))
     }

@@ -245,6 +245,10 @@ fn status_and_nodes(fleet: &Fleet) {
     for (node, name) in nodes["nodes"].as_array().unwrap().iter().zip(["edge-1", "edge-2"]) {
         assert_eq!((&node["name"], &node["connected"]), (&name.into(), &true.into()));
         assert_eq!(node["plan"], compiled["hash"]);
+        assert!(
+            node["program"]["verifiedInstructions"].as_u64().is_some_and(|walked| walked > 1000),
+            "{node}"
+        );
         let nic = &node["nics"].as_array().unwrap().iter().find(|nic| nic["name"] == "eth0").unwrap();
         assert_eq!((&nic["driver"], &nic["xdpMode"]), (&"veth".into(), &"native".into()));
     }

@@ -73,8 +73,7 @@ impl Refusal {
             stage: v1::VerdictStage::Rejected.into(),
             reason: self.reason().into(),
             detail: self.to_string(),
-            policies: Vec::new(),
-            kernel_bytes: 0,
+            ..v1::ResourceVerdict::default()
         };
         v1::Verdicts {
             nonce: update.nonce,

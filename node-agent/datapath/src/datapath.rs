@@ -21,6 +21,7 @@ use std::time::Duration;
 use sluice_abi::{NextHop, Stat};
 use sluice_plan::{ControlEndpoint, Hash, Hook, NodePlan};
 
+use crate::bounds::ProgramBounds;
 use crate::counters::{self, Counts, Stats};
 use crate::drops::Dropped;
 use crate::error::{Context, Result};
@@ -72,6 +73,7 @@ pub struct Datapath {
     exceptions: Option<Exceptions>,
     /// Number of the next directory of pins.
     next_dir: u64,
+    program_bounds: ProgramBounds,
 }
 
 /// The plan in force.
@@ -114,7 +116,14 @@ impl Datapath {
             interfaces: Vec::new(),
             exceptions,
             next_dir,
+            program_bounds: ProgramBounds::default(),
         })
+    }
+
+    /// With other bounds of programs than those that are stated.
+    #[must_use]
+    pub fn with_program_bounds(self, program_bounds: ProgramBounds) -> Datapath {
+        Datapath { program_bounds, ..self }
     }
 
     /// Address sets for the next plan, beside those in force; one that is in force already is replaced by its like of the

@@ -17,6 +17,7 @@ pub mod reason {
     pub const ATTACH_REFUSED: &str = "AttachRefused";
     pub const ATTACH_MODE_CONFLICT: &str = "AttachModeConflict";
     pub const VERIFIER_REFUSED: &str = "VerifierRefused";
+    pub const PROGRAM_TOO_LARGE: &str = "ProgramTooLarge";
     pub const SELF_TEST_FAILED: &str = "SelfTestFailed";
     pub const READ_BACK_MISMATCH: &str = "ReadBackMismatch";
     pub const NO_PRIVILEGE: &str = "NoPrivilege";
@@ -78,6 +79,11 @@ pub enum Error {
     AttachModeConflict { interface: String, native: String, generic: String },
     #[error("the kernel refused the program: {detail}")]
     VerifierRefused { detail: String },
+    #[error(
+        "the program for interface {interface} takes {found} {what}, and an agent takes {limit}: select the interface with \
+         fewer filters, or use fewer kinds of fields in their rules; the former plan stays in force"
+    )]
+    ProgramTooLarge { interface: String, what: &'static str, found: u32, limit: u32 },
     #[error("self-test on interface {interface}: {detail}; the former plan stays in force")]
     SelfTestFailed { interface: String, detail: String },
     #[error("the kernel does not hold the plan on {interface}: {}", mismatch.to_string())]
@@ -130,6 +136,7 @@ impl Error {
             Error::AttachRefused { .. } => reason::ATTACH_REFUSED,
             Error::AttachModeConflict { .. } => reason::ATTACH_MODE_CONFLICT,
             Error::VerifierRefused { .. } => reason::VERIFIER_REFUSED,
+            Error::ProgramTooLarge { .. } => reason::PROGRAM_TOO_LARGE,
             Error::SelfTestFailed { .. } => reason::SELF_TEST_FAILED,
             Error::ReadBackMismatch { .. } => reason::READ_BACK_MISMATCH,
             Error::CounterSlotsExhausted { .. } => reason::COUNTER_SLOTS_EXHAUSTED,

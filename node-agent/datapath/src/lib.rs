@@ -4,6 +4,7 @@
 //! Synchronous, and needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON on Linux 6.1 or later, not CAP_SYS_ADMIN: what it
 //! reaches it reaches by descriptors and pins, never by id.
 
+mod bounds;
 mod bpf;
 mod counters;
 mod datapath;
@@ -35,12 +36,14 @@ mod tables;
 pub mod test_run;
 mod unmarked;
 
+pub use bounds::ProgramBounds;
 pub use bpf::LinkMode;
 pub use counters::{Counts, Stats};
 pub use datapath::{Datapath, Drift, Staged};
 pub use drops::{Dropped, DroppedPacket, SAMPLES_PER_SECOND};
 pub use error::{Error, Result, reason};
 pub use host::check as check_host;
+pub use load::ProgramFacts;
 pub use names::{Names, entry_name};
 pub use outcome::{Applied, Attachment, InterfaceOutcome, PolicyOutcome, Problem, SetOutcome};
 pub use query::{Attached, Place, attached};

@@ -7,6 +7,7 @@ use sluice_plan::{Hash, PolicyRef};
 
 use crate::bpf::LinkMode;
 use crate::error::{Error, reason};
+use crate::load::ProgramFacts;
 use crate::readback::ReadBack;
 
 /// A condition's reason and its message.
@@ -30,6 +31,8 @@ pub struct Applied {
     pub policies: Vec<PolicyOutcome>,
     /// Address sets that the plan names, read back when they were made.
     pub sets: BTreeMap<String, SetOutcome>,
+    /// The program of those in force that the verifier walked longest.
+    pub program: Option<ProgramFacts>,
     /// Programs loaded for it; 0 when all that was there fitted.
     pub loaded: usize,
     /// From the call until every link runs the plan.

@@ -11,7 +11,7 @@ use sluice_plan::Hook;
 
 use crate::bpf::{self, Kind, ProgramInfo};
 use crate::error::{Context, Error, Result};
-use crate::load::Loaded;
+use crate::load::{self, Loaded, ProgramFacts};
 
 /// Tables that belong to one load and never change after it.
 pub const TABLES: [&str; 34] = [
@@ -113,6 +113,10 @@ impl Program {
     fn new(fd: OwnedFd, maps: BTreeMap<String, OwnedFd>, dir: &Path) -> Result<Program> {
         let info = bpf::program_info(fd.as_fd()).context(|| "asking the program".into())?;
         Ok(Program { fd, info, maps, dir: dir.to_owned() })
+    }
+
+    pub fn facts(&self) -> Result<ProgramFacts> {
+        load::program_facts(self.fd()).context(|| "asking the program".into())
     }
 
     /// Where it is pinned.

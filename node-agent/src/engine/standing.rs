@@ -146,6 +146,7 @@ mod tests {
             interfaces: vec![],
             policies: vec![],
             sets,
+            program: None,
             loaded: 0,
             took: Duration::ZERO,
         }

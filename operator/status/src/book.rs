@@ -41,6 +41,8 @@ pub struct NodeState {
     pub epoch: Option<Epoch>,
     /// Hash of the plan that the kernel holds, and how far it came.
     pub plan: Option<(Hash, VerdictStage)>,
+    /// What the largest of its programs takes.
+    pub program: Option<v1::ProgramSize>,
     /// Of the newest plan that was refused.
     pub refused: Option<(Hash, String, String)>,
     /// Address sets, by name.
@@ -136,6 +138,7 @@ impl Book {
                     node.plan = Some((hash, VerdictStage::Programmed));
                     node.refused = None;
                     node.epoch = epoch;
+                    node.program = resource.program;
                     node.policies = by_uid(&resource.policies);
                 }
                 VerdictStage::Rejected | VerdictStage::RolledBack => {

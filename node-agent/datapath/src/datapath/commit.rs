@@ -86,6 +86,8 @@ impl Datapath {
         self.unmarked.renew(self.shared.stats.as_fd(), running_xdp(&self.links))?;
         let policies = policies(&staged, &outcomes, &self.unmarked)?;
         let members: Vec<_> = staged.selections.iter().map(|(_, member)| member.clone()).collect();
+        let facts = members.iter().filter_map(|member| member.program.facts().ok());
+        let program = facts.max_by_key(|facts| facts.verified_instructions);
         let keep = staged.keep();
         let marking = staged.marking(&outcomes)?;
         self.current = Some(Current { plan: staged.plan, hash: staged.hash });
@@ -104,7 +106,7 @@ impl Datapath {
         self.narrow_peers()?;
         self.remove_unused_pins()?;
         let sets = self.sets.iter().map(|(name, set)| (name.clone(), set.outcome())).collect();
-        Ok(Applied { read_back, interfaces: outcomes, policies, sets, loaded: staged.loaded, took })
+        Ok(Applied { read_back, interfaces: outcomes, policies, sets, program, loaded: staged.loaded, took })
     }
 
     fn detach_all_but(&mut self, keep: &BTreeSet<Place>) -> Result<()> {

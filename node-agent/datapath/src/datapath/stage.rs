@@ -138,6 +138,7 @@ impl Datapath {
     fn load(&mut self, staged: &Staged, spec: LoadSpec, interface: &str) -> Result<Member> {
         let Staged { plan, hash, sets, .. } = staged;
         let loaded = load_replacing_pins(plan, &spec)?;
+        self.program_bounds.check(&loaded.facts()?, interface)?;
         let dir = self.root.join("programs").join(self.next_dir.to_string());
         self.next_dir += 1;
         let program = Program::pin(&loaded, &dir)?;

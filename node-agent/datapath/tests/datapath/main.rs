@@ -5,6 +5,7 @@
 mod adopt;
 mod attach;
 mod balancer;
+mod bounds;
 mod counters;
 mod drops;
 mod established;

@@ -6,6 +6,7 @@ use sluice_abi::{
     Bit, DecapPeer, EntryAction, MAX_BITS, MAX_PATTERNS, MAX_STRAIGHT, Node, PATTERN_BYTES, Pattern,
     Straight, TREES, WORDS, dimension::*, family, features, kind, leaf, tests,
 };
+use sluice_datapath::ProgramBounds;
 use sluice_datapath::load::{LoadSpec, load};
 use sluice_plan::{LargeTables, NodePlan};
 
@@ -74,7 +75,12 @@ fn plan(entries: usize, continues: bool, intervals: u32, used: impl Fn(usize) ->
 fn verified(plan: &NodePlan) -> u32 {
     let spec = LoadSpec { decap: vec![DecapPeer::default()], ..LoadSpec::everything(plan) };
     let loaded = load(plan, &spec).unwrap_or_else(|error| panic!("{error}"));
-    loaded.facts().expect("facts").verified_instructions
+    let facts = loaded.facts().expect("facts");
+    // Far from what an agent refuses, so that other kernels and machines may take more.
+    let bounds = ProgramBounds::default();
+    assert!(facts.jited_size <= bounds.jited_bytes / 2, "{} bytes", facts.jited_size);
+    assert!(facts.verified_instructions <= bounds.verified_instructions / 4);
+    facts.verified_instructions
 }
 
 #[test]
