@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use comfy_table::Cell;
 use serde_json::{Value, json};
-use sluice_proto::v1::{ListRequest, Nic, NodeStatus};
+use sluice_proto::v1::{Capabilities, ListRequest, Nic, NodeStatus};
 
 use crate::args::{Connection, Output};
 use crate::connect::{answer, connect};
@@ -48,8 +48,8 @@ fn print(nodes: &[NodeStatus], wide: bool) -> anyhow::Result<()> {
 fn heads(wide: bool) -> Vec<Head> {
     let mut heads = vec![Head::Text("NODE"), Head::Text("AGENT"), Head::Text("KERNEL")];
     if wide {
-        heads.extend(["VERSION", "EPOCH", "PLAN"].map(Head::Text));
-        heads.extend(["VERIFIED", "CODE"].map(Head::Number));
+        heads.extend(["VERSION", "TCX", "EPOCH", "PLAN"].map(Head::Text));
+        heads.extend(["RULES-MAX", "SET-PREFIXES-MAX", "VERIFIED", "CODE"].map(Head::Number));
     }
     heads.extend([Head::Text("INTERFACE"), Head::Text("DRIVER"), Head::Text("XDP")]);
     if wide {
@@ -63,19 +63,22 @@ fn node_cells(node: &NodeStatus, wide: bool) -> Vec<Cell> {
         true => toned("connected", Tone::Good),
         false => toned("silent", Tone::Bad),
     };
-    let kernel = node.capabilities.as_ref().map_or("", |capabilities| &capabilities.kernel);
-    let mut cells = vec![Cell::new(&node.name), agent, Cell::new(kernel)];
+    let takes = node.capabilities.clone().unwrap_or_default();
+    let mut cells = vec![Cell::new(&node.name), agent, Cell::new(&takes.kernel)];
     if wide {
         let epoch = node.epoch.map(|epoch| sluice_plan::Epoch::from(epoch).to_string()).unwrap_or_default();
-        cells.extend([&node.version, &epoch, &node.plan_hash].map(Cell::new));
+        let tcx = node.capabilities.as_ref().map_or("-", |takes| if takes.tcx { "yes" } else { "no" });
+        cells.extend([&node.version, tcx, &epoch, &node.plan_hash].map(Cell::new));
         let program = node.program.unwrap_or_default();
-        cells.extend([program.verified_instructions, program.jited_bytes].map(number));
+        let numbers = [takes.entries, program.verified_instructions, program.jited_bytes].map(u64::from);
+        let [entries, verified, code] = numbers;
+        cells.extend([entries, takes.set_prefixes, verified, code].map(number));
     }
     cells
 }
 
 /// Nobody said it if it is 0.
-fn number(number: u32) -> Cell {
+fn number(number: u64) -> Cell {
     if number == 0 { Cell::new("-") } else { Cell::new(number) }
 }
 
@@ -114,9 +117,11 @@ fn structured(node: &NodeStatus) -> Value {
             })
         })
         .collect();
+    let takes = |takes: &Capabilities| json!({"tcx": takes.tcx, "rules": takes.entries, "setPrefixes": takes.set_prefixes});
     json!({
         "name": node.name, "connected": node.connected, "version": node.version, "class": node.class,
-        "kernel": node.capabilities.as_ref().map(|capabilities| &capabilities.kernel),
+        "kernel": node.capabilities.as_ref().map(|takes| &takes.kernel),
+        "takes": node.capabilities.as_ref().map(takes),
         "program": node.program.map(|program| json!({
             "verifiedInstructions": program.verified_instructions, "jitedBytes": program.jited_bytes,
         })),

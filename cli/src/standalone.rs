@@ -98,6 +98,7 @@ fn agent_config(args: &Standalone, node: String, data: &Path, token: PathBuf) ->
         bpffs: args.bpffs.clone(),
         labels: args.labels.iter().cloned().collect(),
         metrics: None,
+        set_prefixes: None,
         report_interval: Duration::from_secs(1),
     }
 }

@@ -60,6 +60,14 @@ pub mod reason {
     pub const NO_HEALTHY_BACKENDS: &str = "NoHealthyBackends";
     /// The source lost most of its objects at once; the last good state is held until it is confirmed.
     pub const MASS_DELETION: &str = "MassDeletion";
+    /// A node rejects: its kernel has no tcx, which the filter's hook needs.
+    pub const HOOK_REFUSED: &str = "HookRefused";
+    /// A node rejects: its kernel has no tcx, which marks need.
+    pub const MARKS_REFUSED: &str = "MarksRefused";
+    /// A node rejects: with the filter there would be more rules than its agent takes.
+    pub const TOO_MANY_RULES: &str = "TooManyRules";
+    /// A node rejects: with the filter there would be larger address sets than its agent takes.
+    pub const TOO_MANY_PREFIXES: &str = "TooManyPrefixes";
     /// Stalled is True, or a node rejects: hardware takes VLAN tags off before XDP sees the frame.
     pub const VLAN_TAGS_STRIPPED: &str = "VlanTagsStripped";
 }

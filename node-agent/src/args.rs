@@ -53,6 +53,9 @@ pub struct RunArgs {
     /// Address for /metrics, /healthz and /readyz (plain HTTP)
     #[arg(long, env = "SLUICE_METRICS", default_value = "0.0.0.0:9464")]
     pub metrics: SocketAddr,
+    /// Most prefixes of all address sets together, IPv6 ones counted six times [default: by the memory that it may use]
+    #[arg(long, env = "SLUICE_SET_PREFIXES")]
+    pub set_prefixes: Option<u64>,
     /// How often counters are reported, as 1s or 500ms
     #[arg(long, env = "SLUICE_REPORT_INTERVAL", default_value = "1s", value_parser = duration)]
     pub report_interval: Duration,
@@ -99,6 +102,7 @@ impl TryFrom<RunArgs> for Config {
             bpffs,
             labels: args.labels.into_iter().collect(),
             metrics: Some(args.metrics),
+            set_prefixes: args.set_prefixes,
             report_interval: args.report_interval,
         })
     }

@@ -1,22 +1,31 @@
-//! What this kernel can do, for Hello.
+//! What this node can take, for Hello: asked of the kernel, not concluded from its release.
 
 use std::fs;
+use std::path::Path;
 
-use sluice_netdev::Facts;
+use sluice_abi::MAX_ENTRIES;
 use sluice_proto::v1::Capabilities;
 
-/// Most follows from the kernel's release, since the agent runs on none that lacks what it needs.
-pub fn of_kernel(facts: &Facts) -> Capabilities {
-    let kernel = read("/proc/sys/kernel/osrelease");
-    let at_least = |wanted: (u32, u32)| release(&kernel).is_none_or(|release| release >= wanted);
+use crate::memory;
+
+/// Memory for each IPv4 prefix of an address set: about 20 bytes in the kernel and a list in the agent, and several times
+/// that while the set changes.
+const BYTES_OF_PREFIX: u64 = 128;
+
+pub fn capabilities(set_prefixes: u64) -> Capabilities {
     Capabilities {
-        native_xdp: facts.nics.iter().any(|nic| nic.xdp_features.is_some_and(|features| features.native())),
-        bpf_link: at_least((5, 9)),
-        bpf_loop: at_least((5, 17)),
-        tcx: at_least((6, 6)),
-        frags: at_least((5, 18)),
-        kernel,
+        kernel: read("/proc/sys/kernel/osrelease"),
+        tcx: sluice_datapath::tcx(),
+        entries: MAX_ENTRIES as u32,
+        set_prefixes,
     }
+}
+
+/// IPv4 prefixes of all address sets together that this process has memory for: a power of two, so that nodes with about
+/// the same memory take the same.
+pub fn set_prefixes() -> u64 {
+    let prefixes = memory::limit(Path::new("/")).unwrap_or(u64::MAX) / BYTES_OF_PREFIX;
+    1 << prefixes.max(1).ilog2()
 }
 
 /// Tells a restart of the agent from one of the machine.
@@ -26,22 +35,4 @@ pub fn boot_id() -> String {
 
 fn read(path: &str) -> String {
     fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default()
-}
-
-/// `None` for one that is no `major.minor…`.
-fn release(kernel: &str) -> Option<(u32, u32)> {
-    let mut parts = kernel.split(|c: char| !c.is_ascii_digit());
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn releases_are_compared_as_numbers() {
-        assert_eq!(release("6.18.44-fc-v669"), Some((6, 18)));
-        assert_eq!(release("next"), None);
-        assert!(release("6.6.1") < release("6.18.0"));
-    }
 }

@@ -18,5 +18,7 @@ pub struct Config {
     pub labels: BTreeMap<String, String>,
     /// Where metrics and health are served; nowhere if `None`.
     pub metrics: Option<SocketAddr>,
+    /// Most prefixes of all address sets together, IPv6 ones counted six times; by its memory if `None`.
+    pub set_prefixes: Option<u64>,
     pub report_interval: Duration,
 }

@@ -52,12 +52,20 @@ pub struct Engine {
     addresses: BTreeSet<IpAddr>,
     /// Interfaces of the default routes.
     default_routes: BTreeSet<u32>,
+    /// Most of all address sets together, as [`Manifest::weight`](sluice_address_set::Manifest::weight) counts them.
+    set_prefixes: u64,
     outlets: Outlets,
 }
 
 impl Engine {
     /// `now` is what the watch on the interfaces starts from.
-    pub fn new(booted: Booted, shelf: Arc<StoreShelf>, now: &Snapshot, outlets: Outlets) -> Engine {
+    pub fn new(
+        booted: Booted,
+        shelf: Arc<StoreShelf>,
+        now: &Snapshot,
+        set_prefixes: u64,
+        outlets: Outlets,
+    ) -> Engine {
         let Booted { kernel, store, netlink, facts, operators, confirmed } = booted;
         let standing = Standing::at_boot(confirmed);
         let addresses = local::addresses(&facts, &standing.plan);
@@ -75,6 +83,7 @@ impl Engine {
             operators,
             addresses,
             default_routes,
+            set_prefixes,
             outlets,
         };
         engine.outlets.plan.send_replace(engine.standing.plan.clone());

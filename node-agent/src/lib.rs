@@ -20,6 +20,7 @@ mod http;
 mod kernel;
 mod local;
 mod logs;
+mod memory;
 mod metrics;
 mod records;
 mod run;

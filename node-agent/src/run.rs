@@ -58,7 +58,8 @@ async fn follow(
     let shelf = Arc::new(StoreShelf::new(booted.store.clone()));
     let wired = wire(&config, changes, shelf.clone());
     let (plan, paths) = (wired.outlets.plan.subscribe(), wired.outlets.paths.subscribe());
-    let client = client_config(&config, &booted);
+    let set_prefixes = config.set_prefixes.unwrap_or_else(capabilities::set_prefixes);
+    let client = client_config(&config, &booted, set_prefixes);
     let vault = Arc::new(StoreVault(booted.store.clone()));
     let (wanted, checks) = watch::channel(BTreeSet::new());
 
@@ -78,7 +79,7 @@ async fn follow(
         Ok(())
     });
     // After the engine, which has put into the channels what Hello must tell.
-    let engine = Engine::new(booted, shelf, &now, wired.outlets);
+    let engine = Engine::new(booted, shelf, &now, set_prefixes, wired.outlets);
     parts.spawn(async move { Ok(sluice_client::run(client, vault, wired.ports).await?) });
     let ended = tokio::select! {
         ended = engine.run(wired.inlets, stop.clone()) => ended,
@@ -141,7 +142,7 @@ fn wire(config: &Config, changes: mpsc::Receiver<Changes>, shelf: Arc<StoreShelf
     }
 }
 
-fn client_config(config: &Config, booted: &Booted) -> sluice_client::Config {
+fn client_config(config: &Config, booted: &Booted, set_prefixes: u64) -> sluice_client::Config {
     sluice_client::Config {
         node: config.node.clone(),
         operator: config.operator.clone(),
@@ -151,7 +152,7 @@ fn client_config(config: &Config, booted: &Booted) -> sluice_client::Config {
         labels: config.labels.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
         boot_id: capabilities::boot_id(),
-        capabilities: capabilities::of_kernel(&booted.facts),
+        capabilities: capabilities::capabilities(set_prefixes),
         pace: Pace { report: config.report_interval, ..Pace::default() },
     }
 }

@@ -90,7 +90,7 @@ impl Admin for AdminService {
             name: name.clone(),
             connected: node.connected,
             version: node.version.clone(),
-            capabilities: Some(node.capabilities.clone()),
+            capabilities: node.capabilities.clone(),
             facts: Some(node.facts.clone()),
             epoch: node.epoch.map(Into::into),
             plan_hash: node.plan.map(|(hash, _)| hash.short()).unwrap_or_default(),

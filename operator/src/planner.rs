@@ -1,5 +1,9 @@
 //! From a snapshot to the plans of every class. Pure: the same snapshot, rings and health give the same bytes.
 
+mod classes;
+mod fit;
+#[cfg(test)]
+mod fit_tests;
 #[cfg(test)]
 mod set_tests;
 #[cfg(test)]
@@ -9,14 +13,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use sluice_balance::{Rings, repair_all};
-use sluice_compile::{BalancerInput, ClassInput, compile};
 use sluice_crds::reason;
-use sluice_index::{Class, Refused, Snapshot};
+use sluice_index::{Refused, Snapshot};
 use sluice_lint::Warning;
-use sluice_plan::{Hash, NodePlan, encode};
+use sluice_plan::Hash;
 use sluice_policy::{Balancer, Filter};
 use sluice_raft::{Bytes, ClassKey, ClassPlan, Command, State, shard_key};
 use sluice_sets::Contents;
+
+use classes::Planner;
+pub use fit::Shortfall;
 
 /// The agreed rings of every balancer, by uid.
 pub type AllRings = BTreeMap<String, Rings>;
@@ -36,6 +42,8 @@ pub struct Planned {
     pub rings: AllRings,
     /// By policy uid: (reason, message).
     pub refusals: BTreeMap<String, (String, String)>,
+    /// By node, why its plan is not its class's.
+    pub shortfalls: BTreeMap<String, Shortfall>,
     /// By filter uid: what is hardly meant in it.
     pub warnings: BTreeMap<String, Vec<Warning>>,
 }
@@ -49,6 +57,20 @@ impl Planned {
         let set_hashes = agreed.sets.iter().map(|(name, set)| (name.clone(), set.hash)).collect();
         let node_class = (*agreed.node_class).clone();
         Planned { snapshot, refusals, hashes, class_sets, set_hashes, node_class, ..Planned::default() }
+    }
+
+    /// None as long as nothing is planned for the node, or where it stays on what the operator has no plan of.
+    pub fn hash_of(&self, node: &str) -> Option<Hash> {
+        self.hashes.get(self.node_class.get(node)?).copied()
+    }
+
+    /// Whether the node is to hold the set: its plan uses it or, where it stays on what it has, a filter that is meant for it.
+    pub fn holds(&self, node: &str, set: &str) -> bool {
+        if let Some(sets) = self.node_class.get(node).and_then(|class| self.class_sets.get(class)) {
+            return sets.iter().any(|name| name == set);
+        }
+        let class = self.snapshot.node_class.get(node).and_then(|class| self.snapshot.classes.get(class));
+        class.is_some_and(|class| class.filters.iter().any(|filter| filter.sets().any(|name| name == set)))
     }
 
     /// Plans and contents of sets as they are agreed on. Contents that cannot be had now stay what they are.
@@ -94,34 +116,14 @@ impl Planned {
 pub fn plan(snapshot: Snapshot, agreed: &State, unhealthy: &BTreeMap<String, BTreeSet<IpAddr>>) -> Planned {
     let previous: AllRings = sluice_plan::decode(&agreed.rings).unwrap_or_default();
     let rings = rings(&snapshot, &previous, unhealthy);
-    let mut planned = Planned { rings, refusals: refusals(&snapshot), ..Planned::default() };
-    planned.node_class =
-        snapshot.node_class.iter().map(|(node, class)| (node.clone(), ClassKey(class.clone()))).collect();
+    let planned = Planned { refusals: refusals(&snapshot), ..Planned::default() };
+    let mut planner = Planner { snapshot: &snapshot, agreed, unhealthy, rings: &rings, planned };
     for (key, class) in &snapshot.classes {
-        let key = ClassKey(key.clone());
-        match compile(&input(&snapshot, class, &planned.rings, unhealthy)) {
-            Ok(plan) => {
-                let bytes = Bytes::from(encode::<NodePlan>(&plan));
-                planned.hashes.insert(key.clone(), Hash::of(&bytes));
-                planned.class_sets.insert(key.clone(), plan.sets);
-                planned.classes.insert(key, bytes);
-            }
-            Err(error) => {
-                let reason = "Invalid".to_owned();
-                planned.refusals.insert(error.object().uid.clone(), (reason, error.to_string()));
-                // The class keeps its last good plan.
-                if let Some(plan) = agreed.classes.get(&key) {
-                    planned.hashes.insert(key.clone(), plan.hash);
-                    planned.class_sets.insert(key.clone(), plan.sets.clone());
-                    planned.classes.insert(key, plan.bytes.clone());
-                } else {
-                    planned.node_class.retain(|_, class| *class != key);
-                }
-            }
-        }
+        planner.class(key, class);
     }
+    let mut planned = planner.planned;
     planned.set_hashes = set_hashes(&planned, &snapshot, agreed);
-    Planned { snapshot, ..planned }
+    Planned { snapshot, rings, ..planned }
 }
 
 fn set_hashes(planned: &Planned, snapshot: &Snapshot, agreed: &State) -> BTreeMap<String, Hash> {
@@ -182,29 +184,4 @@ fn rings(
         (uid.to_owned(), rings)
     };
     balancers.into_iter().map(repaired).collect()
-}
-
-fn input<'a>(
-    snapshot: &'a Snapshot,
-    class: &'a Class,
-    rings: &'a AllRings,
-    unhealthy: &BTreeMap<String, BTreeSet<IpAddr>>,
-) -> ClassInput<'a> {
-    let balancer = |chosen: &'a sluice_index::ClassBalancer| {
-        let uid = &chosen.balancer.object.uid;
-        BalancerInput {
-            balancer: chosen.balancer.as_ref(),
-            balances: chosen.balances,
-            rings: rings.get(uid).expect("rings were made for every balancer of the snapshot"),
-            unhealthy: unhealthy.get(uid).cloned().unwrap_or_default(),
-        }
-    };
-    let nodes =
-        class.balancers.iter().filter_map(|chosen| snapshot.balancer_nodes.get(&chosen.balancer.object.uid));
-    ClassInput {
-        filters: class.filters.iter().map(AsRef::as_ref).collect(),
-        balancers: class.balancers.iter().map(balancer).collect(),
-        failsafe: snapshot.fleet.failsafe.clone(),
-        balancer_nodes: nodes.flatten().copied().collect(),
-    }
 }

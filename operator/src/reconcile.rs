@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use sluice_distribute::{AgentEvent, AgentEventKind};
 use sluice_feed::KnownFeeds;
-use sluice_index::{Desired, Index, IndexState, Node};
+use sluice_index::{Capabilities, Desired, Index, IndexState, Node};
 use sluice_plan::{Epoch, Fleet, encode};
-use sluice_proto::v1::{Hello, NodeFacts};
+use sluice_proto::v1::{self, Hello, NodeFacts};
 use sluice_raft::{Bytes, Command, ProposeError, Raft};
 use sluice_status::Book;
 use tokio::sync::{mpsc, watch};
@@ -314,16 +314,17 @@ impl From<SavedIndex> for IndexState {
 }
 
 fn node(hello: &Hello) -> Node {
-    let capabilities = hello.capabilities.clone().unwrap_or_default();
     Node {
         labels: hello.labels.clone().into_iter().collect(),
         addresses: hello.facts.as_ref().map(addresses).unwrap_or_default(),
-        // The kernel's version alone changes nothing that is compiled.
-        capabilities: format!(
-            "native={} loop={} frags={}",
-            capabilities.native_xdp, capabilities.bpf_loop, capabilities.frags
-        ),
+        capabilities: hello.capabilities.as_ref().map(capabilities).unwrap_or_default(),
     }
+}
+
+fn capabilities(said: &v1::Capabilities) -> Capabilities {
+    let bound = |number: u64| if number == 0 { u64::MAX } else { number };
+    let v1::Capabilities { kernel: _, tcx, entries, set_prefixes } = said;
+    Capabilities { tcx: *tcx, entries: bound((*entries).into()), set_prefixes: bound(*set_prefixes) }
 }
 
 fn addresses(facts: &NodeFacts) -> BTreeSet<IpAddr> {

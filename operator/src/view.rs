@@ -14,7 +14,7 @@ use sluice_status::{
 
 use crate::backends::Votes;
 use crate::counters::{self, Entry};
-use crate::planner::Planned;
+use crate::planner::{Planned, Shortfall};
 
 #[derive(Clone, Debug, Default)]
 pub struct View {
@@ -81,7 +81,7 @@ pub fn view(
         settled: book.settled(now),
         objects,
         nodes: book.nodes().clone(),
-        node_class: planned.snapshot.node_class.clone(),
+        node_class: planned.node_class.iter().map(|(node, class)| (node.clone(), class.0.clone())).collect(),
         problems: index.problems().iter().cloned().chain(ahead.iter().map(lost)).collect(),
         ahead: ahead.clone(),
         entries,
@@ -176,18 +176,16 @@ fn feed_facts(list: &ListRef, index: &Index) -> Option<FeedFacts> {
     Some(FeedFacts { url: feed.url.clone(), entries, fetched: state.fetched, fault: state.fault })
 }
 
-/// The nodes whose plans use the set, and the contents that each must hold.
+/// The nodes that are to hold a set, and the contents that each must hold.
 fn holders(name: &str, planned: &Planned) -> Vec<Expected> {
     let Some(hash) = planned.set_hashes.get(name) else { return Vec::new() };
-    let uses = |class: &str| {
-        let key = sluice_raft::ClassKey(class.to_owned());
-        planned.class_sets.get(&key).is_some_and(|sets| sets.iter().any(|set| set == name))
+    let expected = |node: &String| {
+        // A node with a plan gets the contents that its sets have now, whatever else it does not get.
+        let without_plan = planned.shortfalls.get(node).filter(|_| planned.hash_of(node).is_none());
+        let withheld = without_plan.and_then(Shortfall::of_all);
+        Expected { node: node.clone(), plan: *hash, withheld }
     };
-    let classes = planned.snapshot.classes.iter().filter(|(key, _)| uses(key));
-    let nodes = classes.flat_map(|(_, class)| &class.nodes);
-    let mut nodes: Vec<Expected> = nodes.map(|node| Expected { node: node.clone(), plan: *hash }).collect();
-    nodes.sort_by(|a, b| a.node.cmp(&b.node));
-    nodes
+    planned.node_class.keys().filter(|node| planned.holds(node, name)).map(expected).collect()
 }
 
 fn refusal(held: &Held, planned: &Planned, in_force: Option<i64>) -> Option<(String, String)> {
@@ -204,14 +202,17 @@ fn refusal(held: &Held, planned: &Planned, in_force: Option<i64>) -> Option<(Str
 /// By policy uid, the nodes that it selects and the plan that each must hold.
 fn expected(planned: &Planned) -> BTreeMap<&str, Vec<Expected>> {
     let mut expected: BTreeMap<&str, Vec<Expected>> = BTreeMap::new();
-    for (key, class) in &planned.snapshot.classes {
-        // A class without any plan yet has nothing that its nodes could confirm.
-        let plan = planned.hashes.get(&sluice_raft::ClassKey(key.clone())).copied().unwrap_or_default();
+    for class in planned.snapshot.classes.values() {
         let filters = class.filters.iter().map(|filter| &filter.object);
         let balancers =
             class.balancers.iter().filter(|chosen| chosen.balances).map(|chosen| &chosen.balancer.object);
         for object in filters.chain(balancers) {
-            let nodes = class.nodes.iter().map(|node| Expected { node: node.clone(), plan });
+            let nodes = class.nodes.iter().map(|node| Expected {
+                node: node.clone(),
+                // A node without any plan yet has nothing that it could confirm.
+                plan: planned.hash_of(node).unwrap_or_default(),
+                withheld: planned.shortfalls.get(node).and_then(|shortfall| shortfall.of(&object.uid)),
+            });
             expected.entry(&object.uid).or_default().extend(nodes);
         }
     }

@@ -245,6 +245,7 @@ fn status_and_nodes(fleet: &Fleet) {
     for (node, name) in nodes["nodes"].as_array().unwrap().iter().zip(["edge-1", "edge-2"]) {
         assert_eq!((&node["name"], &node["connected"]), (&name.into(), &true.into()));
         assert_eq!(node["plan"], compiled["hash"]);
+        assert_eq!((&node["takes"]["tcx"], &node["takes"]["rules"]), (&true.into(), &10_240.into()));
         assert!(
             node["program"]["verifiedInstructions"].as_u64().is_some_and(|walked| walked > 1000),
             "{node}"

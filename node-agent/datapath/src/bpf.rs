@@ -9,7 +9,7 @@ pub use info::{
     LINK_TYPE_TCX, MapInfo, PROG_TYPE_XDP, ProgramInfo, link_info, map_info, program_by_id, program_info,
 };
 pub use link::{
-    ATTACH_TCX_EGRESS, ATTACH_TCX_INGRESS, LinkMode, TcxOrder, link_create, link_detach, link_update,
+    ATTACH_TCX_EGRESS, ATTACH_TCX_INGRESS, LinkMode, TcxOrder, link_create, link_detach, link_update, query,
     raw_tracepoint_open, tcx_link_create,
 };
 pub use map::{

@@ -30,6 +30,8 @@ pub mod reason {
     pub const LIMIT_REGIONS_EXHAUSTED: &str = "LimitRegionsExhausted";
     pub const SET_MISSING: &str = "SetMissing";
     pub const SET_PLACES_EXHAUSTED: &str = "SetPlacesExhausted";
+    /// Of the agent: its address sets are more than its memory has room for.
+    pub const TOO_MANY_PREFIXES: &str = "TooManyPrefixes";
     pub const INVALID_PLAN: &str = "InvalidPlan";
     /// Not an error: Auto runs the program behind the driver, and the message says why.
     pub const GENERIC_FALLBACK: &str = "GenericFallback";

@@ -6,6 +6,7 @@ use std::path::Path;
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 use nix::sys::utsname::uname;
 
+use crate::bpf;
 use crate::error::{Context, Error, Result};
 
 /// First release whose XDP links, helpers and batched maps Sluice relies on.
@@ -73,6 +74,12 @@ fn check_bpffs(bpffs: &Path) -> Result<()> {
         return Ok(());
     }
     Err(Error::BpffsMissing { path: bpffs.to_owned() })
+}
+
+/// Whether programs can be linked at tcx, which the hooks behind XDP and marks need: Linux has it from 6.6 on, if it was
+/// built with it. A kernel that knows the place asks next for the interface, and there is none with index 0.
+pub fn tcx() -> bool {
+    bpf::query(0, bpf::ATTACH_TCX_INGRESS).is_err_and(|error| error.raw_os_error() == Some(libc::ENODEV))
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub use counters::{Counts, Stats};
 pub use datapath::{Datapath, Drift, Staged};
 pub use drops::{Dropped, DroppedPacket, SAMPLES_PER_SECOND};
 pub use error::{Error, Result, reason};
-pub use host::check as check_host;
+pub use host::{check as check_host, tcx};
 pub use load::ProgramFacts;
 pub use names::{Names, entry_name};
 pub use outcome::{Applied, Attachment, InterfaceOutcome, PolicyOutcome, Problem, SetOutcome};

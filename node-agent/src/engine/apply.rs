@@ -97,6 +97,7 @@ impl Engine {
             interfaces: local::interfaces(&self.facts, &plan),
             former: self.standing.epoch.map(|epoch| (epoch, self.standing.plan.clone())),
             store: self.store.clone(),
+            set_prefixes: self.set_prefixes,
         };
         match self.kernel.call(move |datapath| order.run(datapath)).await? {
             Ok(applied) => {
@@ -172,11 +173,13 @@ struct Order {
     interfaces: Vec<LocalInterface>,
     former: Option<(Epoch, Arc<NodePlan>)>,
     store: Arc<Store>,
+    set_prefixes: u64,
 }
 
 impl Order {
     /// In force and on disk, or neither: a plan that would be forgotten by a restart is not confirmed.
     fn run(&self, datapath: &mut Datapath) -> Result<Applied, Problem> {
+        sets::check_room(&self.plan, &self.manifests, self.set_prefixes)?;
         let sets_before = datapath.sets().clone();
         sets::offer(datapath, &self.store, &self.plan, &self.manifests, &self.former_manifests)?;
         let applied = datapath.apply(&self.plan, &self.interfaces).map_err(|error| Problem::from(&error))?;

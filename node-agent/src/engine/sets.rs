@@ -44,6 +44,20 @@ pub fn shards(manifests: &Manifests) -> BTreeSet<Hash> {
     manifests.flat_map(|manifest| manifest.shards).collect()
 }
 
+/// Refuses sets that together are more than this node takes, before any of them is made.
+pub fn check_room(plan: &NodePlan, manifests: &Manifests, limit: u64) -> Result<(), Problem> {
+    let named = plan.sets.iter().filter_map(|name| manifests.get(name));
+    let total: u64 = named.filter_map(|bytes| Manifest::decode(bytes).ok()).map(|set| set.weight()).sum();
+    if total <= limit {
+        return Ok(());
+    }
+    let detail = format!(
+        "the plan's address sets have {total} prefixes (IPv6 ones counted six times), and this node takes {limit}: \
+         shorten lists, or give its agent more memory"
+    );
+    Err(problem(sluice_datapath::reason::TOO_MANY_PREFIXES, detail))
+}
+
 /// Makes those sets of the plan that are not in the kernel yet, or with other contents, and offers them to the data plane.
 /// `before` are the manifests of the sets in force.
 pub fn offer(

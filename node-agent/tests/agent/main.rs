@@ -37,7 +37,12 @@ impl<'a> Node<'a> {
     }
 
     fn start(&self) -> Process {
+        self.start_with(&[])
+    }
+
+    fn start_with(&self, arguments: &[&str]) -> Process {
         let mut command = self.command();
+        command.args(arguments);
         command.args(["--node", NODE, "--operator", ADDRESS, "--metrics", "127.0.0.1:9500"]);
         command.arg("--ca").arg(self.dir.path().join("ca.crt"));
         command.arg("--token-file").arg(self.dir.path().join("token"));
@@ -94,6 +99,9 @@ fn a_plan_is_enforced_proven_counted_and_taken_away() {
         let facts = hello.facts.expect("facts");
         assert_eq!(facts.nics[0].name, "eth0");
         assert_eq!(facts.addresses, ["10.93.0.2", "10.94.0.2"]);
+        let takes = hello.capabilities.expect("capabilities");
+        assert!(takes.kernel.contains('.') && takes.tcx, "{takes:?}");
+        assert!(takes.entries == 10_240 && takes.set_prefixes.is_power_of_two(), "{takes:?}");
         assert!(network.edge_answers());
 
         let hash = operator.plan(1, &drops_ping(1, "eth0"));

@@ -66,6 +66,33 @@ fn a_set_changes_while_its_plan_and_program_stay() {
 }
 
 #[test]
+fn sets_that_are_more_than_the_agent_takes_are_refused_before_they_are_made() {
+    let Some(network) = Network::new("room") else { return };
+    let node = Node::new(&network);
+    network.in_hub(async {
+        let mut operator = Operator::start(node.dir.path()).await;
+        let _agent = node.start_with(&["--set-prefixes", "6"]);
+        assert_eq!(operator.hears(hello).await.capabilities.map(|takes| takes.set_prefixes), Some(6));
+        let fits = contents(&["2001:db8::/32"]);
+        let hash = operator.plan_with_set(1, &plan(), SET, &fits);
+        assert_eq!(of_set(&operator.verdicts(1).await).1, hash.0);
+
+        operator.plan_with_set(2, &plan(), SET, &fits.union(&contents(&["10.93.0.1/32"])));
+        let verdicts = operator.verdicts(2).await;
+        let refused = &verdicts[0];
+        assert_eq!((refused.stage(), refused.reason.as_str()), (VerdictStage::Rejected, "TooManyPrefixes"));
+        assert!(
+            refused.detail.contains("have 7 prefixes (IPv6 ones counted six times)"),
+            "{}",
+            refused.detail
+        );
+        assert!(refused.detail.contains("this node takes 6: shorten lists"), "{}", refused.detail);
+        assert!(network.edge_answers(), "the former set is in force");
+        operator.stop().await;
+    });
+}
+
+#[test]
 fn sets_are_enforced_from_disk() {
     let Some(network) = Network::new("keep") else { return };
     let node = Node::new(&network);

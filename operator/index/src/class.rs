@@ -1,4 +1,5 @@
-//! Nodes with the same selection and capabilities form a class: one plan is compiled for all of them.
+//! Nodes that the same policies select form a class: one plan is compiled for all of them, and who cannot take it is found
+//! afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -9,10 +10,10 @@ use sluice_plan::{Fleet, Hash};
 use sluice_policy::{Balancer, Filter, NodeSelector};
 use sluice_sets::Contents;
 
-use crate::node::Node;
+use crate::node::{Capabilities, Node};
 use crate::sets::SetRefused;
 
-/// Stable while the same policies (by uid) select the same kind of node, whatever their contents.
+/// Stable while the same policies (by uid) select a node, whatever their contents.
 pub type ClassKey = String;
 
 #[derive(Clone, Debug, Default)]
@@ -20,6 +21,8 @@ pub struct Snapshot {
     pub fleet: Fleet,
     pub classes: BTreeMap<ClassKey, Class>,
     pub node_class: BTreeMap<String, ClassKey>,
+    /// By node.
+    pub capabilities: BTreeMap<String, Capabilities>,
     /// Filters in the versions whose sets are there, whether they select a node or not.
     pub filters: Vec<Arc<Filter>>,
     /// Contents of address sets, by name.
@@ -96,7 +99,8 @@ pub(crate) fn snapshot(
             let addresses = snapshot.balancer_nodes.entry(chosen.balancer.object.uid.clone()).or_default();
             addresses.extend(&node.addresses);
         }
-        let key = class_key(&class, &node.capabilities);
+        let key = class_key(&class);
+        snapshot.capabilities.insert(name.to_owned(), node.capabilities);
         snapshot.classes.entry(key.clone()).or_insert(class).nodes.insert(name.to_owned());
         snapshot.node_class.insert(name.to_owned(), key);
     }
@@ -124,8 +128,8 @@ fn select(
     class
 }
 
-fn class_key(class: &Class, capabilities: &str) -> ClassKey {
-    let mut text = format!("{capabilities}\n");
+fn class_key(class: &Class) -> ClassKey {
+    let mut text = String::new();
     for filter in &class.filters {
         text.push_str(&format!("filter {}\n", filter.object.uid));
     }

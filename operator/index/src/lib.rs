@@ -15,5 +15,5 @@ pub use class::{Class, ClassBalancer, ClassKey, Refused, Snapshot};
 pub use desired::{Desired, NodeObject, Object, ObjectKey, Problem};
 pub use held::{Held, Policy};
 pub use index::{Index, IndexState};
-pub use node::Node;
+pub use node::{Capabilities, Node};
 pub use sets::{Feeds, SetRefused, check_sets};

@@ -12,6 +12,25 @@ pub struct Node {
     /// The agent's own labels (directory mode).
     pub labels: BTreeMap<String, String>,
     pub addresses: BTreeSet<IpAddr>,
-    /// Digest of what the kernel can do; nodes that differ in it are never in one class.
-    pub capabilities: String,
+    /// Stored under a name of its own: older versions had a text of another meaning in `capabilities`.
+    #[serde(default, rename = "takes")]
+    pub capabilities: Capabilities,
+}
+
+/// What a node can take, as far as plans ask for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// Programs can be linked at tcx.
+    pub tcx: bool,
+    /// Most entries of a plan.
+    pub entries: u64,
+    /// Most that a plan's address sets may weigh together.
+    pub set_prefixes: u64,
+}
+
+/// Of an agent that does not say: what it cannot take, it refuses itself.
+impl Default for Capabilities {
+    fn default() -> Self {
+        Capabilities { tcx: true, entries: u64::MAX, set_prefixes: u64::MAX }
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sluice_crds::Kind;
-use sluice_index::{Desired, Held, Index, IndexState, Node, Object, ObjectKey, Policy};
+use sluice_index::{Capabilities, Desired, Held, Index, IndexState, Node, Object, ObjectKey, Policy};
 use sluice_plan::{AddressPool, Fleet};
 
 #[test]
@@ -160,20 +160,21 @@ fn nodes_that_the_same_policies_select_are_one_class() {
     core["spec"]["nodeSelector"] = json!({"matchLabels": {"role": "core"}});
     index.update(desired([filter("edge", "192.0.2.0/24"), core]));
     for (name, role) in [("a", "edge"), ("b", "edge"), ("c", "core")] {
-        index.set_node(name, node(role, "native=true"));
+        index.set_node(name, node(role));
     }
-    // An older kernel is not given a plan that it cannot load.
-    index.set_node("d", node("edge", "native=false"));
+    // What a node can take makes no class: the plan is compiled once.
+    let capabilities = Capabilities { tcx: false, ..Capabilities::default() };
+    index.set_node("b", Node { capabilities, ..node("edge") });
     let snapshot = index.snapshot();
     assert_eq!(snapshot.node_class["a"], snapshot.node_class["b"]);
-    assert_eq!(snapshot.classes.len(), 3);
+    assert_eq!((snapshot.classes.len(), snapshot.capabilities["b"]), (2, capabilities));
     assert_eq!(snapshot.classes[&snapshot.node_class["c"]].filters.len(), 2);
 }
 
 #[test]
 fn a_class_keeps_its_name_when_a_policy_is_edited() {
     let mut index = Index::default();
-    index.set_node("a", node("edge", ""));
+    index.set_node("a", node("edge"));
     index.update(desired([filter("edge", "192.0.2.0/24")]));
     let before = index.snapshot();
     index.update(desired([filter("edge", "203.0.113.0/24")]));
@@ -185,11 +186,14 @@ fn a_class_keeps_its_name_when_a_policy_is_edited() {
 fn the_state_survives_its_encoding() {
     let mut index = Index::default();
     index.update(desired([filter("edge", "192.0.2.0/24")]));
-    index.set_node("a", node("edge", ""));
+    index.set_node("a", node("edge"));
     let IndexState { held, nodes, .. } = index.state().clone();
     let text = serde_json::to_string(&(held.values().collect::<Vec<_>>(), &nodes)).unwrap();
     let (held_again, nodes_again): (Vec<Held>, BTreeMap<String, Node>) = serde_json::from_str(&text).unwrap();
     assert_eq!((held_again, nodes_again), (held.into_values().collect(), nodes));
+    let older: Node =
+        serde_json::from_str(r#"{"labels": {}, "addresses": [], "capabilities": "native=true"}"#).unwrap();
+    assert_eq!(older, Node::default(), "an older version's nodes are known until their agents say more");
 }
 
 fn desired<const N: usize>(filters: [Value; N]) -> Arc<Desired> {
@@ -229,12 +233,8 @@ fn with_uid(mut filter: Value, uid: &str) -> Value {
     filter
 }
 
-fn node(role: &str, capabilities: &str) -> Node {
-    Node {
-        labels: BTreeMap::from([("role".to_owned(), role.to_owned())]),
-        capabilities: capabilities.to_owned(),
-        ..Node::default()
-    }
+fn node(role: &str) -> Node {
+    Node { labels: BTreeMap::from([("role".to_owned(), role.to_owned())]), ..Node::default() }
 }
 
 fn held<'a>(index: &'a Index, name: &str) -> &'a Held {

@@ -36,7 +36,8 @@ pub struct NodeState {
     pub version: String,
     /// Encodings of plans that its agent reads.
     pub plan_schemas: Vec<u32>,
-    pub capabilities: v1::Capabilities,
+    /// `None` of an agent that does not say.
+    pub capabilities: Option<v1::Capabilities>,
     pub facts: NodeFacts,
     pub epoch: Option<Epoch>,
     /// Hash of the plan that the kernel holds, and how far it came.
@@ -103,7 +104,7 @@ impl Book {
         node.last_seen = now;
         node.version = hello.version.clone();
         node.plan_schemas = hello.plan_schemas.clone();
-        node.capabilities = hello.capabilities.clone().unwrap_or_default();
+        node.capabilities = hello.capabilities.clone();
         node.facts = hello.facts.clone().unwrap_or_default();
     }
 

@@ -26,7 +26,7 @@ pub fn node_status(node: &NodeState, previous: &[Condition], now: jiff::Timestam
     }
     XdpNodeStatus {
         conditions: conditions.finish(),
-        kernel: known(&node.capabilities.kernel),
+        kernel: node.capabilities.as_ref().and_then(|takes| known(&takes.kernel)),
         agent_version: known(&node.version),
         nics: node.facts.nics.iter().map(nic).collect(),
         // Counters are metrics; only a number that says something is broken belongs here.

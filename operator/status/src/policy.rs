@@ -43,10 +43,12 @@ pub struct Placed {
 }
 
 /// What a node must hold for the object's newest generation to be enforced there: a plan, or the contents of a set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
     pub node: String,
     pub plan: Hash,
+    /// (reason, message): why the node is sent no newer version of the object than it has, if any.
+    pub withheld: Option<(String, String)>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -128,6 +130,13 @@ pub fn policy_state(placed: &Placed, book: &Book, now: i64) -> PolicyState {
     state
 }
 
+impl Expected {
+    fn withheld(&self) -> Option<OnNode> {
+        let (reason, message) = self.withheld.clone()?;
+        Some(OnNode::Rejected(reason, message))
+    }
+}
+
 impl PolicyState {
     fn note(&mut self, node: &str, verdict: Option<&PolicyVerdict>) {
         let notes = verdict.into_iter().flat_map(|verdict| &verdict.notes);
@@ -183,7 +192,7 @@ fn set_on_node(set: Option<&SetOnNode>, expected: &Expected, node: &NodeState, n
         (Some(silent), _) => silent,
         (None, Some((_, reason, detail))) => OnNode::Rejected(reason.clone(), detail.clone()),
         (None, None) if set.is_some_and(|set| set.programmed == Some(expected.plan)) => OnNode::Programmed,
-        (None, None) => OnNode::Pending,
+        (None, None) => expected.withheld().unwrap_or(OnNode::Pending),
     }
 }
 
@@ -194,7 +203,8 @@ fn on_node(placed: &Placed, expected: &Expected, node: &NodeState, now: i64) -> 
     if let Some((_, reason, detail)) = node.refused.as_ref().filter(|(hash, ..)| *hash == expected.plan) {
         return OnNode::Rejected(reason.clone(), detail.clone());
     }
-    let newest = node.plan == Some((expected.plan, VerdictStage::Programmed));
+    let newest = node.plan == Some((expected.plan, VerdictStage::Programmed)) && expected.withheld.is_none();
+    let pending = |node| expected.withheld().unwrap_or_else(|| pending(node));
     match node.policies.get(&placed.uid) {
         Some(verdict) if verdict.generation != placed.generation => pending(node),
         Some(verdict) if verdict.stage() == VerdictStage::Rejected => {
@@ -251,7 +261,8 @@ mod tests {
     const PLAN: Hash = Hash([7; 32]);
 
     fn placed(nodes: &[&str]) -> Placed {
-        let nodes = nodes.iter().map(|node| Expected { node: (*node).to_owned(), plan: PLAN }).collect();
+        let expected = |node: &&str| Expected { node: (*node).to_owned(), plan: PLAN, withheld: None };
+        let nodes = nodes.iter().map(expected).collect();
         Placed { uid: "u".to_owned(), generation: 2, nodes, ..Placed::default() }
     }
 

@@ -130,7 +130,7 @@ mod tests {
         let mut placed = Placed { set: Some(SetFacts::default()), ..Placed::default() };
         let idle = PolicyState::default();
         assert_eq!(said(&placed, &idle)[2], triple("Ready", "True", "Unused"));
-        placed.nodes = vec![Expected { node: "a".to_owned(), plan: Default::default() }];
+        placed.nodes = vec![Expected { node: "a".to_owned(), ..Expected::default() }];
         let pending = PolicyState { desired: 2, programmed: 1, ..PolicyState::default() };
         assert_eq!(said(&placed, &pending)[2], triple("Ready", "False", "Pending"));
         let done = PolicyState { desired: 2, programmed: 2, kernel_bytes: 4096, ..PolicyState::default() };

@@ -52,6 +52,11 @@ impl AddressSet {
         self.v4.len() + self.v6.len()
     }
 
+    /// What it takes of a node's room for sets, in IPv4 prefixes.
+    pub fn weight(&self) -> u64 {
+        weight(self.v4.len() as u64, self.v6.len() as u64)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -73,6 +78,11 @@ impl AddressSet {
     pub fn without(&self, except: &AddressSet) -> AddressSet {
         AddressSet { v4: without(&self.v4, &except.v4), v6: without(&self.v6, &except.v6) }
     }
+}
+
+/// An IPv6 prefix takes about as much memory as six of IPv4, while its set changes.
+pub fn weight(v4: u64, v6: u64) -> u64 {
+    v4 + 6 * v6
 }
 
 impl FromIterator<IpNet> for AddressSet {

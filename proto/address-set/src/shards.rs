@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sluice_plan::Hash;
 
+use crate::set::weight;
 use crate::{AddressSet, Damaged, MAX_PREFIXES, SHARD_PREFIXES};
 
 /// Names a set's shards, in the order of their places.
@@ -43,6 +44,11 @@ impl Manifest {
     /// Names the set.
     pub fn hash(&self) -> Hash {
         Hash::of(&self.encode())
+    }
+
+    /// As [`AddressSet::weight`].
+    pub fn weight(&self) -> u64 {
+        weight(self.v4.into(), self.v6.into())
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Manifest, Damaged> {

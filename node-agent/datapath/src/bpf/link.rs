@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use super::{call, call_for_fd};
 
+const PROG_QUERY: libc::c_int = 16;
 const RAW_TRACEPOINT_OPEN: libc::c_int = 17;
 const LINK_CREATE: libc::c_int = 28;
 const LINK_UPDATE: libc::c_int = 29;
@@ -111,6 +112,17 @@ pub fn tcx_link_create(
         revision: 0,
     };
     call_for_fd(LINK_CREATE, &mut attr)
+}
+
+/// Asks for the programs at a place; whether the kernel has such a place is all that is of interest here.
+pub fn query(ifindex: u32, attach_type: u32) -> io::Result<()> {
+    #[repr(C)]
+    struct Query {
+        ifindex: u32,
+        attach_type: u32,
+        flags: u32,
+    }
+    call(PROG_QUERY, &mut Query { ifindex, attach_type, flags: 0 }).map(drop)
 }
 
 /// Swaps the program in one step, without a packet in between; refused with `EPERM` if the link runs another than

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::UdpSocket;
 
-use sluice_datapath::{Counts, Datapath, LinkMode, LocalInterface, SlotKey, attached};
+use sluice_datapath::{Counts, Datapath, LinkMode, LocalInterface, SlotKey, attached, tcx};
 use sluice_plan::NodePlan;
 use sluice_policy::{Action, Filter, Hook, Match};
 
@@ -86,6 +86,7 @@ fn packets_are_dropped_as_they_come_in() {
         assert_eq!(applied.policies[0].problems, []);
         let mode = applied.interfaces[0].attachment.as_ref().map(|attachment| attachment.mode);
         assert_eq!(mode, Some(LinkMode::TcIngress));
+        assert!(tcx(), "what the kernel is asked for is what it does");
         assert_eq!(attached(eth[0].ifindex).unwrap(), None, "no XDP program");
         assert!(is_received(8) && !is_received(7));
         assert!(is_sent(7), "what goes out is another hook's");

@@ -4,7 +4,7 @@ use std::os::unix::fs::chown;
 use std::path::Path;
 use std::process::Command;
 
-use sluice_datapath::{Datapath, LocalInterface, State, check_host};
+use sluice_datapath::{Datapath, LocalInterface, State, check_host, tcx};
 
 use crate::plans::drop_ports;
 use crate::traffic::{passes, udp};
@@ -55,6 +55,7 @@ fn apply_and_adopt() {
     let mut first = Datapath::open(root.clone().into(), State::default()).unwrap();
     first.apply(&plan, &eth).unwrap();
     assert!(first.exceptions().unwrap().is_some(), "trace points take no more than that");
+    assert!(tcx(), "nor does asking for tcx");
     let state = first.state().clone();
     drop(first);
     let mut second = Datapath::open(root.into(), state).unwrap();

@@ -1,0 +1,155 @@
+//! Each class's plan, and which of its nodes get it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use sluice_compile::{BalancerInput, ClassInput, CompileError, compile};
+use sluice_index::{Capabilities, Class, Snapshot};
+use sluice_plan::{Hash, NodePlan, encode};
+use sluice_raft::{Bytes, ClassKey, Plan, State};
+
+use super::fit::{Lack, Shortfall, lack, weight};
+use super::{AllRings, Planned};
+
+/// Of nodes that are sent nothing: no plan has this key.
+const AS_THEY_ARE: &str = "as-they-are";
+
+pub struct Planner<'a> {
+    pub snapshot: &'a Snapshot,
+    pub agreed: &'a State,
+    pub unhealthy: &'a BTreeMap<String, BTreeSet<IpAddr>>,
+    pub rings: &'a AllRings,
+    pub planned: Planned,
+}
+
+impl Planner<'_> {
+    /// Compiles once for the class, and once more for each kind of node that cannot take all of it.
+    pub fn class(&mut self, key: &str, class: &Class) {
+        let plan = match self.compile(class) {
+            Ok(plan) => plan,
+            Err(error) => {
+                let reason = "Invalid".to_owned();
+                self.planned.refusals.insert(error.object().uid.clone(), (reason, error.to_string()));
+                return class.nodes.iter().for_each(|node| self.keep(node));
+            }
+        };
+        let mut kinds = BTreeMap::<Capabilities, Vec<&String>>::new();
+        for node in &class.nodes {
+            kinds.entry(self.takes(node)).or_default().push(node);
+        }
+        let whole = encoded(&plan);
+        for (takes, nodes) in kinds {
+            if lack(class, &plan, &self.snapshot.sets, &takes).is_some() {
+                self.fit(key, class, &plan, &takes, &nodes);
+            } else {
+                nodes.iter().for_each(|node| self.assign(node, &ClassKey(key.to_owned()), &whole));
+            }
+        }
+    }
+
+    /// What such nodes cannot take is left out where no earlier version of it can be in force; a node where one may be
+    /// keeps its last good plan as a whole.
+    fn fit(&mut self, key: &str, class: &Class, plan: &NodePlan, takes: &Capabilities, nodes: &[&String]) {
+        let (less, lacks) = self.without(class, plan, takes);
+        let left_out: Vec<&str> = lacks.iter().map(|lack| lack.uid.as_str()).collect();
+        let key = ClassKey(format!("{key}-without-{}", Hash::of(left_out.join(" ").as_bytes()).short()));
+        let less = less.map(|plan| encoded(&plan));
+        let mut known = BTreeMap::new();
+        for &node in nodes {
+            let less = less.as_ref().filter(|_| !self.may_have(node, &lacks, &mut known));
+            match less {
+                Some(less) => self.assign(node, &key, less),
+                None => self.keep(node),
+            }
+            let shortfall = Shortfall { lacks: lacks.clone(), stays: less.is_none() };
+            self.planned.shortfalls.insert(node.clone(), shortfall);
+        }
+    }
+
+    /// A plan with as much of a class as such nodes can take, and what is left out of it.
+    fn without(&self, class: &Class, plan: &NodePlan, takes: &Capabilities) -> (Option<NodePlan>, Vec<Lack>) {
+        let (mut class, mut plan, mut lacks) = (class.clone(), plan.clone(), Vec::new());
+        while let Some(lack) = lack(&class, &plan, &self.snapshot.sets, takes) {
+            class.filters.retain(|filter| filter.object.uid != lack.uid);
+            lacks.push(lack);
+            match self.compile(&class) {
+                Ok(less) => plan = less,
+                Err(_) => return (None, lacks),
+            }
+        }
+        (Some(plan), lacks)
+    }
+
+    /// Whether the node's last good plan may have any version of these. `known` are plans that were asked before.
+    fn may_have(&self, node: &str, lacks: &[Lack], known: &mut BTreeMap<Hash, bool>) -> bool {
+        let Some(key) = self.agreed.node_class.get(node) else { return false };
+        let Some(plan) = self.agreed.classes.get(key) else { return true };
+        *known.entry(plan.hash).or_insert_with(|| {
+            sluice_plan::decode::<NodePlan>(&plan.bytes).map_or(true, |plan| {
+                let mut parts = plan.filters.parts.iter();
+                parts.any(|part| lacks.iter().any(|lack| lack.uid == part.policy.uid))
+            })
+        })
+    }
+
+    /// On its last good plan; its sets change on, as long as the node has room for them. One that never had any plan stays
+    /// without.
+    fn keep(&mut self, node: &str) {
+        let Some(key) = self.agreed.node_class.get(node) else { return };
+        match self.agreed.classes.get(key) {
+            Some(plan) if weight(&plan.sets, &self.snapshot.sets) <= self.takes(node).set_prefixes => {
+                let key = ClassKey(format!("kept-{}", plan.hash.short()));
+                self.assign(node, &key, &plan.clone());
+            }
+            _ => {
+                self.planned.node_class.insert(node.to_owned(), AS_THEY_ARE.into());
+            }
+        }
+    }
+
+    fn assign(&mut self, node: &str, key: &ClassKey, plan: &Plan) {
+        let planned = &mut self.planned;
+        planned.node_class.insert(node.to_owned(), key.clone());
+        if planned.hashes.insert(key.clone(), plan.hash).is_none() {
+            planned.class_sets.insert(key.clone(), plan.sets.clone());
+            planned.classes.insert(key.clone(), plan.bytes.clone());
+        }
+    }
+
+    fn takes(&self, node: &str) -> Capabilities {
+        self.snapshot.capabilities.get(node).copied().unwrap_or_default()
+    }
+
+    fn compile(&self, class: &Class) -> Result<NodePlan, CompileError> {
+        compile(&input(self.snapshot, class, self.rings, self.unhealthy))
+    }
+}
+
+fn encoded(plan: &NodePlan) -> Plan {
+    Plan { sets: plan.sets.clone(), ..Plan::new(Bytes::from(encode(plan))) }
+}
+
+fn input<'a>(
+    snapshot: &'a Snapshot,
+    class: &'a Class,
+    rings: &'a AllRings,
+    unhealthy: &BTreeMap<String, BTreeSet<IpAddr>>,
+) -> ClassInput<'a> {
+    let balancer = |chosen: &'a sluice_index::ClassBalancer| {
+        let uid = &chosen.balancer.object.uid;
+        BalancerInput {
+            balancer: chosen.balancer.as_ref(),
+            balances: chosen.balances,
+            rings: rings.get(uid).expect("rings were made for every balancer of the snapshot"),
+            unhealthy: unhealthy.get(uid).cloned().unwrap_or_default(),
+        }
+    };
+    let nodes =
+        class.balancers.iter().filter_map(|chosen| snapshot.balancer_nodes.get(&chosen.balancer.object.uid));
+    ClassInput {
+        filters: class.filters.iter().map(AsRef::as_ref).collect(),
+        balancers: class.balancers.iter().map(balancer).collect(),
+        failsafe: snapshot.fleet.failsafe.clone(),
+        balancer_nodes: nodes.flatten().copied().collect(),
+    }
+}

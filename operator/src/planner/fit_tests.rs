@@ -1,0 +1,212 @@
+//! Nodes that cannot take all of what their class is planned for.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sluice_crds::Kind;
+use sluice_index::{Capabilities, Desired, Index, Node, Object, ObjectKey};
+use sluice_plan::NodePlan;
+use sluice_raft::{Plan, SetManifest};
+
+use super::*;
+
+/// An operator between two edits: what it holds and what was agreed on.
+#[derive(Default)]
+struct Operator {
+    index: Index,
+    agreed: State,
+    planned: Planned,
+}
+
+impl Operator {
+    /// Nodes with what each takes.
+    fn with(nodes: &[(&str, Capabilities)]) -> Operator {
+        let mut operator = Operator::default();
+        nodes.iter().for_each(|(name, takes)| operator.greet(name, *takes));
+        operator
+    }
+
+    fn greet(&mut self, name: &str, capabilities: Capabilities) {
+        self.index.set_node(name, Node { capabilities, ..Node::default() });
+    }
+
+    /// A directory that holds these now, planned for and agreed on.
+    fn save(&mut self, objects: &[Value]) {
+        let objects = objects.iter().map(object).collect();
+        self.index.update(Arc::new(Desired { synced: true, objects, ..Desired::default() }));
+        self.plan();
+    }
+
+    fn plan(&mut self) {
+        let planned = plan(self.index.snapshot(), &self.agreed, &BTreeMap::new());
+        self.index.set_in_force(planned.in_force(), planned.filters_in_force());
+        let (classes, sets) = planned.fleet(&self.agreed);
+        let plan = |plan: ClassPlan| Plan { sets: plan.sets, ..Plan::new(plan.plan) };
+        self.agreed.classes = Arc::new(classes.into_iter().map(|(key, class)| (key, plan(class))).collect());
+        self.agreed.sets =
+            Arc::new(sets.into_iter().map(|(name, bytes)| (name, SetManifest::new(bytes))).collect());
+        self.agreed.node_class = Arc::new(planned.node_class.clone());
+        self.planned = planned;
+    }
+
+    /// Name and generation of the filters in a node's plan.
+    fn has(&self, node: &str) -> Option<Vec<String>> {
+        let (_, plan) = self.agreed.plan_of(node)?;
+        let plan: NodePlan = sluice_plan::decode(&plan.bytes).expect("a plan");
+        let parts = plan.filters.parts.iter();
+        Some(parts.map(|part| format!("{} {}", part.policy.name, part.policy.generation)).collect())
+    }
+
+    /// What is said of the newest version of an object on a node.
+    fn withheld(&self, node: &str, name: &str) -> Option<(String, String)> {
+        let key = ObjectKey::new(Kind::XdpFilter, "", name);
+        self.planned.shortfalls.get(node)?.of(&self.index.state().held[&key].uid)
+    }
+}
+
+fn object(value: &Value) -> (ObjectKey, Arc<Object>) {
+    let name = value["metadata"]["name"].as_str().expect("a name");
+    let (kind, object) = match value["kind"].as_str() {
+        Some("XdpFilter") => {
+            (Kind::XdpFilter, serde_json::from_value(value.clone()).map(Object::Filter).expect("a filter"))
+        }
+        _ => (Kind::XdpAddressSet, serde_json::from_value(value.clone()).map(Object::Set).expect("a set")),
+    };
+    (ObjectKey::new(kind, "", name), Arc::new(object))
+}
+
+/// Drops so many ports, a rule for each.
+fn filter(name: &str, hook: &str, rules: u16) -> Value {
+    let rule = |port| json!({"name": format!("r{port}"), "action": "Drop", "match": {"protocols": ["UDP"], "destinationPorts": [format!("{port}")]}});
+    json!({
+        "apiVersion": "sluice.dev/v1alpha1", "kind": "XdpFilter", "metadata": {"name": name},
+        "spec": {
+            "interfaces": {"names": ["eth0"]}, "attach": {"hook": hook},
+            "rules": (1..=rules).map(rule).collect::<Vec<_>>(),
+        },
+    })
+}
+
+fn uses_set(name: &str, set: &str) -> Value {
+    let mut filter = filter(name, "Xdp", 1);
+    filter["spec"]["rules"][0]["match"] = json!({"sources": {"sets": [set]}});
+    filter
+}
+
+/// A set of so many prefixes of IPv4 and of IPv6.
+fn set(name: &str, v4: u8, v6: u8) -> Value {
+    let v4 = (0..v4).map(|number| format!("192.0.2.{}/32", 2 * number));
+    let v6 = (0..v6).map(|number| format!("2001:db8:{number}::/64"));
+    let entries: Vec<Value> = v4.chain(v6).map(|cidr| json!({"cidr": cidr})).collect();
+    json!({
+        "apiVersion": "sluice.dev/v1alpha1", "kind": "XdpAddressSet", "metadata": {"name": name},
+        "spec": {"entries": entries},
+    })
+}
+
+const ALL: Capabilities = Capabilities { tcx: true, entries: 10_240, set_prefixes: 1 << 22 };
+const OLD_KERNEL: Capabilities = Capabilities { tcx: false, ..ALL };
+
+fn names(names: &[&str]) -> Option<Vec<String>> {
+    Some(names.iter().map(|name| (*name).to_owned()).collect())
+}
+
+#[test]
+fn what_a_node_never_had_is_left_out_there_and_nothing_else() {
+    let mut operator = Operator::with(&[("new", ALL), ("old", OLD_KERNEL), ("older", OLD_KERNEL)]);
+    operator.save(&[filter("edge", "Xdp", 2), filter("out", "TcEgress", 1)]);
+    assert_eq!(operator.has("new"), names(&["edge 1", "out 1"]));
+    assert_eq!(operator.has("old"), names(&["edge 1"]));
+    assert_eq!(operator.agreed.node_class["old"], operator.agreed.node_class["older"], "one plan for both");
+    assert_eq!((operator.withheld("new", "out"), operator.withheld("old", "edge")), (None, None));
+    let (reason, message) = operator.withheld("old", "out").expect("refused");
+    assert_eq!(reason, "HookRefused");
+    assert!(message.starts_with("XdpFilter/out: attach.hook TcEgress needs tcx"), "{message}");
+    // The rest goes on.
+    operator.save(&[filter("edge", "Xdp", 3), filter("out", "TcEgress", 1)]);
+    assert_eq!(operator.has("old"), names(&["edge 2"]));
+}
+
+#[test]
+fn a_node_that_had_an_earlier_version_keeps_its_plan_until_it_can_take_a_newer_one() {
+    let mut operator = Operator::with(&[("new", ALL), ("old", OLD_KERNEL)]);
+    operator.save(&[filter("edge", "Xdp", 1), filter("more", "Xdp", 1)]);
+    assert_eq!((operator.planned.classes.len(), operator.planned.shortfalls.len()), (1, 0), "compiled once");
+    let mut marks = filter("edge", "Xdp", 1);
+    marks["spec"]["rules"][0]["action"] = json!("Mark");
+    marks["spec"]["rules"][0]["mark"] = json!({"value": 1});
+    for generation in 2..4 {
+        operator.save(&[marks.clone(), filter("more", "Xdp", generation)]);
+        assert_eq!(operator.has("new"), Some(vec!["edge 2".to_owned(), format!("more {generation}")]));
+        assert_eq!(operator.has("old"), names(&["edge 1", "more 1"]), "without it the node would be open");
+    }
+    let (reason, message) = operator.withheld("old", "edge").expect("refused");
+    assert_eq!(reason, "MarksRefused");
+    assert!(message.contains("remove rules with it, or select other nodes"), "{message}");
+    assert_eq!(operator.withheld("old", "more"), Some((reason, message)), "and this is why it has no newer");
+    operator.greet("old", ALL);
+    operator.plan();
+    assert_eq!(operator.has("old"), names(&["edge 2", "more 3"]));
+    assert!(operator.planned.shortfalls.is_empty());
+}
+
+#[test]
+fn more_rules_than_an_agent_takes_are_refused_with_number_and_bound() {
+    let small = Capabilities { entries: 8, ..ALL };
+    let mut operator = Operator::with(&[("large", ALL), ("small", small)]);
+    operator.save(&[filter("a", "Xdp", 5)]);
+    operator.save(&[filter("a", "Xdp", 5), filter("b", "Xdp", 5)]);
+    assert_eq!(operator.has("large"), names(&["a 1", "b 1"]));
+    assert_eq!(operator.has("small"), names(&["a 1"]));
+    let (reason, message) = operator.withheld("small", "b").expect("refused");
+    assert_eq!(reason, "TooManyRules");
+    assert!(message.contains("to 10 rules and default actions, and it holds 8"), "{message}");
+    assert!(message.contains("remove at least 2 rules"), "{message}");
+}
+
+#[test]
+fn a_set_that_outgrows_a_node_stays_what_it_was_there() {
+    let small = Capabilities { set_prefixes: 20, ..ALL };
+    let mut operator = Operator::with(&[("large", ALL), ("small", small)]);
+    let edge = uses_set("edge", "bad");
+    operator.save(&[edge.clone(), set("bad", 8, 2)]);
+    assert_eq!(operator.has("small"), names(&["edge 1"]));
+    for larger in [9, 10] {
+        operator.save(&[edge.clone(), set("bad", larger, 2)]);
+        assert_eq!(operator.has("large"), names(&["edge 1"]));
+        assert_eq!(operator.has("small"), None, "nothing is sent there");
+    }
+    let (reason, message) = operator.withheld("small", "edge").expect("refused");
+    assert_eq!(reason, "TooManyPrefixes");
+    assert!(message.contains("to 22 prefixes") && message.contains("takes 20"), "{message}");
+    operator.save(&[edge, set("bad", 7, 2)]);
+    assert_eq!(operator.has("small"), names(&["edge 1"]));
+}
+
+#[test]
+fn a_set_that_a_node_never_had_room_for_is_left_out_with_its_filter() {
+    let small = Capabilities { set_prefixes: 20, ..ALL };
+    let mut operator = Operator::with(&[("small", small)]);
+    let all = [uses_set("a", "few"), uses_set("b", "many"), set("few", 4, 0), set("many", 17, 0)];
+    operator.save(&all);
+    assert_eq!(operator.has("small"), names(&["a 1"]));
+    assert_eq!(operator.planned.set_hashes.keys().collect::<Vec<_>>(), ["few"], "nobody needs the other");
+}
+
+#[test]
+fn a_class_that_cannot_be_compiled_leaves_each_node_what_it_had() {
+    let mut operator = Operator::with(&[("new", ALL), ("old", OLD_KERNEL)]);
+    operator.save(&[filter("edge", "Xdp", 1), filter("out", "TcEgress", 1)]);
+    let many: Vec<Value> = (0..11).map(|number| filter(&format!("many-{number}"), "Xdp", 1000)).collect();
+    operator.save(&[&[filter("edge", "Xdp", 1), filter("out", "TcEgress", 1)], &many[..]].concat());
+    assert_eq!(operator.planned.refusals.len(), 1);
+    assert_eq!(operator.has("new"), names(&["edge 1", "out 1"]));
+    assert_eq!(operator.has("old"), names(&["edge 1"]));
+}
+
+#[test]
+fn an_agent_that_does_not_say_is_sent_everything() {
+    let mut operator = Operator::with(&[("silent", Capabilities::default())]);
+    operator.save(&[filter("out", "TcEgress", 1), uses_set("edge", "bad"), set("bad", 20, 20)]);
+    assert_eq!(operator.has("silent"), names(&["edge 1", "out 1"]));
+}

@@ -1,0 +1,135 @@
+//! An agent without a kernel: it says what a test has it take, and confirms every plan that it is sent.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sluice_client::{Config, Held, Identity, LinkState, Pace, Ports, Shelf, Telemetry, Vault, run};
+use sluice_plan::{Hash, NodePlan};
+use sluice_proto::v1::{self, Capabilities, VerdictStage};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+pub struct Agent {
+    /// Name and generation of each filter of the last plan.
+    pub filters: watch::Receiver<Vec<(String, i64)>>,
+    _parts: JoinSet<()>,
+}
+
+struct Nothing;
+
+impl Vault for Nothing {
+    fn load(&self) -> Option<Identity> {
+        None
+    }
+    fn save(&self, _: &Identity) {}
+}
+
+impl Shelf for Nothing {
+    fn missing(&self, shards: &[Hash]) -> Result<Vec<Hash>, String> {
+        Ok(shards.to_vec())
+    }
+    fn put(&self, _: &[(Hash, Bytes)]) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl Agent {
+    /// Of a node that has nothing.
+    pub fn start(node: &str, operator: SocketAddr, data: &Path, capabilities: Capabilities) -> Agent {
+        let token = data.join(format!("{node}.token"));
+        let made = sluice_operator::token(node, data).expect("a token");
+        std::fs::write(&token, made).expect("written");
+        let config = Config {
+            node: node.to_owned(),
+            operator: operator.to_string(),
+            known: Vec::new(),
+            ca: data.join("pki/ca.crt"),
+            token,
+            labels: BTreeMap::new(),
+            version: "0.1.0".to_owned(),
+            boot_id: "boot".to_owned(),
+            capabilities,
+            pace: Pace { backoff: (Pace::default().backoff.0, Pace::default().backoff.0), ..Pace::default() },
+        };
+        let (held, held_port) = watch::channel(Held::default());
+        let (verdicts, verdicts_port) = watch::channel(v1::Verdicts::default());
+        let (told, filters) = watch::channel(Vec::new());
+        let (telemetry, telemetry_port) = watch::channel(Telemetry::default());
+        let (sampling, _) = watch::channel(v1::SampleRequest::default());
+        let (samples, samples_port) = mpsc::channel(1);
+        let (updates_port, mut updates) = mpsc::channel::<sluice_client::Update>(1);
+        let (dialling, mut dialled) = mpsc::channel::<sluice_client::Dialling>(1);
+        let ports = Ports {
+            held: held_port,
+            verdicts: verdicts_port,
+            telemetry: telemetry_port,
+            updates: updates_port,
+            shelf: Arc::new(Nothing),
+            dialling,
+            link: watch::channel(LinkState::default()).0,
+            network: Arc::default(),
+            sampling,
+            samples: samples_port,
+        };
+        let mut parts = JoinSet::new();
+        parts.spawn(async move { _ = run(config, Arc::new(Nothing), ports).await });
+        parts.spawn(async move {
+            while let Some(dialling) = dialled.recv().await {
+                _ = dialling.allowed.send(());
+            }
+        });
+        parts.spawn(async move {
+            let _open = (telemetry, samples);
+            let mut policies = Vec::new();
+            while let Some(update) = updates.recv().await {
+                let plan = update.set.iter().find(|(key, ..)| key == sluice_proto::PLAN);
+                if let Some((_, _, bytes)) = plan {
+                    let plan: NodePlan = sluice_plan::decode(bytes).expect("a plan");
+                    policies = plan.filters.parts.into_iter().map(|part| part.policy).collect();
+                    told.send_replace(
+                        policies.iter().map(|one| (one.name.clone(), one.generation)).collect(),
+                    );
+                }
+                held.send_modify(|held| {
+                    held.epoch = Some(update.epoch);
+                    held.cluster_id.clone_from(&update.cluster_id);
+                    update.removed.iter().for_each(|key| _ = held.resources.remove(key));
+                    held.resources.extend(update.set.into_iter().map(|(key, hash, _)| (key, hash)));
+                });
+                let said = confirm(update.nonce, update.epoch, &held.borrow(), &policies);
+                verdicts.send_replace(said);
+            }
+        });
+        Agent { filters, _parts: parts }
+    }
+}
+
+fn confirm(
+    nonce: u64,
+    epoch: sluice_plan::Epoch,
+    held: &Held,
+    policies: &[sluice_plan::PolicyRef],
+) -> v1::Verdicts {
+    let stage = VerdictStage::Programmed.into();
+    let policy = |policy: &sluice_plan::PolicyRef| v1::PolicyVerdict {
+        uid: policy.uid.clone(),
+        generation: policy.generation,
+        stage,
+        ..v1::PolicyVerdict::default()
+    };
+    let resource = |(key, hash): (&String, &Hash)| v1::ResourceVerdict {
+        key: key.clone(),
+        hash: hash.0.to_vec(),
+        stage,
+        policies: policies.iter().filter(|_| key == sluice_proto::PLAN).map(policy).collect(),
+        ..v1::ResourceVerdict::default()
+    };
+    v1::Verdicts {
+        nonce,
+        epoch: Some(epoch.into()),
+        resources: held.resources.iter().map(resource).collect(),
+    }
+}
