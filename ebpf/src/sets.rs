@@ -102,7 +102,9 @@ fn descend<A: Address>(blocks: Blocks, address: A) -> Option<u32> {
         let bucket = blocks.element(head.buckets, number)?;
         let (below, count) = A::head(bucket);
         if count != CUT_BUCKET {
-            return search(below, count, |bound| Some(address.is_at_or_above(bucket, bound)));
+            let up_to = address.up_to(bucket);
+            // The last of all addresses is not below what fills free places.
+            return Some(below + if up_to < count { up_to } else { count });
         }
         node = blocks.node(below)?;
         level += 1;

@@ -67,7 +67,7 @@ pub struct SetNode {
 /// Of a bucket that a node cuts further: its `below` is the node.
 pub const CUT_BUCKET: u32 = u32::MAX;
 
-/// As long as 16 bounds: one that is looked for within such a power of two lies in the bucket, whatever its number.
+/// A line of the cache. Free places hold the last of all addresses.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
@@ -79,7 +79,7 @@ pub struct BucketV4 {
     pub count: u32,
 }
 
-/// As [`BucketV4`], as long as eight bounds.
+/// As [`BucketV4`], in two lines.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]

@@ -11,7 +11,7 @@ use core::mem::MaybeUninit;
 
 use sluice_abi::{Counted, TREES, WORDS, features, kind, leaf};
 
-use super::rows::Rows;
+use super::rows::{self, Rows};
 use super::{DROP, NOBODY, PASS, continuing, decide, decision, lowest, nothing};
 use crate::constants::{enabled, mask, root, wide_words, words};
 use crate::count::count;
@@ -114,18 +114,34 @@ pub extern "C" fn match_bits(packet: *mut Packet, matched: *mut Matched) -> u64 
     if !enabled(features::LARGE) {
         return 0;
     }
+    let done = match words() {
+        1 => put::<1>(packet, matched),
+        2 => put::<2>(packet, matched),
+        3 | 4 => put::<4>(packet, matched),
+        _ => put_all(packet, matched),
+    };
+    done.is_some() as u64
+}
+
+#[inline(always)]
+fn put<const COUNT: usize>(packet: &Packet, matched: &mut Matched) -> Option<()> {
+    let words = rows::and::<COUNT>(packet)?;
+    matched.iter_mut().zip(words).for_each(|(word, bits)| *word = bits);
+    Some(())
+}
+
+#[inline(always)]
+fn put_all(packet: &Packet, matched: &mut Matched) -> Option<()> {
     let mut place = MaybeUninit::uninit();
     let rows = Rows::empty(&mut place);
-    if rows.fill(packet).is_none() {
-        return 0;
-    }
+    rows.fill(packet)?;
     let mut word = 0;
     while word < words() && word < WORDS as u32 {
         // SAFETY: within the array.
         unsafe { *matched.as_mut_ptr().add(word as usize) = rows.and(word, mask(word)) };
         word += 1;
     }
-    1
+    Some(())
 }
 
 impl Found {

@@ -7,7 +7,6 @@ use crate::classify::{borrow, flag, opaque, starts_at_or_below};
 
 pub trait Address: Copy {
     type Bound: Copy;
-    /// Begins with its bounds, and is as long as a power of two of them.
     type Bucket;
 
     fn is_below(self, bound: [u64; 2]) -> bool;
@@ -21,19 +20,9 @@ pub trait Address: Copy {
     /// Bounds below the bucket, and how many are in it.
     fn head(bucket: *const Self::Bucket) -> (u32, u32);
 
-    /// [`Address::is_not_below`] of a bound of the bucket.
-    #[inline(always)]
-    fn is_at_or_above(self, bucket: *const Self::Bucket, bound: u32) -> u32 {
-        let bounds = const {
-            let bounds = size_of::<Self::Bucket>() / size_of::<Self::Bound>();
-            assert!(bounds.is_power_of_two());
-            bounds
-        };
-        // A mask where there could be a test, which the verifier does not carry over to every copy of the number.
-        let place = opaque(bound as u64) as usize & (bounds - 1);
-        // SAFETY: the bucket is in a block, and the place in the bucket.
-        self.is_not_below(unsafe { *bucket.cast::<Self::Bound>().add(place) })
-    }
+    /// How many of the bucket's places hold a bound that it is not below. All of them are compared, which takes no branch
+    /// that the processor could guess wrong: it goes on with the packets behind while the bucket is on its way.
+    fn up_to(self, bucket: *const Self::Bucket) -> u32;
 
     /// [`Address::is_not_below`] of a bound in the blocks from `first` on.
     #[inline(always)]
@@ -63,6 +52,14 @@ impl Address for V4 {
     #[inline(always)]
     fn is_not_below(self, bound: u32) -> u32 {
         starts_at_or_below(bound as u64, self.0 as u64)
+    }
+
+    #[inline(always)]
+    fn up_to(self, bucket: *const BucketV4) -> u32 {
+        // SAFETY: the bucket is in a block.
+        let bounds = unsafe { &(*bucket).bounds };
+        let above = |bound: &u32| opaque((self.0 as u64).wrapping_sub(*bound as u64)) >> 63;
+        bounds.len() as u32 - flag(bounds.iter().map(above).sum())
     }
 
     #[inline(always)]
@@ -104,6 +101,14 @@ impl Address for V6 {
     fn is_not_below(self, [high, low]: [u64; 2]) -> u32 {
         let borrowed = borrow(self.0[1], low, 0);
         flag(borrow(self.0[0], high, borrowed) ^ 1)
+    }
+
+    #[inline(always)]
+    fn up_to(self, bucket: *const BucketV6) -> u32 {
+        // SAFETY: the bucket is in a block.
+        let bounds = unsafe { &(*bucket).bounds };
+        let above = |[high, low]: &[u64; 2]| borrow(self.0[0], *high, borrow(self.0[1], *low, 0));
+        bounds.len() as u32 - flag(bounds.iter().map(above).sum())
     }
 
     #[inline(always)]

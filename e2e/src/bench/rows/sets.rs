@@ -6,12 +6,12 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use sluice_address_set::AddressSet;
-use sluice_datapath::measure::{Flow, Flows};
+use sluice_datapath::measure::{Flow, Flows, Foreign};
 use sluice_datapath::test_run::XdpAction;
 use sluice_policy::{Action, Match, PrefixSet};
 
 use super::xdp_filter::{ADDRESSES, address, random};
-use super::{Packet, Subject};
+use super::{Packet, Program, Subject};
 use crate::bench::frames::{udp, udp_v6};
 use crate::oracle::Node;
 use crate::oracle::build::{filter, rule};
@@ -28,10 +28,19 @@ pub fn subjects() -> anyhow::Result<Vec<Subject>> {
     let [hit, miss] = random(&few);
     let ten_thousand = few.iter().map(|address| IpNet::from(IpAddr::from(*address))).collect();
     let million = prefixes_v4(&mut rng, 1_000_000);
-    let million_packets = [
-        packet_v4("random hit", members_v4(&mut rng, &million), XdpAction::Drop).at_most(24.0),
-        packet_v4("random source, no match", strangers_v4(&mut rng, &million), XdpAction::Pass).at_most(6.0),
-    ];
+    let million_packets = || {
+        let mut rng = StdRng::seed_from_u64(SEED);
+        [
+            packet_v4("random hit", members_v4(&mut rng, &million), XdpAction::Drop),
+            packet_v4("random source, no match", strangers_v4(&mut rng, &million), XdpAction::Pass),
+        ]
+    };
+    let [million_hit, million_miss] = million_packets();
+    let tree = Subject {
+        name: "kernel LPM trie, 1,000,000 prefixes".into(),
+        program: Program::Foreign(Foreign::trie(million.v4())?),
+        packets: million_packets().into(),
+    };
     let v6 = prefixes_v6(&mut rng, 100_000);
     let v6_packets = [
         packet_v6("random hit", members_v6(&mut rng, &v6), XdpAction::Drop).at_most(30.0),
@@ -44,9 +53,11 @@ pub fn subjects() -> anyhow::Result<Vec<Subject>> {
         subject(
             "a set of 1,000,000 prefixes",
             million,
-            million_packets.map(|one| one.reference("LPM trie", 141.0)),
+            [million_hit.at_most(24.0), million_miss.at_most(6.0)]
+                .map(|one| one.reference("LPM trie", 141.0)),
         )?,
         subject("a set of 100,000 IPv6 prefixes", v6, v6_packets)?,
+        tree,
     ])
 }
 

@@ -65,6 +65,32 @@ fn always(action: i32) -> [bpf_insn; 2] {
     [one(MOVE_CONSTANT, 0, 0, 0, action), one(EXIT, 0, 0, 0, 0)]
 }
 
+/// Drops IPv4 without options from the prefixes of a tree, whose keys are a length and an address.
+pub fn trie(map: BorrowedFd<'_>) -> Vec<bpf_insn> {
+    const KEY: i16 = -8;
+    const IP_END: i32 = 14 + 20;
+    vec![
+        one(LOAD_U32, 2, 1, DATA, 0),
+        one(LOAD_U32, 3, 1, DATA_END, 0),
+        one(MOVE, 4, 2, 0, 0),
+        one(ADD_CONSTANT, 4, 0, 0, IP_END),
+        one(IF_ABOVE, 4, 3, 11, 0),
+        one(LOAD_U32, 4, 2, SOURCE_ADDRESS, 0),
+        one(STORE_U32, 10, 4, KEY + 4, 0),
+        one(STORE_CONSTANT_U32, 10, 0, KEY, 32),
+        one(LOAD_MAP, 1, MAP_BY_DESCRIPTOR, 0, map.as_raw_fd()),
+        one(0, 0, 0, 0, 0),
+        one(MOVE, 2, 10, 0, 0),
+        one(ADD_CONSTANT, 2, 0, 0, KEY.into()),
+        one(CALL, 0, 0, 0, LOOKUP_ELEMENT),
+        one(IF_EQUAL_CONSTANT, 0, 0, 2, 0),
+        one(MOVE_CONSTANT, 0, 0, 0, XDP_DROP),
+        one(EXIT, 0, 0, 0, 0),
+        one(MOVE_CONSTANT, 0, 0, 0, XDP_PASS),
+        one(EXIT, 0, 0, 0, 0),
+    ]
+}
+
 /// Register 2 holds the frame's start, 3 its end, 5 the address of the number of the frame.
 pub fn generator(frame: &[u8], number: BorrowedFd<'_>, sends: bool) -> Vec<bpf_insn> {
     let mut written = restore(frame);

@@ -6,8 +6,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use aya::maps::MapData;
 use aya_obj::Object;
+use ipnet::Ipv4Net;
 
-use crate::bpf;
+use super::assembly;
+use crate::bpf::{self, MapShape};
 use crate::load::{LoadError, ProgramFacts, ProgramKind, load_btf, load_one, new_map, program_facts};
 
 /// The XDP program of an object, in the kernel with maps of its own.
@@ -35,6 +37,22 @@ impl Foreign {
         let name = name.ok_or_else(|| LoadError::Object("it has no program".into()))?;
         let program = load_one(&object, &name, ProgramKind::Xdp, btf.as_fd())?;
         Ok(Foreign { program, maps })
+    }
+
+    /// Drops what comes from these prefixes, by the kernel's own tree for them.
+    pub fn trie(prefixes: &[Ipv4Net]) -> Result<Foreign, LoadError> {
+        const NAME: &str = "trie";
+        const LPM_TRIE: u32 = 11;
+        const NO_PREALLOC: u32 = 1;
+        let entries = prefixes.len() as u32;
+        let shape = MapShape { kind: LPM_TRIE, key: 8, value: 4, entries, flags: NO_PREALLOC };
+        let map = bpf::create_map(NAME, &shape, None).map_err(|source| failed(NAME, "create", source))?;
+        let key =
+            |net: &Ipv4Net| [u32::from(net.prefix_len()).to_ne_bytes(), net.network().octets()].concat();
+        let keys: Vec<u8> = prefixes.iter().flat_map(key).collect();
+        let filled = bpf::update_batch(map.as_fd(), &keys, &vec![0; 4 * prefixes.len()], entries);
+        filled.map_err(|source| failed(NAME, "fill", source))?;
+        Ok(Foreign { program: super::load(&assembly::trie(map.as_fd()))?, maps: BTreeMap::new() })
     }
 
     pub fn program_fd(&self) -> BorrowedFd<'_> {

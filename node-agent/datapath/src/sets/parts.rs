@@ -33,7 +33,9 @@ macro_rules! bucket {
             const CAPACITY: usize = $capacity;
 
             fn new(below: u32, count: u32) -> Self {
-                Self { below, count, ..Self::default() }
+                let mut bucket = Self { below, count, ..Self::default() };
+                bucket.bounds.fill(Self::bound(<$number>::MAX));
+                bucket
             }
             fn put(&mut self, at: usize, bound: $number) {
                 self.bounds[at] = Self::bound(bound);
