@@ -30,6 +30,7 @@ use crate::{
 
 #[cfg(not(feature = "tc"))]
 #[xdp(frags)]
+#[inline(always)]
 pub fn sluice_xdp(context: XdpContext) -> u32 {
     let context = context.ctx;
     if let Some(verdict) = at_once(context) {

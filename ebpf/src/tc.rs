@@ -20,6 +20,7 @@ use crate::sample;
 const GO_ON: i32 = -1;
 
 #[classifier]
+#[inline(always)]
 pub fn sluice_tc(context: TcContext) -> i32 {
     let context = context.skb.skb;
     if !enabled(features::EGRESS) {

@@ -3,6 +3,10 @@
 use aya_obj::generated::bpf_insn;
 
 pub const REGISTERS: usize = 11;
+/// The register with the address of the frame's end.
+pub const FRAME: u8 = 10;
+/// Bytes of a register.
+pub const SLOT: i32 = 8;
 
 pub mod class {
     pub const LD: u8 = 0;
@@ -150,6 +154,30 @@ impl Instruction {
             0x10 => 1,
             _ => 8,
         }
+    }
+
+    /// It moves a whole register from memory or to it, without arithmetic.
+    pub fn is_word(self) -> bool {
+        matches!(self.class(), class::LDX | class::ST | class::STX)
+            && self.code & MODE == MODE_MEM
+            && self.loaded_bytes() == 8
+    }
+
+    pub fn touches_frame(self) -> bool {
+        match self.class() {
+            class::LDX => self.src == FRAME,
+            class::ST | class::STX => self.dst == FRAME,
+            _ => false,
+        }
+    }
+
+    /// Moves this register, whole, to another.
+    pub fn copies(self, register: u8) -> bool {
+        self.code == class::ALU64 | op::MOV | BY_REGISTER && self.src == register && self.off == 0
+    }
+
+    pub fn adds_constant(self) -> bool {
+        self.code == class::ALU64 | op::ADD
     }
 
     /// The register that arithmetic or a comparison takes its right side from.

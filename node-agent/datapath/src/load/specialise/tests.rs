@@ -143,7 +143,7 @@ fn comparisons_know_signs_and_widths() {
 
 #[test]
 fn a_store_stays_and_what_it_stores_too() {
-    let store = one(STORE, 10, 2, -8, 0);
+    let store = one(STORE, 1, 2, -8, 0);
     let code = [load(WIDE, 2, 1, 0), store, number(0, 0), exit()];
     assert_eq!(specialised(&[&code]), code);
 }
@@ -227,4 +227,33 @@ fn a_number_on_the_left_becomes_part_of_the_comparison() {
     // Is 9 above what was read?
     let found = specialised(&[&[read, number(3, 9), by_register], &rest]);
     assert_eq!(found, [[read, branch(op::JLT, 2, 9, 2)].as_slice(), &rest].concat());
+}
+
+#[test]
+fn a_spill_that_nobody_reads_back_is_gone() {
+    let spill = |src, off| one(STORE, 10, src, off, 0);
+    let back = |dst, off| load(WIDE, dst, 10, off);
+    let read = load(WIDE, 2, 1, 0);
+    let code = [read, spill(2, -16), number(0, 0), exit()];
+    assert_eq!(specialised(&[&code]), [number(0, 0), exit()]);
+    let code = [read, spill(2, -16), back(0, -16), exit()];
+    assert_eq!(specialised(&[&code]), code);
+    // Written over before it is read.
+    let code = [read, spill(2, -16), number(3, 1), spill(3, -16), back(0, -16), exit()];
+    assert_eq!(specialised(&[&code]), code[2..]);
+    // Half of it is read.
+    let code = [read, spill(2, -16), load(WORD, 0, 10, -12), exit()];
+    assert_eq!(specialised(&[&code]), code);
+}
+
+#[test]
+fn what_somebody_has_the_address_of_is_no_spill() {
+    let address = [one(class::ALU64 | op::MOV | 8, 1, 10, 0, 0), one(class::ALU64 | op::ADD, 1, 0, 0, -16)];
+    let helper = one(class::JMP | op::CALL, 0, 0, 0, 1);
+    let stores = [-8, -16, -24].map(|off| one(STORE, 10, 2, off, 0));
+    let read = load(WIDE, 2, 1, 0);
+    let code = [[read].as_slice(), &stores, &address, &[helper, number(0, 0), exit()]].concat();
+    // Only what lies below the address can be nobody's.
+    let expected = [[read].as_slice(), &stores[..2], &address, &[helper, number(0, 0), exit()]].concat();
+    assert_eq!(specialised(&[&code]), expected);
 }
