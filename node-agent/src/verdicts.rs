@@ -9,7 +9,7 @@ use sluice_proto::{PLAN, set_key};
 pub fn programmed(nonce: u64, epoch: Epoch, plan: Hash, applied: &Applied) -> v1::Verdicts {
     // Where the plan selects no interface nothing is loaded that could be read.
     let hash = applied.read_back.map_or(plan, |read| read.plan_hash);
-    let policies = applied.policies.iter().map(|outcome| policy(outcome, &applied.interfaces)).collect();
+    let policies = applied.policies.iter().map(policy).collect();
     let resource = v1::ResourceVerdict {
         key: PLAN.into(),
         hash: hash.0.to_vec(),
@@ -59,19 +59,18 @@ fn refused(key: String, hash: Hash, problem: &Problem) -> v1::ResourceVerdict {
 }
 
 /// A policy is programmed only where nothing is in its way on any interface that it selects.
-fn policy(outcome: &PolicyOutcome, interfaces: &[InterfaceOutcome]) -> v1::PolicyVerdict {
+fn policy(outcome: &PolicyOutcome) -> v1::PolicyVerdict {
     let first = outcome.problems.first();
     let stage = if first.is_some() { VerdictStage::Rejected } else { VerdictStage::Programmed };
     let details: Vec<_> = outcome.problems.iter().map(|problem| problem.detail.as_str()).collect();
     let note = |note: &Problem| v1::Note { reason: note.reason.clone(), detail: note.detail.clone() };
-    let mine = interfaces.iter().filter(|interface| outcome.interfaces.contains(&interface.name));
     v1::PolicyVerdict {
         uid: outcome.policy.uid.clone(),
         generation: outcome.policy.generation,
         stage: stage.into(),
         reason: first.map(|first| first.reason.clone()).unwrap_or_default(),
         detail: details.join("; "),
-        interfaces: mine.map(interface).collect(),
+        interfaces: outcome.interfaces.iter().map(interface).collect(),
         notes: outcome.notes.iter().map(note).collect(),
     }
 }
@@ -102,17 +101,14 @@ mod tests {
     fn applied(problems: Vec<Problem>, notes: Vec<Problem>) -> Applied {
         let attachment =
             Attachment { program_id: 7, mode: LinkMode::Generic, fallback: Some("no native".into()) };
+        let eth0 =
+            InterfaceOutcome { name: "eth0".into(), ifindex: 2, attachment: Some(attachment), problem: None };
         Applied {
             read_back: Some(ReadBack { plan_hash: Hash([2; 32]), program_tag: [0; 8] }),
-            interfaces: vec![InterfaceOutcome {
-                name: "eth0".into(),
-                ifindex: 2,
-                attachment: Some(attachment),
-                problem: None,
-            }],
+            interfaces: vec![eth0.clone()],
             policies: vec![PolicyOutcome {
                 policy: PolicyRef { uid: "u".into(), generation: 4, ..PolicyRef::default() },
-                interfaces: vec!["eth0".into()],
+                interfaces: vec![eth0],
                 problems,
                 notes,
             }],

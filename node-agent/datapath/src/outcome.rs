@@ -70,8 +70,8 @@ pub struct Attachment {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyOutcome {
     pub policy: PolicyRef,
-    /// Where it is in force.
-    pub interfaces: Vec<String>,
+    /// Where it is in force: of an interface with several hooks, that of its own.
+    pub interfaces: Vec<InterfaceOutcome>,
     /// Empty: programmed.
     pub problems: Vec<Problem>,
     /// Worth saying, and no failure.
@@ -91,7 +91,7 @@ impl PolicyOutcome {
         let fallback = |outcome: &&&InterfaceOutcome| outcome.attachment.as_ref()?.fallback.clone();
         PolicyOutcome {
             policy: policy.clone(),
-            interfaces: in_force.clone().map(|outcome| outcome.name.clone()).collect(),
+            interfaces: in_force.clone().map(|outcome| (*outcome).clone()).collect(),
             problems,
             notes: in_force
                 .filter_map(|outcome| fallback(&outcome))

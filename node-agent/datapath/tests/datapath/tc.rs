@@ -141,6 +141,11 @@ fn filters_of_all_hooks_share_an_interface_and_outlive_the_agent() {
         let mut datapath = world.open();
         let applied = datapath.apply(&plan, &eth).unwrap();
         assert_eq!((applied.loaded, applied.interfaces.len()), (3, 3));
+        let modes = applied.policies.iter().map(|policy| {
+            let [only] = &policy.interfaces[..] else { panic!("{policy:?}") };
+            only.attachment.as_ref().expect("attached").mode
+        });
+        assert!(modes.eq([LinkMode::Native, LinkMode::TcIngress, LinkMode::TcEgress]), "each policy's own");
         let state = datapath.state().clone();
         drop(datapath);
         let verdicts = || ([1, 2, 3].map(is_received), [1, 2, 3].map(is_sent));
