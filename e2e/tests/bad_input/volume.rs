@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use anyhow::Context;
 use sluice_e2e::process::{eventually, program};
 
 use crate::{PATIENCE, assert_documented, fleet, policy};
@@ -25,8 +26,12 @@ fn a_lost_volume_is_recovered_from_while_agents_enforce() {
     let said = said.unwrap_or_else(|error| panic!("{error:#}{}", fleet.last_words()));
     assert!(said.contains("run `kubectl sluice recover`"), "{said}");
     assert_documented(said.trim());
-    let log = fleet.edges[0].agent.as_ref().unwrap().log();
-    assert_documented(log.lines().find(|line| line.contains("is an old copy")).expect("the agent is told"));
+    // The operator says so before the agent has heard of it.
+    let told = eventually(PATIENCE, || {
+        let log = fleet.edges[0].agent.as_ref().context("no agent")?.log();
+        Ok(log.lines().find(|line| line.contains("is an old copy")).map(str::to_owned))
+    });
+    assert_documented(&told.expect("the agent is told"));
     assert!(fleet.is_attached(0).unwrap(), "what was in force stays");
     let status = fleet.statuses().unwrap().remove(0);
     assert_eq!(status.ready, "False", "nobody confirmed anything to this store: {status:?}");
