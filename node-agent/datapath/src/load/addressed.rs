@@ -67,10 +67,17 @@ fn made_of(
     dimension: usize,
     make: impl Fn(&[Bound32]) -> Option<Vec<u32>>,
 ) -> Result<Vec<u8>, LoadError> {
+    let table = "bounds";
     let bounds = tables.bounds.get(dimension).map_or(&[][..], Vec::as_slice);
-    let bounds: Vec<Bound32> = array("bounds", bounds)?;
-    let made = if bounds.is_empty() { None } else { make(&bounds) };
-    Ok(bytemuck::cast_slice(&made.unwrap_or_default()).to_vec())
+    let bounds: Vec<Bound32> = array(table, bounds)?;
+    if bounds.is_empty() {
+        return Ok(Vec::new());
+    }
+    if bounds[0].start != 0 || !bounds.is_sorted_by(|one, next| one.start < next.start) {
+        let problem = format!("intervals of dimension {dimension} are not in order from 0 on");
+        return Err(LoadError::Plan { table, problem });
+    }
+    Ok(bytemuck::cast_slice(&make(&bounds).unwrap_or_default()).to_vec())
 }
 
 pub fn element_size(number: usize) -> usize {
@@ -90,4 +97,33 @@ pub fn element_size(number: usize) -> usize {
 fn searched(number: usize) -> Option<(usize, usize)> {
     let found = BOUNDS.iter().find(|(_, name, _)| *name == table::NAMES[number]);
     found.map(|(dimension, _, element)| (*dimension, *element))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever made them: a search would only have found a wrong row.
+    #[test]
+    fn intervals_that_are_not_in_order_are_refused() {
+        for dimension in [dimension::DESTINATION_PORT, dimension::SOURCE_V4] {
+            for (starts, sound) in [([0, 7], true), ([7, 0], false), ([0, 0], false), ([1, 7], false)] {
+                let mut plan = NodePlan::default();
+                let bounds = starts.map(|start| Bound32 { start, row: 0 });
+                plan.filters.tables.bounds = vec![Vec::new(); dimension + 1];
+                plan.filters.tables.bounds[dimension] = bytemuck::cast_slice(&bounds).to_vec();
+                let made = addressed(&plan, &LoadSpec::default());
+                assert_eq!(made.is_ok(), sound, "{starts:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_table_is_as_long_as_a_power_of_two() {
+        let mut plan = NodePlan::default();
+        plan.filters.tables.direct = vec![1; 4 * 5];
+        let tables = addressed(&plan, &LoadSpec::default()).expect("sound");
+        assert_eq!((tables[table::DIRECT].last(), &tables[table::DIRECT].bytes[20..]), (7, &[0; 12][..]));
+        assert_eq!(tables[table::ROWS].last(), 0, "one element where there is none");
+    }
 }

@@ -1,4 +1,5 @@
-//! From the intervals of a dimension to what the kernel program looks up in one step, or in three.
+//! From the intervals of a dimension, which are in order from 0 on, to what the kernel program looks up in one step, or in
+//! three.
 
 use sluice_abi::{Bound32, trie};
 
@@ -7,8 +8,8 @@ pub fn ports(bounds: &[Bound32]) -> Vec<u32> {
     const PORTS: usize = 1 << 16;
     let mut rows = vec![0; PORTS];
     for (at, bound) in bounds.iter().enumerate() {
-        let end = bounds.get(at + 1).map_or(PORTS, |next| next.start as usize);
-        rows[bound.start as usize..end.min(PORTS)].fill(bound.row);
+        let end = bounds.get(at + 1).map_or(PORTS, |next| next.start as usize).min(PORTS);
+        rows[(bound.start as usize).min(end)..end].fill(bound.row);
     }
     rows
 }
