@@ -9,8 +9,9 @@ use sluice_e2e::traffic::{Route, Traffic};
 
 use crate::{NAMESPACE, PATIENCE};
 
-/// Status must tell of a silent node within this.
-const TOLD: Duration = Duration::from_secs(20);
+/// Status must tell of a silent node within this: if its agent was still on its way back to an operator that started anew,
+/// that waits 35 s for it.
+const TOLD: Duration = Duration::from_secs(45);
 /// Beside a whole cluster on the same two CPUs.
 const PER_SECOND: u64 = 20_000;
 
