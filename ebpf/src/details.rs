@@ -56,10 +56,10 @@ impl Details {
 
     #[inline(always)]
     fn fill(&self, frame: Frame, packet: &Packet) -> Option<()> {
-        link::fill(self, frame, packet)?;
-        network::fill(self, frame, packet)?;
-        options::fill(self, frame, packet)?;
-        payload::fill(self, frame, packet)?;
+        link::fill(self, frame, packet);
+        network::fill(self, frame, packet);
+        options::fill(self, frame, packet);
+        payload::fill(self, frame, packet);
         sets::fill(self, packet)?;
         if used::<ESTABLISHED>() {
             self.and(*DIRECT.get(DIRECT_ESTABLISHED + (packet.established & 1)));

@@ -6,12 +6,11 @@ use core::ptr::read_volatile;
 use aya_ebpf::bindings::{TC_ACT_SHOT, xdp_action::XDP_DROP};
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
-use sluice_abi::{NO_TARGET, VipKey, features};
+use sluice_abi::features;
 
 use crate::constants::enabled;
 use crate::frame::{Context, pull};
 use crate::link_header;
-use crate::maps::{DECAP, NEXT_HOPS, RING, TARGET_SLOTS, TARGETS, VIP_SLOTS, VIPS};
 use crate::packet::Packet;
 use crate::program::{at_once, judge, read};
 use crate::sample;
@@ -39,7 +38,7 @@ pub fn sluice_tc(context: TcContext) -> i32 {
     if packet.staged != 0 {
         outcome.trace(packet);
     }
-    if outcome.verdict == XDP_DROP || names_every_table() {
+    if outcome.verdict == XDP_DROP {
         return TC_ACT_SHOT;
     }
     if enabled(features::MARKS) && packet.mark_mask != 0 && packet.staged == 0 {
@@ -55,18 +54,4 @@ fn mark(context: *mut Context, packet: &Packet) {
         let mark = read_volatile(&raw const (*context).mark);
         (&raw mut (*context).mark).write_volatile((mark & !packet.mark_mask) | packet.mark);
     }
-}
-
-/// Uses what only the balancer has, where there is none: the program then has the same tables as that of XDP, so that
-/// loading, reading back and pinning need not tell the two apart.
-#[inline(always)]
-fn names_every_table() -> bool {
-    // SAFETY: the tables are not written to after the load.
-    enabled(features::BALANCER)
-        && (unsafe { VIPS.get(&VipKey::default()).is_some() || DECAP.get(&Default::default()).is_some() }
-            || RING.get(0).is_some_and(|target| *target != NO_TARGET)
-            || TARGETS.get_ptr(0).is_some()
-            || NEXT_HOPS.get_ptr(0).is_some()
-            || TARGET_SLOTS.get_ptr(0).is_some()
-            || VIP_SLOTS.get_ptr(0).is_some())
 }

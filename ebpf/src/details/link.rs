@@ -28,7 +28,7 @@ struct Tag {
 }
 
 #[inline(always)]
-pub fn fill(row: &Details, frame: Frame, packet: &Packet) -> Option<()> {
+pub fn fill(row: &Details, frame: Frame, packet: &Packet) {
     if used::<SOURCE_MAC>() {
         row.and(match address(frame, SOURCE) {
             Some(address) => search64::<SOURCE_MAC, _>(&SOURCE_BOUNDS, address),
@@ -54,7 +54,6 @@ pub fn fill(row: &Details, frame: Frame, packet: &Packet) -> Option<()> {
         let number = if packet.ether_type < ether_type::FIRST { FIELD_ABSENT } else { packet.ether_type };
         row.and(searched::<ETHER_TYPE, _>(&ETHER_TYPE_BOUNDS, number));
     }
-    Some(())
 }
 
 #[inline(always)]

@@ -27,7 +27,7 @@ struct Start {
 }
 
 #[inline(always)]
-pub fn fill(row: &Details, frame: Frame, packet: &Packet) -> Option<()> {
+pub fn fill(row: &Details, frame: Frame, packet: &Packet) {
     let has_header = packet.family != kind::FAMILY_NONE;
     if used::<HOP_LIMIT>() {
         row.and(if has_header {
@@ -51,7 +51,6 @@ pub fn fill(row: &Details, frame: Frame, packet: &Packet) -> Option<()> {
             });
         }
     }
-    Some(())
 }
 
 #[inline(always)]

@@ -27,7 +27,7 @@ const GO_ON: i64 = 0;
 const STOP: i64 = 1;
 
 #[inline(always)]
-pub fn fill(row: &Details, frame: Frame, packet: &Packet) -> Option<()> {
+pub fn fill(row: &Details, frame: Frame, packet: &Packet) {
     if used::<IP_OPTIONS>() {
         row.and(if packet.family == kind::FAMILY_V4 {
             *DIRECT.get(DIRECT_IP_OPTIONS + options(frame.context(), packet.network, packet.transport))
@@ -42,7 +42,6 @@ pub fn fill(row: &Details, frame: Frame, packet: &Packet) -> Option<()> {
             special::<EXTENSION_HEADERS>(ABSENT)
         });
     }
-    Some(())
 }
 
 /// Of the header between the two offsets, as `ip_options` counts them. A global function, or the ways through the

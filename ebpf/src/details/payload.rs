@@ -24,9 +24,9 @@ const GO_ON: i64 = 0;
 const STOP: i64 = 1;
 
 #[inline(always)]
-pub fn fill(row: &Details, frame: Frame, packet: &Packet) -> Option<()> {
+pub fn fill(row: &Details, frame: Frame, packet: &Packet) {
     if !enabled(features::PAYLOADS) {
-        return Some(());
+        return;
     }
     let held = held(frame.context(), (&raw const *packet).cast_mut());
     let later = if packet.is_later() { PAYLOAD_LATER } else { 0 };
@@ -40,7 +40,6 @@ pub fn fill(row: &Details, frame: Frame, packet: &Packet) -> Option<()> {
     }
     const { assert!(PAYLOAD_GROUPS == 4) };
     group!(0 1 2 3);
-    Some(())
 }
 
 /// A global function, or the ways through the packet's layers would multiply with those through everything else.

@@ -14,7 +14,7 @@ use crate::load::{
     Addressed, LoadError, LoadSpec, NODE_FEATURES, OPTIONAL_FEATURES, addressed, addressed_element,
     entries_with_slots, with_slots,
 };
-use crate::program::{Program, RODATA, TABLES};
+use crate::program::{self, Program, RODATA};
 use crate::readback::Mismatch;
 use crate::tables::BOUNDS;
 
@@ -63,7 +63,7 @@ impl Image {
     /// Reads every element of every table of a program.
     pub fn read(program: &Program) -> io::Result<Image> {
         let mut tables = BTreeMap::new();
-        for name in TABLES {
+        for name in program::tables() {
             let mut elements = bpf::read_all(program.map(name))?;
             let hash = is_hash(name);
             if hash {
@@ -174,8 +174,7 @@ impl Image {
     /// The first element that is not as expected.
     pub fn difference(&self, expected: &Image) -> Option<Mismatch> {
         config_difference(&self.config, &expected.config).or_else(|| {
-            TABLES
-                .into_iter()
+            program::tables()
                 .find_map(|name| table_difference(name, &self.tables[name], &expected.tables[name]))
         })
     }

@@ -38,7 +38,7 @@ use crate::slots::SlotTable;
 use crate::{bpf, sets};
 
 pub(crate) use addressed::{Addressed, addressed, element_size as addressed_element};
-pub(crate) use constants::{NODE_FEATURES, OPTIONAL_FEATURES, config as config_of};
+pub(crate) use constants::{NODE_FEATURES, OPTIONAL_FEATURES, config_of};
 pub(crate) use maps::{array as new_array, new as new_map, program_array as new_program_array};
 pub use patch::Patch;
 pub use pins::SHARED;
@@ -47,7 +47,7 @@ pub(crate) use prepared::btf as prepared_btf;
 pub(crate) use prepared::{TracePrograms, load_mark_program, load_one, load_trace_programs};
 pub use raw::ProgramFacts;
 pub(crate) use raw::{ProgramKind, ProgramRequest, load as load_program, load_btf, program_facts};
-pub(crate) use run::{TestRun, live_run, test_run};
+pub(crate) use run::{TestRun, live_run, test_run, test_run_behind_metadata};
 pub(crate) use tables::{entries_with_slots, with_slots};
 
 /// What the plan leaves to the node.
@@ -145,8 +145,9 @@ pub fn load(plan: &NodePlan, spec: &LoadSpec) -> Result<Loaded, LoadError> {
 
 /// [`load`] with a program that is not as it was built.
 pub fn load_patched(plan: &NodePlan, spec: &LoadSpec, patches: &[Patch]) -> Result<Loaded, LoadError> {
-    let config = constants::config(plan, spec)?;
-    let tables = tables::tables(plan, spec)?;
+    let addressed = addressed(plan, spec)?;
+    let config = constants::config(plan, spec, &addressed)?;
+    let tables = tables::tables(plan, spec, addressed)?;
     if let Some(directory) = &spec.pins {
         pins::check(directory)?;
     }
@@ -214,7 +215,15 @@ impl Loaded {
 
     /// What test runs have counted in a slot, over all CPUs.
     pub fn staged_counter(&self, slot: u32, counted: Counted) -> Result<Counter, LoadError> {
-        let index = (VERDICTS + counted as u32) * self.config.slots + slot;
+        self.counter((VERDICTS + counted as u32) * self.config.slots + slot)
+    }
+
+    /// The same of live packets, which test runs on an interface are, too ([`Loaded::repeat`]).
+    pub fn live_counter(&self, slot: u32, counted: Counted) -> Result<Counter, LoadError> {
+        self.counter(counted as u32 * self.config.slots + slot)
+    }
+
+    fn counter(&self, index: u32) -> Result<Counter, LoadError> {
         let per_cpu: Vec<Counter> = self.per_cpu("COUNTERS", index)?;
         Ok(per_cpu.iter().fold(Counter::default(), |sum, one| Counter {
             packets: sum.packets + one.packets,

@@ -7,39 +7,16 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use sluice_abi::table;
 use sluice_plan::Hook;
 
 use crate::bpf::{self, Kind, ProgramInfo};
 use crate::error::{Context, Error, Result};
 use crate::load::{self, Loaded, ProgramFacts};
 
-/// Tables that belong to one load and never change after it.
-pub const TABLES: [&str; 34] = [
-    "ENTRIES",
-    "ROWS",
-    "DIRECT",
-    "SRC4",
-    "DST4",
-    "SRC6",
-    "DST6",
-    "SPORT",
-    "DPORT",
-    "ICMP",
-    "LENGTH",
-    "OUTER_VLAN",
-    "INNER_VLAN",
-    "ETHER_TYPE",
-    "SOURCE_MAC",
-    "DESTINATION_MAC",
+/// Tables that the program looks elements up in.
+const LOOKED_UP: [&str; 10] = [
     "PATTERNS",
-    "BITS",
-    "RANKS",
-    "NODES",
-    "CHILDREN",
-    "RECORDS4",
-    "RECORDS6",
-    "SOURCE_TRIE",
-    "DESTINATION_TRIE",
     "LIMITS",
     "MARKS",
     "REGIONS",
@@ -156,7 +133,7 @@ impl Program {
 
     /// Nobody can change the tables from now on, short of loading another program.
     pub fn freeze(&self) -> Result<()> {
-        for table in TABLES {
+        for table in tables() {
             let map = self.map(table);
             let frozen = bpf::is_frozen(map).context(|| format!("asking whether {table} is frozen"))?;
             if !frozen {
@@ -177,8 +154,13 @@ pub fn remove_dir(dir: &Path) -> Result<()> {
     }
 }
 
+/// What belongs to one load and never changes after it.
+pub fn tables() -> impl Iterator<Item = &'static str> {
+    table::NAMES.into_iter().chain(LOOKED_UP)
+}
+
 fn all_maps() -> impl Iterator<Item = &'static str> {
-    TABLES.into_iter().chain([NEXT_HOPS, RODATA]).chain(NOTES)
+    tables().chain([NEXT_HOPS, RODATA]).chain(NOTES)
 }
 
 /// bpffs refuses names with dots.

@@ -26,7 +26,7 @@ pub struct State {
 }
 
 /// What a program was made from, and what became of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ProgramIdentity {
     /// Hash of the object file that it came from.
     pub object: Hash,

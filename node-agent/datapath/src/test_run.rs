@@ -10,7 +10,7 @@ use sluice_abi::{NO_TARGET, Trace};
 use sluice_plan::{Hook, NodePlan};
 
 use crate::bpf;
-use crate::load::{LoadError, Loaded, TestRun, test_run};
+use crate::load::{LoadError, Loaded, TestRun, test_run, test_run_behind_metadata};
 use crate::local::{Local, Peers};
 
 /// The kernel runs nothing shorter than an Ethernet header (`ETH_HLEN`).
@@ -91,6 +91,18 @@ impl Loaded {
             (_, other) => return Err(RunError::Action(other)),
         };
         Ok(Outcome { verdict, trace: self.trace()?, frame_out })
+    }
+
+    /// Runs one frame as if it came in on interface `ingress` and had so many bytes of metadata in front, which `bytes` begin
+    /// with. It counts as live unless `ingress` is 1.
+    pub fn run_behind_metadata(
+        &self,
+        metadata: u32,
+        bytes: &[u8],
+        ingress: u32,
+    ) -> Result<XdpAction, RunError> {
+        let result = test_run_behind_metadata(self.program_fd(), metadata, bytes, ingress);
+        XdpAction::try_from(result.map_err(RunError::Run)?.action)
     }
 
     /// What a node knows beside its plan: its own addresses, and the plan's control endpoints as peers.

@@ -93,7 +93,9 @@ impl Datapath {
         self.current = Some(Current { plan: staged.plan, hash: staged.hash });
         self.interfaces = staged.interfaces;
         let terms = members.iter().filter_map(|member: &Arc<Member>| member.terms.as_ref());
-        self.state.programs = terms.map(Terms::identity).collect();
+        // Interfaces may share a program.
+        let programs: BTreeSet<_> = terms.map(Terms::identity).collect();
+        self.state.programs = programs.into_iter().collect();
         self.state.slots = staged.slots;
         self.state.regions = staged.regions;
         self.state.set_places = staged.set_places;

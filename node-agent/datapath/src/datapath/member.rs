@@ -5,7 +5,7 @@ use sluice_plan::{Hash, NodePlan};
 
 use crate::error::{Error, Result};
 use crate::image::Image;
-use crate::load::{LoadSpec, config_of};
+use crate::load::LoadSpec;
 use crate::program::Program;
 use crate::readback::{self, ReadBack};
 use crate::shared::Shared;
@@ -28,11 +28,6 @@ pub struct Terms {
 }
 
 impl Terms {
-    pub fn new(plan: &NodePlan, hash: Hash, spec: LoadSpec, tag: [u8; 8]) -> Result<Terms> {
-        let config = config_of(plan, &spec)?;
-        Ok(Terms { plan: hash, spec, config, tag })
-    }
-
     pub fn identity(&self) -> ProgramIdentity {
         ProgramIdentity::of(self.spec.hook, &self.config, self.tag)
     }

@@ -142,7 +142,7 @@ impl Datapath {
         let dir = self.root.join("programs").join(self.next_dir.to_string());
         self.next_dir += 1;
         let program = Program::pin(&loaded, &dir)?;
-        let terms = Terms::new(plan, *hash, spec, program.tag())?;
+        let terms = Terms { plan: *hash, spec, config: *loaded.config(), tag: program.tag() };
         self.local.write_next_hops(program.map(NEXT_HOPS), plan)?;
         self_test::run(&loaded, plan, sets, interface)?;
         Ok(Member { program, terms: Some(terms) })

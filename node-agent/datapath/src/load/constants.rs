@@ -7,7 +7,7 @@ use sluice_abi::{
 };
 use sluice_plan::{FilterTables, Hook, NodePlan};
 
-use super::addressed::addressed;
+use super::addressed::{Addressed, addressed};
 use super::failsafe;
 use super::tables::{ENTRY, LIMITS, SETS, TARGETS, array};
 use super::{LoadError, LoadSpec};
@@ -45,7 +45,12 @@ impl Counts {
     }
 }
 
-pub fn config(plan: &NodePlan, spec: &LoadSpec) -> Result<Config, LoadError> {
+/// [`config`], where the tables are not needed themselves.
+pub fn config_of(plan: &NodePlan, spec: &LoadSpec) -> Result<Config, LoadError> {
+    config(plan, spec, &addressed(plan, spec)?)
+}
+
+pub fn config(plan: &NodePlan, spec: &LoadSpec, addressed: &[Addressed]) -> Result<Config, LoadError> {
     let tables = &plan.filters.tables;
     let count = Counts::of(plan);
     same_length(ENTRY, count.entries, spec.entry_slots.len())?;
@@ -81,7 +86,7 @@ pub fn config(plan: &NodePlan, spec: &LoadSpec) -> Result<Config, LoadError> {
     }
     failsafe::put(&plan.failsafe, &mut config)?;
     config.set_places = set_places(spec)?;
-    for (last, table) in config.last.iter_mut().zip(addressed(plan, spec)?) {
+    for (last, table) in config.last.iter_mut().zip(addressed) {
         *last = table.last();
     }
     Ok(config)

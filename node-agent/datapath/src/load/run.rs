@@ -58,7 +58,28 @@ pub fn test_run(
     repeat: u32,
     ingress: Option<u32>,
 ) -> io::Result<TestRun> {
-    let context = context(frame, ingress.unwrap_or(0));
+    let context = ingress.map(|ingress| context(frame, ingress));
+    run(program, context.as_ref(), frame, frame_out, repeat)
+}
+
+/// As [`test_run`], once, with a frame that begins with so many bytes of metadata, a multiple of four.
+pub fn test_run_behind_metadata(
+    program: BorrowedFd<'_>,
+    metadata: u32,
+    frame: &[u8],
+    ingress: u32,
+) -> io::Result<TestRun> {
+    let context = Context { data: metadata, ..context(frame, ingress) };
+    run(program, Some(&context), frame, &mut [], 1)
+}
+
+fn run(
+    program: BorrowedFd<'_>,
+    context: Option<&Context>,
+    frame: &[u8],
+    frame_out: &mut [u8],
+    repeat: u32,
+) -> io::Result<TestRun> {
     let mut attr = Attr {
         program: program.as_raw_fd() as u32,
         size_in: frame.len() as u32,
@@ -66,8 +87,8 @@ pub fn test_run(
         data_in: frame.as_ptr() as u64,
         data_out: if frame_out.is_empty() { 0 } else { frame_out.as_mut_ptr() as u64 },
         repeat,
-        context_size_in: if ingress.is_some() { size_of::<Context>() as u32 } else { 0 },
-        context_in: if ingress.is_some() { std::ptr::from_ref(&context) as u64 } else { 0 },
+        context_size_in: context.map_or(0, |_| size_of::<Context>() as u32),
+        context_in: context.map_or(0, |context| std::ptr::from_ref(context) as u64),
         ..Attr::default()
     };
     call(PROG_TEST_RUN, &mut attr)?;

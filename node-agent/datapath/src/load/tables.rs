@@ -10,7 +10,7 @@ use sluice_abi::{
 };
 use sluice_plan::NodePlan;
 
-use super::addressed::{Addressed, addressed};
+use super::addressed::Addressed;
 use super::{LoadError, LoadSpec};
 use crate::bpf;
 
@@ -57,7 +57,7 @@ impl Table {
     }
 }
 
-pub fn tables(plan: &NodePlan, spec: &LoadSpec) -> Result<Vec<Table>, LoadError> {
+pub fn tables(plan: &NodePlan, spec: &LoadSpec, addressed: Vec<Addressed>) -> Result<Vec<Table>, LoadError> {
     let filters = &plan.filters.tables;
     let balancers = &plan.balancers.tables;
     let mut tables = vec![
@@ -73,7 +73,7 @@ pub fn tables(plan: &NodePlan, spec: &LoadSpec) -> Result<Vec<Table>, LoadError>
         decap(&spec.decap),
     ];
     tables.push(next_hops(balancers.targets.len() / size_of::<Target>(), spec)?);
-    let addressed = addressed(plan, spec)?.into_iter().map(|Addressed { name, bytes, .. }| Table {
+    let addressed = addressed.into_iter().map(|Addressed { name, bytes, .. }| Table {
         name,
         keys: 0u32.to_ne_bytes().to_vec(),
         values: bytes,
