@@ -10,7 +10,6 @@ pub mod edits;
 mod frames;
 pub mod programs;
 pub mod report;
-mod room;
 pub mod rows;
 pub mod sets;
 pub mod wire;

@@ -11,5 +11,6 @@ pub mod netns;
 pub mod oracle;
 pub mod packets;
 pub mod process;
+mod room;
 pub mod sender;
 pub mod traffic;

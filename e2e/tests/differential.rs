@@ -71,6 +71,7 @@ fn reaches_everything(tally: &Tally) {
         ("by default", tally.by_default),
         ("by the malformed setting", tally.by_malformed),
         ("by a balancer", tally.by_balancer),
+        ("live runs", tally.live),
     ] {
         assert!(count >= 40, "{what}: only {count} of {}", tally.verdicts);
     }

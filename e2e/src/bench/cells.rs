@@ -9,9 +9,9 @@ use sluice_datapath::measure::Repeatable;
 use sluice_datapath::test_run::XdpAction;
 
 use super::programs::Facts;
-use super::room::{self, Room};
 use super::rows::{self, Label, Row};
 use super::{SAME, median, uninterrupted};
+use crate::room::{self, Room};
 
 /// Thread CPU time of one cell.
 const CELL: Duration = Duration::from_millis(8);

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use sluice_datapath::measure::{Fate, Generator};
 
 use super::rows::Label;
-use super::{SAME, median, room, uninterrupted};
+use super::{SAME, median, uninterrupted};
+use crate::room;
 use clock::Clock;
 use rows::{Family, Row, Rows};
 

@@ -29,6 +29,10 @@ const MOST_RULES: usize = 960;
 
 pub fn random_node(rng: &mut impl Rng) -> anyhow::Result<Node> {
     let sets = sets::random(rng);
+    if rng.random_bool(0.25) {
+        let filter = few_comparisons(rng, &sets);
+        return Node::with_sets(vec![filter], Vec::new(), sets);
+    }
     let mut filters = filters(rng, &sets);
     if rng.random_bool(0.15) {
         filters = before_others(filters);
@@ -45,6 +49,40 @@ pub fn random_node(rng: &mut impl Rng) -> anyhow::Result<Node> {
         Node::above_the_rate(filters, services, sets)
     } else {
         Node::with_sets(filters, services, sets)
+    }
+}
+
+/// A filter that needs no tables: packets are decided by constants of the program, most of them at once.
+fn few_comparisons(rng: &mut impl Rng, sets: &Sets) -> Filter {
+    let rules = (0..rng.random_range(0..8)).map(|index| {
+        let Match { sources, destinations, protocols, source_ports, destination_ports, .. } =
+            random_match(rng);
+        let one = |side: Option<PrefixSet>| {
+            side.map(|side| PrefixSet {
+                v4: side.v4.into_iter().take(1).collect(),
+                v6: side.v6.into_iter().take(1).collect(),
+                ..PrefixSet::default()
+            })
+            .filter(|side| !side.is_open())
+        };
+        let mut matches = Match {
+            sources: one(sources),
+            destinations: one(destinations),
+            protocols: protocols.into_iter().take(2).collect(),
+            source_ports: source_ports.into_iter().take(1).collect(),
+            destination_ports: destination_ports.into_iter().take(2).collect(),
+            ..Match::default()
+        };
+        if matches.sources.is_none() && rng.random_bool(0.2) {
+            sets::add(rng, sets, &mut matches);
+        }
+        rule(&format!("r{index}"), [Action::Drop, Action::Pass][rng.random_range(0..2)], matches)
+    });
+    let rules = rules.collect();
+    Filter {
+        malformed: if rng.random_bool(0.3) { Malformed::Drop } else { Malformed::Pass },
+        interfaces: on(HERE),
+        ..filter("few", default_action(rng), rules)
     }
 }
 

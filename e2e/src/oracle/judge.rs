@@ -32,6 +32,8 @@ pub struct Tally {
     pub by_default: u64,
     pub by_malformed: u64,
     pub by_balancer: u64,
+    /// Run once more without a trace.
+    pub live: u64,
     /// Frames that no kernel takes, seen by the interpreter alone.
     pub too_short: u64,
 }
@@ -54,7 +56,7 @@ pub fn compare_patched(
     let judge = || {
         let kernel = Kernel::load(node, plan, patches)?;
         let (counts, limits) = (Counts::default(), Limits::default());
-        anyhow::Ok(Judge { kernel, node, counts, limits, time: Duration::ZERO })
+        anyhow::Ok(Judge { kernel, live: 0, node, counts, limits, time: Duration::ZERO })
     };
     judge_all(judge, packets)
 }
@@ -73,7 +75,10 @@ fn judge_all<'n>(start: impl Fn() -> anyhow::Result<Judge<'n>>, packets: &[Named
             tally.note(&judge.judge(packet)?);
         }
     }
-    if judge.kernel.counts()? != judge.counts {
+    tally.live = judge.live;
+    if judge.kernel.counts()? != judge.counts
+        || judge.kernel.live_counts()?.is_some_and(|counts| counts != judge.counts)
+    {
         return Err(find_miscount(start()?, packets)?);
     }
     Ok(tally)
@@ -81,6 +86,8 @@ fn judge_all<'n>(start: impl Fn() -> anyhow::Result<Judge<'n>>, packets: &[Named
 
 struct Judge<'n> {
     kernel: Kernel,
+    /// Packets run without a trace.
+    live: u64,
     node: &'n Node,
     /// What should have been counted.
     counts: Counts,
@@ -100,10 +107,12 @@ impl<'n> Judge<'n> {
         let outcome = evaluate_at(&self.node.world, HERE, &packet.frame, time, &mut self.limits);
         self.counts.add(&outcome, &packet.frame);
         let interpreter = Seen::by_interpreter(&outcome);
-        let Sight { seen, target } = self.kernel.see(&packet.frame, time)?;
+        let Sight { seen, target, live } = self.kernel.see(&packet.frame, time)?;
         let chosen = target.as_ref().map(|target| target.backend);
         let difference = if seen != interpreter {
             Difference::Outcome { kernel: seen, interpreter }
+        } else if let Some(live) = live.filter(|live| *live != seen.verdict) {
+            Difference::Outcome { kernel: Seen { verdict: live, ..seen }, interpreter }
         } else if seen.verdict == XdpAction::Tx
             && !chosen.is_some_and(|chosen| outcome.backends.contains(&chosen))
         {
@@ -115,6 +124,7 @@ impl<'n> Judge<'n> {
             {
                 self.counts.count(key, &packet.frame);
             }
+            self.live += u64::from(live.is_some());
             return Ok(outcome);
         };
         Err(self.mismatch(packet, difference).into())
@@ -151,10 +161,11 @@ fn find_miscount(mut judge: Judge<'_>, packets: &[Named]) -> anyhow::Result<anyh
     let is_run = |packet: &&Named| packet.frame.len() >= MIN_FRAME && (!is_tc || is_run_at_tc(&packet.frame));
     for packet in packets.iter().filter(is_run) {
         judge.judge(packet)?;
-        let counted = judge.kernel.counts()?;
-        if let Some((key, kernel, interpreter)) = counted.differences(&judge.counts).first() {
-            let (key, kernel, interpreter) = ((*key).clone(), *kernel, *interpreter);
-            return Ok(judge.mismatch(packet, Difference::Counter { key, kernel, interpreter }).into());
+        for counted in [Some(judge.kernel.counts()?), judge.kernel.live_counts()?].into_iter().flatten() {
+            if let Some((key, kernel, interpreter)) = counted.differences(&judge.counts).first() {
+                let (key, kernel, interpreter) = ((*key).clone(), *kernel, *interpreter);
+                return Ok(judge.mismatch(packet, Difference::Counter { key, kernel, interpreter }).into());
+            }
         }
     }
     Ok(anyhow::anyhow!("counters differed in one run and not in the next"))
@@ -189,6 +200,7 @@ impl Tally {
             by_default,
             by_malformed,
             by_balancer,
+            live,
             too_short,
         } = other;
         self.verdicts += verdicts;
@@ -201,6 +213,7 @@ impl Tally {
         self.by_default += by_default;
         self.by_malformed += by_malformed;
         self.by_balancer += by_balancer;
+        self.live += live;
         self.too_short += too_short;
     }
 }

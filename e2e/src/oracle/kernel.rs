@@ -1,11 +1,14 @@
 //! The kernel's side: a node's plan, loaded.
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use sluice_abi::{Counted as AbiCounted, NO_TARGET, Stage as AbiStage, Trace};
-use sluice_datapath::load::{LoadSpec, Loaded, Patch, load_patched};
+use sluice_abi::{
+    Counted as AbiCounted, Counter, NO_TARGET, Stage as AbiStage, Stat, Trace, dimension, features,
+};
+use sluice_datapath::load::{LoadError, LoadSpec, Loaded, Patch, load_patched};
 use sluice_datapath::test_run::XdpAction;
 use sluice_datapath::{Names, SlotKey, mask};
 use sluice_interpret::{Counted, DEFAULT_NAME, ESTABLISHED_NAME, MALFORMED_NAME, Stage};
@@ -16,18 +19,30 @@ use super::build::HERE;
 use super::count::{Count, Counts, Key};
 use super::node::Node;
 use super::seen::Seen;
+use crate::room::{self, Room};
 
 pub struct Kernel {
     loaded: Loaded,
     names: Names,
     /// Backend of each target.
     backends: Vec<IpAddr>,
+    live: Option<Live>,
+}
+
+/// Packets are run once more as if they came in on an interface: a staged run leaves a trace, and what is decided without
+/// one is other code.
+struct Live {
+    ingress: u32,
+    /// Staged packets that failsafe would have passed within its rate, which live ones are counted against apart.
+    limited: u64,
 }
 
 /// What the kernel did with one packet.
 pub struct Sight {
     pub seen: Seen,
     pub target: Option<Target>,
+    /// The verdict without a trace, where it cannot be another.
+    pub live: Option<XdpAction>,
 }
 
 /// What the balancer chose, and where it counted that.
@@ -44,10 +59,12 @@ impl Kernel {
         loaded.put_sets(plan, &node.world.sets)?;
         let parts = plan.balancers.parts.iter();
         let backends = parts.flat_map(|part| part.targets.iter().map(|target| target.backend)).collect();
-        Ok(Kernel { loaded, names: Names::of(plan)?, backends })
+        let live =
+            is_stateless(&loaded).then(|| Ok::<_, anyhow::Error>(Live { ingress: interface()?, limited: 0 }));
+        Ok(Kernel { loaded, names: Names::of(plan)?, backends, live: live.transpose()? })
     }
 
-    pub fn see(&self, frame: &[u8], time: Duration) -> anyhow::Result<Sight> {
+    pub fn see(&mut self, frame: &[u8], time: Duration) -> anyhow::Result<Sight> {
         let outcome = self.loaded.run_at(frame, time)?;
         let trace = outcome.trace;
         let decider = self.entry(trace.entry)?.filter(|_| trace.stage == AbiStage::Filter as u8);
@@ -64,11 +81,39 @@ impl Kernel {
             malformed: trace.malformed != 0,
             mark: (trace.mark.value, trace.mark.mask),
         };
-        Ok(Sight { seen, target })
+        let live = self.run_live(frame, stage)?;
+        Ok(Sight { seen, target, live })
+    }
+
+    fn run_live(&mut self, frame: &[u8], stage: Stage) -> anyhow::Result<Option<XdpAction>> {
+        let Some(live) = &mut self.live else { return Ok(None) };
+        let limited = self.loaded.staged_stat(Stat::FailsafeLimited)?;
+        let is_limited = std::mem::replace(&mut live.limited, limited) != limited;
+        if is_limited || stage == Stage::Failsafe {
+            return Ok(None);
+        }
+        Ok(Some(self.loaded.repeat(frame, 1, live.ingress)?))
     }
 
     /// What has been counted since this was loaded.
     pub fn counts(&self) -> anyhow::Result<Counts> {
+        self.counts_of(|slot, kind| self.loaded.staged_counter(slot, kind))
+    }
+
+    /// What live runs counted, where that is the same.
+    pub fn live_counts(&self) -> anyhow::Result<Option<Counts>> {
+        match &self.live {
+            Some(Live { limited: 0, .. }) => {
+                self.counts_of(|slot, kind| self.loaded.live_counter(slot, kind)).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn counts_of(
+        &self,
+        counter: impl Fn(u32, AbiCounted) -> Result<Counter, LoadError>,
+    ) -> anyhow::Result<Counts> {
         let kinds = [
             (AbiCounted::Pass, Counted::Pass),
             (AbiCounted::Drop, Counted::Drop),
@@ -80,7 +125,7 @@ impl Kernel {
         let mut counts = Counts::default();
         for (slot, SlotKey { policy, name }) in (0..).zip(entries.iter().chain(vips).chain(targets)) {
             for (kind, counted) in kinds {
-                let counter = self.loaded.staged_counter(slot, kind)?;
+                let counter = counter(slot, kind)?;
                 if counter.packets > 0 {
                     // A rule may be several entries, which share a slot on a node.
                     let count: &mut Count =
@@ -90,7 +135,7 @@ impl Kernel {
                 }
             }
             // What no interpreter foretells: how much a next hop takes. Those of the test take every frame.
-            let oversize = self.loaded.staged_counter(slot, AbiCounted::Oversize)?.packets;
+            let oversize = counter(slot, AbiCounted::Oversize)?.packets;
             ensure!(oversize == 0, "{name} counts {oversize} packets as too long");
         }
         Ok(counts)
@@ -115,6 +160,31 @@ impl Kernel {
         let counted = if verdict == XdpAction::Drop { Counted::Drop } else { Counted::Pass };
         Ok(Some(Target { backend: *backend, key: (policy.clone(), name.clone(), counted) }))
     }
+}
+
+/// What becomes of a packet depends on it alone: it takes from no rate, asks for no socket, and leaves no mark behind.
+fn is_stateless(loaded: &Loaded) -> bool {
+    let stateful = features::LIMITS
+        | features::MARKS
+        | features::BALANCER
+        | features::DECAP
+        | features::dimension(dimension::ESTABLISHED);
+    loaded.hook() == sluice_plan::Hook::Xdp && loaded.config().features & stateful == 0
+}
+
+/// Index of an interface that frames can come in by, in a network namespace of this thread's own.
+fn interface() -> anyhow::Result<u32> {
+    thread_local!(static MADE: OnceCell<(u32, Room)> = const { OnceCell::new() });
+    MADE.with(|made| {
+        if let Some((index, _)) = made.get() {
+            return Ok(*index);
+        }
+        room::leave()?;
+        let other_end = Room::create()?;
+        other_end.connect("eth0", "02:00:00:00:00:01")?;
+        let index = room::index("eth0")?;
+        Ok(made.get_or_init(|| (index, other_end)).0)
+    })
 }
 
 /// Filters and balancers that select the test's interface by name. Slots are numbered: entries, VIPs, targets.

@@ -12,9 +12,9 @@ use sluice_datapath::measure::attach;
 use super::counters::{Counters, Counts};
 use super::rows;
 use crate::bench::frames::{DESTINATION, MAC};
-use crate::bench::room::{self, Room};
 use crate::netns::ip;
 use crate::process::run;
+use crate::room::{self, Room};
 
 /// Room for a chunk of frames, each in a page.
 const BUFFER: usize = 64 << 20;

@@ -1,4 +1,4 @@
-//! Network namespaces of a measuring process. They have no names, so nothing is left of them however the process ends.
+//! Network namespaces of a process that measures or compares. They have no names, so nothing is left of them however the process ends.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
