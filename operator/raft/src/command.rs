@@ -47,6 +47,12 @@ pub enum Command {
     PutBlobs {
         blobs: BTreeMap<String, Bytes>,
     },
+    /// The command within, if it comes to stand in the log in the term that it was decided in; else nothing: another
+    /// replica may have decided otherwise meanwhile.
+    Decided {
+        term: u64,
+        command: Box<Command>,
+    },
 }
 
 /// What the nodes of a class are to enforce.
@@ -61,6 +67,39 @@ pub struct ClassPlan {
 impl Command {
     /// Entries are held in memory and sent whole to other replicas.
     pub const MAX_BYTES: usize = 16 << 20;
+
+    /// Whether it was decided in another term than it stands in.
+    pub(crate) fn is_void(&self, agreed_in: u64) -> bool {
+        matches!(self, Command::Decided { term, .. } if *term != agreed_in)
+    }
+
+    /// What is in it, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        let nodes = |nodes: &BTreeMap<String, ClassKey>| {
+            nodes.iter().map(|(node, class)| node.len() + class.0.len()).sum::<usize>()
+        };
+        let values = |values: &BTreeMap<String, Bytes>| {
+            values.iter().map(|(key, bytes)| key.len() + bytes.len()).sum::<usize>()
+        };
+        match self {
+            Command::PutPlans { classes, node_class, rings, blobs } => {
+                let plans: usize = classes.iter().map(|(key, bytes)| key.0.len() + bytes.len()).sum();
+                plans + nodes(node_class) + rings.len() + values(blobs)
+            }
+            Command::PutFleet { classes, node_class, rings, blobs, sets } => {
+                let names = |class: &ClassPlan| class.sets.iter().map(String::len).sum::<usize>();
+                let plan =
+                    |(key, class): (&ClassKey, &ClassPlan)| key.0.len() + class.plan.len() + names(class);
+                let plans: usize = classes.iter().map(plan).sum();
+                plans + nodes(node_class) + rings.len() + values(blobs) + values(sets)
+            }
+            Command::PutBlobs { blobs } => values(blobs),
+            Command::PutBlob { key, bytes } => key.len() + bytes.len(),
+            Command::RemoveBlob { key } => key.len(),
+            Command::Recover { .. } => 0,
+            Command::Decided { command, .. } => command.size(),
+        }
+    }
 }
 
 /// Names the nodes that share one plan.
@@ -83,4 +122,6 @@ impl From<&str> for ClassKey {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Applied {
     pub epoch: Epoch,
+    /// The command was decided in another term and changed nothing.
+    pub void: bool,
 }

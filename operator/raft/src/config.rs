@@ -25,13 +25,14 @@ pub type StorageError = openraft::StorageError<u64>;
 /// Above this, the log is cut at the next command, however few entries it has.
 pub const LOG_BYTES: usize = 16 << 20;
 
-/// openraft's own defaults suit one room; these tolerate a busy disk and a slow link.
+/// openraft's own defaults suit one room; these tolerate a busy disk and a slow link. A follower waits the longest
+/// election time and then its own before it stands: a leader that died is followed by another after 2 to 2.5 seconds.
 pub fn config(cluster_id: &str) -> Result<Config, OpenError> {
     Config {
         cluster_name: cluster_id.to_owned(),
-        heartbeat_interval: 400,
-        election_timeout_min: 1500,
-        election_timeout_max: 3000,
+        heartbeat_interval: 300,
+        election_timeout_min: 700,
+        election_timeout_max: 1200,
         install_snapshot_timeout: 10_000,
         max_payload_entries: 64,
         snapshot_policy: SnapshotPolicy::LogsSinceLast(512),

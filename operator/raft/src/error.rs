@@ -31,8 +31,16 @@ pub enum ProposeError {
         "the command has {found} bytes, at most {limit} can be agreed at once; select fewer nodes per class or split the policy"
     )]
     TooLarge { found: usize, limit: usize },
-    #[error("no leader within {0:?}; try again")]
+    #[error("no leader within {0:?}: are most replicas running, and can they reach each other?")]
     NoLeader(std::time::Duration),
+    /// It is reached there, if anybody leads.
+    #[error("another replica leads")]
+    Elsewhere(Option<String>),
+    #[error("another replica may have decided meanwhile")]
+    Overtaken,
+    /// The command may be agreed on all the same.
+    #[error("the leader at {leader} gave no answer: {reason}")]
+    Unreached { leader: String, reason: String },
     #[error(
         "the store stopped: {0}; agents go on enforcing what they have: mend the cause (is the disk full?) and start \
          the operator again"

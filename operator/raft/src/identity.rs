@@ -21,7 +21,11 @@ pub struct Identity {
 
 impl Identity {
     pub(crate) fn new_cluster() -> Identity {
-        Identity { cluster_id: hex::encode(rand::random::<[u8; 16]>()), node_id: 1 }
+        Identity { cluster_id: hex::encode(rand::random::<[u8; 16]>()), node_id: FOUNDER }
+    }
+
+    pub(crate) fn is_founder(&self) -> bool {
+        self.node_id == FOUNDER
     }
 
     pub(crate) fn read(dir: &Path) -> Result<Option<Identity>, OpenError> {
@@ -57,3 +61,5 @@ impl fmt::Display for Identity {
 }
 
 const FILE: &str = "identity.json";
+/// Others are given the position of a log entry, which is above it.
+const FOUNDER: u64 = 1;

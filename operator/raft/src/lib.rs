@@ -9,24 +9,34 @@
 //! * An [`Epoch`](sluice_plan::Epoch) names one state of the plans for ever; the same plans proposed again keep theirs.
 //! * After a storage error nothing more is written; the owner is told and should exit.
 //!
-//! # Caveats
-//! One voter for now: there is no transport between replicas, see `network`.
+//! * One replica at a time holds a [`Lead`], and what it proposes with it is void once another may have led.
+//! * A call that was meant for another replica, or for another cluster at the same address, changes nothing.
 
+mod answer;
+mod call;
 mod command;
 mod config;
 mod error;
 mod files;
+mod found;
 mod identity;
+mod lead;
+mod members;
 mod network;
+mod peers;
 mod raft;
 mod recover;
 mod state;
 mod store;
 
+pub use answer::answer_without_store;
 pub use bytes::Bytes;
 pub use command::{Applied, ClassKey, ClassPlan, Command};
 pub use error::{OpenError, ProposeError};
+pub use found::found_or_join;
 pub use identity::Identity;
+pub use lead::Lead;
+pub use peers::{Peers, Transport, Unreached};
 pub use raft::{Options, Raft};
 pub use recover::RecoverError;
 pub use state::{KEPT_SET, Plan, SetManifest, State, shard_key};

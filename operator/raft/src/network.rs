@@ -1,64 +1,152 @@
-//! The transport between replicas: deliberately absent while a cluster has one voter.
-//!
-//! openraft asks for a client only for other members, and none can be added yet. A membership that names one all the
-//! same (a store copied from elsewhere) finds it unreachable instead of talking to an unverified address.
+//! openraft's calls to other replicas.
 
 use std::io;
+use std::time::Duration;
 
-use openraft::error::{Fatal, RPCError, RaftError, ReplicationClosed, StreamingError, Unreachable};
-use openraft::network::RPCOption;
+use bytes::Bytes;
+use openraft::error::{
+    Fatal, InstallSnapshotError, RPCError, RaftError, ReplicationClosed, StreamingError, Unreachable,
+};
+use openraft::network::{Backoff, RPCOption};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse,
     SnapshotResponse, VoteRequest, VoteResponse,
 };
 use openraft::{BasicNode, OptionalSend, RaftNetwork, RaftNetworkFactory, Snapshot};
+use tokio::task::JoinHandle;
 
-use crate::config::{TypeConfig, Vote};
+use crate::Identity;
+use crate::call::{Call, Reply, Request, decode, encode};
+use crate::config::{LogId, TypeConfig, Vote};
+use crate::peers::Peers;
 
-pub struct NoPeers;
+/// Makes a client for each member.
+pub struct Network {
+    pub cluster_id: String,
+    /// None where this replica is to stay alone.
+    pub peers: Option<Peers>,
+}
 
-impl RaftNetworkFactory<TypeConfig> for NoPeers {
-    type Network = NoPeers;
+pub struct Client {
+    to: Identity,
+    address: String,
+    peers: Option<Peers>,
+    sending: Option<Sending>,
+}
 
-    async fn new_client(&mut self, _target: u64, _node: &BasicNode) -> NoPeers {
-        NoPeers
+/// Entries on their way. openraft gives an answer as long as a heartbeat takes and then sends the same again; a large
+/// command on a slow link would never arrive, so what was begun goes on.
+struct Sending {
+    entries: Entries,
+    answer: JoinHandle<Result<Reply, String>>,
+}
+
+/// Leader, the position before the entries, and the last of them.
+type Entries = (Vote, Option<LogId>, Option<LogId>);
+
+impl RaftNetworkFactory<TypeConfig> for Network {
+    type Network = Client;
+
+    async fn new_client(&mut self, target: u64, node: &BasicNode) -> Client {
+        let to = Identity { cluster_id: self.cluster_id.clone(), node_id: target };
+        Client { to, address: node.addr.clone(), peers: self.peers.clone(), sending: None }
+    }
+}
+
+impl Client {
+    fn call(&self, call: Call, within: Duration) -> impl Future<Output = Result<Reply, String>> + use<> {
+        let request = encode(&Request { to: Some(self.to.clone()), call });
+        let (peers, address, to) = (self.peers.clone(), self.address.clone(), self.to.clone());
+        async move {
+            let peers = peers.ok_or("this replica was started without the addresses of others")?;
+            let answer = peers.transport.call(&address, request, within).await;
+            match decode(&answer.map_err(|error| error.to_string())?)? {
+                Reply::Is(found) => Err(format!("{address} is {found}, not {to}")),
+                Reply::Empty => Err(format!("{address} has lost the store of {to}")),
+                Reply::Refused(reason) => Err(reason),
+                reply => Ok(reply),
+            }
+        }
+    }
+
+    async fn append(&mut self, rpc: AppendEntriesRequest<TypeConfig>) -> Result<Reply, String> {
+        let entries = (rpc.vote, rpc.prev_log_id, rpc.entries.last().map(|entry| entry.log_id));
+        let sending = match self.sending.take().filter(|sending| sending.entries == entries) {
+            Some(sending) => sending,
+            None => Sending { entries, answer: tokio::spawn(self.call(Call::Append(rpc), LONGEST)) },
+        };
+        let answer = &mut self.sending.insert(sending).answer;
+        let answer = answer.await.map_err(|error| error.to_string())?;
+        self.sending = None;
+        answer
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.answer.abort();
     }
 }
 
 type RpcResult<T, E = openraft::error::Infallible> = Result<T, RPCError<u64, BasicNode, RaftError<u64, E>>>;
 
-impl RaftNetwork<TypeConfig> for NoPeers {
+impl RaftNetwork<TypeConfig> for Client {
     async fn append_entries(
         &mut self,
-        _rpc: AppendEntriesRequest<TypeConfig>,
+        rpc: AppendEntriesRequest<TypeConfig>,
         _option: RPCOption,
     ) -> RpcResult<AppendEntriesResponse<u64>> {
-        Err(RPCError::Unreachable(unreachable_peer()))
+        match self.append(rpc).await {
+            Ok(Reply::Append(response)) => Ok(response),
+            other => Err(RPCError::Unreachable(unreachable(other))),
+        }
     }
 
     async fn install_snapshot(
         &mut self,
         _rpc: InstallSnapshotRequest<TypeConfig>,
         _option: RPCOption,
-    ) -> RpcResult<InstallSnapshotResponse<u64>, openraft::error::InstallSnapshotError> {
-        Err(RPCError::Unreachable(unreachable_peer()))
+    ) -> RpcResult<InstallSnapshotResponse<u64>, InstallSnapshotError> {
+        // openraft calls full_snapshot instead.
+        Err(RPCError::Unreachable(unreachable(Err("snapshots are sent whole".to_owned()))))
     }
 
-    async fn vote(&mut self, _rpc: VoteRequest<u64>, _option: RPCOption) -> RpcResult<VoteResponse<u64>> {
-        Err(RPCError::Unreachable(unreachable_peer()))
+    async fn vote(&mut self, rpc: VoteRequest<u64>, option: RPCOption) -> RpcResult<VoteResponse<u64>> {
+        match self.call(Call::Vote(rpc), option.hard_ttl()).await {
+            Ok(Reply::Vote(response)) => Ok(response),
+            other => Err(RPCError::Unreachable(unreachable(other))),
+        }
     }
 
     async fn full_snapshot(
         &mut self,
-        _vote: Vote,
-        _snapshot: Snapshot<TypeConfig>,
-        _cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
-        _option: RPCOption,
+        vote: Vote,
+        snapshot: Snapshot<TypeConfig>,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        option: RPCOption,
     ) -> Result<SnapshotResponse<u64>, StreamingError<TypeConfig, Fatal<u64>>> {
-        Err(StreamingError::Unreachable(unreachable_peer()))
+        let Snapshot { meta, snapshot: state } = snapshot;
+        let state: Bytes = *state;
+        tokio::select! {
+            closed = cancel => Err(StreamingError::Closed(closed)),
+            answer = self.call(Call::Snapshot { vote, meta, state }, option.hard_ttl()) => match answer {
+                Ok(Reply::Snapshot(response)) => Ok(response),
+                other => Err(StreamingError::Unreachable(unreachable(other))),
+            },
+        }
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff::new(std::iter::repeat(AGAIN))
     }
 }
 
-fn unreachable_peer() -> Unreachable {
-    Unreachable::new(&io::Error::other("replication to other operators is not built in"))
+fn unreachable(answer: Result<Reply, String>) -> Unreachable {
+    let reason = answer.map_or_else(|reason| reason, |reply| format!("{reply:?} is no answer to this"));
+    Unreachable::new(&io::Error::other(reason))
 }
+
+/// Of one call, however slow the link is.
+const LONGEST: Duration = Duration::from_secs(30);
+/// Before a replica that could not be reached is called again.
+const AGAIN: Duration = Duration::from_millis(200);

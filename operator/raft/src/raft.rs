@@ -1,19 +1,23 @@
 //! The running replica.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::error::{ClientWriteError, Fatal, InitializeError, RaftError};
-use openraft::{BasicNode, RaftMetrics, ServerState};
-use tokio::sync::watch;
+use openraft::{BasicNode, RaftMetrics};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::call::{Call, Reply, Request, decode, encode};
 use crate::config::{LOG_BYTES, TypeConfig, config};
-use crate::network::NoPeers;
+use crate::lead::leads;
+use crate::members::{self, Join, leader_address};
+use crate::network::Network;
+use crate::peers::Peers;
 use crate::store::{self, LogStore, Stop, Store};
-use crate::{Applied, Bytes, ClassKey, ClassPlan, Command, Identity, OpenError, ProposeError, State};
+use crate::{Applied, Command, Identity, OpenError, ProposeError, State};
 
 /// How a replica runs.
 pub struct Options {
@@ -22,31 +26,37 @@ pub struct Options {
     pub on_fatal: Box<dyn FnOnce(String) + Send>,
     /// How long a proposal waits for a leader.
     pub propose_timeout: Duration,
+    /// None: this replica is alone.
+    pub peers: Option<Peers>,
 }
 
 impl Options {
     pub fn new(on_fatal: impl FnOnce(String) + Send + 'static) -> Options {
-        Options { on_fatal: Box::new(on_fatal), propose_timeout: Duration::from_secs(10) }
+        Options { on_fatal: Box::new(on_fatal), propose_timeout: Duration::from_secs(10), peers: None }
     }
 }
 
 /// A handle; all clones are the same replica.
 #[derive(Clone)]
 pub struct Raft {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    raft: openraft::Raft<TypeConfig>,
+pub(crate) struct Inner {
+    pub raft: openraft::Raft<TypeConfig>,
     identity: Identity,
     state: watch::Receiver<Arc<State>>,
     log: LogStore,
     stop: std::sync::Mutex<Option<Stop>>,
     propose_timeout: Duration,
+    peers: Option<Peers>,
+    /// Replicas that want to be members; none where this one is alone.
+    pub joins: Option<mpsc::Sender<Join>>,
 }
 
 impl Raft {
-    /// Opens DIR, or makes a one-voter cluster in it when it is empty.
+    /// Opens DIR, or makes a one-voter cluster in it when it is empty; of several replicas each calls
+    /// [`found_or_join`](crate::found_or_join) before.
     ///
     /// The state of the disk is there when this returns, before there is a leader.
     pub async fn open(dir: &Path, options: Options) -> Result<Raft, OpenError> {
@@ -58,35 +68,106 @@ impl Raft {
             identity.write(dir)?;
         }
         let config = config(&identity.cluster_id)?;
+        let Options { on_fatal, propose_timeout, peers } = options;
+        let network = Network { cluster_id: identity.cluster_id.clone(), peers: peers.clone() };
         let raft =
-            openraft::Raft::new(identity.node_id, Arc::new(config), NoPeers, log.clone(), machine).await;
+            openraft::Raft::new(identity.node_id, Arc::new(config), network, log.clone(), machine).await;
         let raft = raft.map_err(|error| OpenError::Start(error.to_string()))?;
-        initialize(&raft, identity.node_id).await?;
-        tokio::spawn(tell_when_failed(raft.metrics(), options.on_fatal));
+        if identity.is_founder() {
+            initialize(&raft, identity.node_id, peers.as_ref()).await?;
+        }
+        tokio::spawn(tell_when_failed(raft.metrics(), on_fatal));
+        let joins = peers.as_ref().map(|peers| {
+            let (joins, joining) = mpsc::channel(1);
+            let (cluster_id, own) = (identity.cluster_id.clone(), peers.own.clone());
+            tokio::spawn(members::run(raft.clone(), cluster_id, own, joining));
+            joins
+        });
         let stop = std::sync::Mutex::new(Some(stop));
-        let propose_timeout = options.propose_timeout;
-        Ok(Raft { inner: Arc::new(Inner { raft, identity, state, log, stop, propose_timeout }) })
+        Ok(Raft {
+            inner: Arc::new(Inner { raft, identity, state, log, stop, propose_timeout, peers, joins }),
+        })
     }
 
-    /// Agrees on `command`; it is on disk when this returns.
+    /// Agrees on `command`, on whichever replica it is asked; it is on the disks of most of them when this returns.
+    ///
+    /// # Errors
+    /// After [`ProposeError::Unreached`] it may be agreed on all the same.
     pub async fn propose(&self, command: Command) -> Result<Applied, ProposeError> {
-        let found = size(&command);
+        let deadline = Instant::now() + self.inner.propose_timeout;
+        loop {
+            match self.write(command.clone()).await {
+                Err(ProposeError::Elsewhere(Some(leader))) => {
+                    if let Some(applied) = self.forward(&leader, &command, deadline).await? {
+                        return Ok(applied);
+                    }
+                }
+                Err(ProposeError::Elsewhere(None)) => {}
+                other => return other,
+            }
+            self.somebody_leads(deadline).await?;
+        }
+    }
+
+    /// Agrees on `command` if this replica leads.
+    pub(crate) async fn write(&self, command: Command) -> Result<Applied, ProposeError> {
+        let found = command.size();
         if found > Command::MAX_BYTES {
             return Err(ProposeError::TooLarge { found, limit: Command::MAX_BYTES });
         }
-        let deadline = Instant::now() + self.inner.propose_timeout;
-        loop {
-            match self.inner.raft.client_write(command.clone()).await {
-                Ok(response) => {
-                    self.cut_a_large_log().await;
-                    return Ok(response.data);
-                }
-                Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => {
-                    self.leader(deadline).await?
-                }
-                Err(error) => return Err(ProposeError::Stopped(error.to_string())),
+        match self.inner.raft.client_write(command).await {
+            Ok(response) => {
+                self.cut_a_large_log().await;
+                Ok(response.data)
             }
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => {
+                Err(ProposeError::Elsewhere(self.leader_address()))
+            }
+            Err(error) => Err(ProposeError::Stopped(error.to_string())),
         }
+    }
+
+    /// None where that replica does not lead either.
+    async fn forward(
+        &self,
+        leader: &str,
+        command: &Command,
+        deadline: Instant,
+    ) -> Result<Option<Applied>, ProposeError> {
+        let unreached = |reason: String| ProposeError::Unreached { leader: leader.to_owned(), reason };
+        let Some(peers) = &self.inner.peers else { return Ok(None) };
+        let request = encode(&Request { to: None, call: Call::Propose(command.clone()) });
+        let within = deadline.saturating_duration_since(Instant::now());
+        let answer = peers.transport.call(leader, request, within).await;
+        match decode(&answer.map_err(|error| unreached(error.to_string()))?).map_err(unreached)? {
+            Reply::Proposed(applied) => Ok(Some(applied)),
+            Reply::Elsewhere(_) | Reply::Empty | Reply::Is(_) => Ok(None),
+            Reply::Refused(reason) => Err(unreached(reason)),
+            reply => Err(unreached(format!("{reply:?} is no answer to this"))),
+        }
+    }
+
+    /// Where the replica that decides is reached, as far as this one knows; none where it is alone.
+    pub fn leader_address(&self) -> Option<String> {
+        leader_address(&self.inner.raft.metrics().borrow())
+    }
+
+    /// Waits until [`Raft::leader_address`] may have changed.
+    pub async fn leader_changed(&self) {
+        let mut metrics = self.inner.raft.metrics();
+        let before = metrics.borrow_and_update().current_leader;
+        // Where consensus ended nothing changes any more.
+        if metrics.wait_for(|metrics| metrics.current_leader != before).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// Every replica's address, this one's included; empty where it is alone.
+    pub fn members(&self) -> Vec<String> {
+        let metrics = self.inner.raft.metrics();
+        let metrics = metrics.borrow();
+        let nodes = metrics.membership_config.membership().nodes();
+        nodes.map(|(_, node)| node.addr.clone()).filter(|address| !address.is_empty()).collect()
     }
 
     /// The agreed state, on disk before it is shown here.
@@ -94,14 +175,14 @@ impl Raft {
         self.inner.state.clone()
     }
 
+    /// Who has a vote, by node id.
+    pub fn voters(&self) -> BTreeSet<u64> {
+        self.inner.raft.metrics().borrow().membership_config.membership().voter_ids().collect()
+    }
+
     /// Whether this replica decides, and writes status.
     pub fn is_leader(&self) -> bool {
         leads(&self.inner.raft.metrics().borrow())
-    }
-
-    /// Follows [`Raft::is_leader`]; true once it leads.
-    pub async fn wait_for_leadership(&self, within: Duration) -> Result<(), ProposeError> {
-        self.leader(Instant::now() + within).await
     }
 
     pub fn identity(&self) -> &Identity {
@@ -121,18 +202,22 @@ impl Raft {
         }
     }
 
-    async fn leader(&self, deadline: Instant) -> Result<(), ProposeError> {
+    /// Waits for a leader, this replica or another.
+    async fn somebody_leads(&self, deadline: Instant) -> Result<(), ProposeError> {
+        // Metrics may run ahead of the core's own view by a moment, and a leader may just have gone: do not spin.
+        sleep(AGAIN).await;
         let mut metrics = self.inner.raft.metrics();
         // The guard must be gone before the next await: it would block the core.
-        let led = timeout_at(deadline, metrics.wait_for(leads)).await.map(|found| found.map(drop));
-        match led {
-            Ok(Ok(_)) => {}
-            Ok(Err(_)) => return Err(ProposeError::Stopped("consensus ended".to_owned())),
-            Err(_) => return Err(ProposeError::NoLeader(self.inner.propose_timeout)),
+        let found = timeout_at(deadline, metrics.wait_for(|metrics| metrics.current_leader.is_some())).await;
+        match found.map(|found| found.map(drop)) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(ProposeError::Stopped("consensus ended".to_owned())),
+            Err(_) => Err(ProposeError::NoLeader(self.inner.propose_timeout)),
         }
-        // Metrics may run ahead of the core's own view by a moment; do not spin on it.
-        sleep(Duration::from_millis(5)).await;
-        Ok(())
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.inner.raft.metrics().borrow().running_state.is_err()
     }
 
     /// Snapshots are due by number of entries; entries of a megabyte each must not wait for that.
@@ -157,19 +242,16 @@ fn identify(dir: &Path) -> Result<Option<Identity>, OpenError> {
 }
 
 /// Does nothing on a store that has been initialized.
-async fn initialize(raft: &openraft::Raft<TypeConfig>, node_id: u64) -> Result<(), OpenError> {
-    let members = BTreeMap::from([(node_id, BasicNode::default())]);
-    match raft.initialize(members).await {
+async fn initialize(
+    raft: &openraft::Raft<TypeConfig>,
+    node_id: u64,
+    peers: Option<&Peers>,
+) -> Result<(), OpenError> {
+    let own = peers.map(|peers| BasicNode::new(&peers.own)).unwrap_or_default();
+    match raft.initialize(BTreeMap::from([(node_id, own)])).await {
         Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
         Err(error) => Err(OpenError::Start(error.to_string())),
     }
-}
-
-/// With more than one voter a restarted leader is one only once a quorum has answered it.
-fn leads(metrics: &RaftMetrics<u64, BasicNode>) -> bool {
-    let lone = metrics.membership_config.membership().voter_ids().count() == 1;
-    metrics.state == ServerState::Leader
-        && (lone || metrics.millis_since_quorum_ack.is_some_and(|ms| ms < LEASE_MS))
 }
 
 async fn tell_when_failed(
@@ -187,30 +269,5 @@ async fn tell_when_failed(
     }
 }
 
-fn size(command: &Command) -> usize {
-    let nodes = |nodes: &BTreeMap<String, ClassKey>| {
-        nodes.iter().map(|(node, class)| node.len() + class.0.len()).sum::<usize>()
-    };
-    let values = |values: &BTreeMap<String, Bytes>| {
-        values.iter().map(|(key, bytes)| key.len() + bytes.len()).sum::<usize>()
-    };
-    match command {
-        Command::PutPlans { classes, node_class, rings, blobs } => {
-            let plans: usize = classes.iter().map(|(key, bytes)| key.0.len() + bytes.len()).sum();
-            plans + nodes(node_class) + rings.len() + values(blobs)
-        }
-        Command::PutFleet { classes, node_class, rings, blobs, sets } => {
-            let names = |class: &ClassPlan| class.sets.iter().map(String::len).sum::<usize>();
-            let plan = |(key, class): (&ClassKey, &ClassPlan)| key.0.len() + class.plan.len() + names(class);
-            let plans: usize = classes.iter().map(plan).sum();
-            plans + nodes(node_class) + rings.len() + values(blobs) + values(sets)
-        }
-        Command::PutBlobs { blobs } => values(blobs),
-        Command::PutBlob { key, bytes } => key.len() + bytes.len(),
-        Command::RemoveBlob { key } => key.len(),
-        Command::Recover { .. } => 0,
-    }
-}
-
-/// Shorter than the shortest election timeout.
-const LEASE_MS: u64 = 1200;
+/// Before a leader is looked for again.
+const AGAIN: Duration = Duration::from_millis(5);

@@ -89,6 +89,8 @@ impl State {
                 Arc::make_mut(&mut next.blobs).remove(&key);
             }
             Command::PutBlobs { blobs } => Arc::make_mut(&mut next.blobs).extend(blobs),
+            void if void.is_void(term) => {}
+            Command::Decided { command, .. } => return self.apply(*command, term, index),
             Command::Recover { seen_incarnation } => {
                 let incarnation = self.epoch.incarnation.max(seen_incarnation) + 1;
                 next.epoch = Epoch { incarnation, term, index };
@@ -142,5 +144,19 @@ impl Default for State {
             blobs: Arc::default(),
             sets: Arc::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_decided_in_another_term_is_void() {
+        let put = Command::PutBlob { key: "key".to_owned(), bytes: Bytes::from_static(b"value") };
+        let decided = |term| Command::Decided { term, command: Box::new(put.clone()) };
+        let before = State::default();
+        assert_eq!(before.apply(decided(3), 4, 10), before);
+        assert_eq!(before.apply(decided(4), 4, 10), before.apply(put.clone(), 4, 10));
     }
 }

@@ -70,5 +70,12 @@ pub fn open(dir: &Path, expected: Option<&Identity>) -> Result<Store, OpenError>
     })
 }
 
+/// Makes the file of a replica that was given its identity.
+pub fn make(dir: &Path, identity: &Identity) -> Result<(), OpenError> {
+    let made = open(dir, Some(identity))?;
+    made.stop.stop();
+    Ok(())
+}
+
 /// Everything is in our own memory already; redb's cache only serves the pages that a commit touches.
 const CACHE_BYTES: usize = 8 << 20;

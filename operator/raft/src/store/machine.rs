@@ -61,9 +61,11 @@ impl Machine {
     fn apply(&mut self, entry: Entry) -> Applied {
         let at = entry.log_id;
         self.applied = Some(at);
+        let mut void = false;
         match entry.payload {
             EntryPayload::Blank => {}
             EntryPayload::Normal(command) => {
+                void = command.is_void(at.leader_id.term);
                 let next = self.state.apply(command, at.leader_id.term, at.index);
                 if next != *self.state {
                     self.state = Arc::new(next);
@@ -71,7 +73,7 @@ impl Machine {
             }
             EntryPayload::Membership(membership) => self.membership = Membership::new(Some(at), membership),
         }
-        Applied { epoch: self.state.epoch }
+        Applied { epoch: self.state.epoch, void }
     }
 }
 
