@@ -50,6 +50,14 @@ pub mod reason {
     pub const PROGRAMMED: &str = "Programmed";
     /// Programmed or Ready is False: nodes have not confirmed this generation yet.
     pub const PENDING: &str = "Pending";
+    /// Programmed or Ready is False: this generation has not come to all nodes yet, as its rollout wants it.
+    pub const ROLLING_OUT: &str = "RollingOut";
+    /// Programmed or Ready is False: somebody wants the rollout to wait.
+    pub const PAUSED: &str = "Paused";
+    /// Programmed or Ready is False: a gate of the rollout does not hold, and autoRollback is false.
+    pub const HALTED: &str = "Halted";
+    /// Programmed or Ready is False: this generation was taken back, and the one before is in force again.
+    pub const ROLLED_BACK: &str = "RolledBack";
     /// Programmed or Ready is False: at least one node refused it; `status.nodes.failing` has the reasons.
     pub const REJECTED: &str = "Rejected";
     /// Ready is False: more nodes are silent than may be.

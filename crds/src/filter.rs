@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::condition::conditions_schema;
 use crate::selector::node_selector_schema;
-use crate::{Condition, FilterRule, InterfaceSelector, LabelSelector, NodeSummary};
+use crate::{Condition, FilterRule, InterfaceSelector, LabelSelector, NodeSummary, Rollout, RolloutStatus};
 
 /// How many rules a filter may have.
 pub const MAX_RULES: usize = 1000;
@@ -90,6 +90,10 @@ pub struct XdpFilterSpec {
     #[x_kube(validation = Rule::new("self.transformMapEntry(i, r, {r.name: i}).size() == self.size()")
         .message("rule names must be unique: rename one of the two"))]
     pub rules: Vec<FilterRule>,
+    /// How a new version comes to the nodes, wave by wave, and what takes it back. A deletion goes the same way.
+    /// Default: to all nodes at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
 }
 
 /// How a program is attached to an interface.
@@ -188,6 +192,9 @@ pub struct XdpFilterStatus {
     /// How far this generation has come on the selected nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodes: Option<NodeSummary>,
+    /// How far the newest version has come, of a filter with a rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutStatus>,
     /// A coarse summary of what was dropped; metrics and `kubectl sluice get counters` have the exact
     /// counters.
     #[serde(default, skip_serializing_if = "Option::is_none")]

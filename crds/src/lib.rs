@@ -39,6 +39,7 @@ mod payload;
 mod ports;
 mod protocol;
 mod rate_limit;
+mod rollout;
 mod rule;
 mod selector;
 mod text;
@@ -86,6 +87,9 @@ pub use protocol::{Protocol, protocol_name, protocol_names, protocol_number};
 pub use rate_limit::{
     LimitKey, MAX_BURST_SECONDS, MAX_BYTES_PER_SECOND, MAX_PACKETS_PER_SECOND, MIN_BYTES_BURST,
     PrefixLengths, RateLimit,
+};
+pub use rollout::{
+    Hold, MAX_STEPS, NodeShare, Ratio, Rollout, RolloutGates, RolloutPhase, RolloutStatus, RolloutStep,
 };
 pub use rule::{FilterRule, LaterFragments, RuleAction};
 pub use selector::LabelSelector;

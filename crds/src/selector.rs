@@ -5,14 +5,26 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 pub(crate) fn node_selector_schema(_: &mut SchemaGenerator) -> Schema {
+    selector_schema(
+        "The nodes this applies to, by their labels; all requirements must hold. Default: every node.",
+    )
+}
+
+pub(crate) fn canary_schema(_: &mut SchemaGenerator) -> Schema {
+    selector_schema(
+        "Of the selected nodes, those that get a new version before all others, by their labels; they are a wave of \
+         their own, which holds as long as the first step. Default: no such wave.",
+    )
+}
+
+fn selector_schema(description: &str) -> Schema {
     let key = json_schema!({"type": "string", "minLength": 1, "maxLength": 317,
         "description": "A label's key."});
     let value = json_schema!({"type": "string", "maxLength": 63});
     json_schema!({
         "type": "object",
         "nullable": true,
-        "description": "The nodes this applies to, by their labels; all requirements must hold. Default: \
-            every node.",
+        "description": description,
         "properties": {
             "matchLabels": {
                 "type": "object", "maxProperties": 16, "additionalProperties": value,

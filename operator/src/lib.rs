@@ -17,6 +17,7 @@ mod metrics;
 mod planner;
 mod publish;
 mod reconcile;
+mod rollouts;
 mod run;
 mod sight;
 mod telemetry;

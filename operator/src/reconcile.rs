@@ -24,6 +24,7 @@ use crate::backends::Votes;
 use crate::feeds::{self, FeedDesk};
 use crate::lints::Lints;
 use crate::planner::{self, Planned};
+use crate::rollouts::Due;
 use crate::view::{View, view};
 
 /// Key of the index's state among the agreed blobs.
@@ -124,14 +125,12 @@ impl Reconciler {
                 Some(()) = inputs.confirm.recv() => self.index.confirm_mass_deletion(),
                 () = sleep_until(plan_at.unwrap_or_else(Instant::now)), if plan_at.is_some() => {
                     plan_at = None;
-                    self.plan().await?;
-                    false
+                    self.plan().await?
                 }
                 // What waits to be planned is not shown: the plans in force are not its plans.
                 () = sleep_until(self.show_at(said)), if plan_at.is_none() => {
                     said = false;
-                    self.show();
-                    false
+                    self.show()
                 }
             };
             // Before the source has spoken the agreed plans stay as they are.
@@ -161,8 +160,7 @@ impl Reconciler {
 
     /// When the next entry of a set leaves it.
     fn expiry_at(&self) -> Instant {
-        let left = self.index.next_expiry().map_or(0, |at| at - now());
-        Instant::now() + Duration::from_millis(left.max(0).unsigned_abs())
+        Instant::now() + self.index.next_expiry().map_or(Duration::ZERO, until)
     }
 
     /// A node that the cluster no longer has is not waited for once its agent is gone too. True if there was one.
@@ -231,8 +229,10 @@ impl Reconciler {
         self.index.set_node(name, node)
     }
 
-    async fn plan(&mut self) -> Result<(), ProposeError> {
+    /// True if rollouts go on at once.
+    async fn plan(&mut self) -> Result<bool, ProposeError> {
         let agreed = self.raft.state().borrow().clone();
+        self.index.begin_rollouts(now());
         let snapshot = self.index.snapshot();
         let unhealthy = Votes::count(&snapshot, &self.book).unhealthy();
         self.planned = planner::plan(snapshot, &agreed, &unhealthy);
@@ -255,22 +255,27 @@ impl Reconciler {
         // Behind the agreement: nodes do not wait for warnings.
         self.planned.warnings = self.lints.of(&self.index, &self.planned.snapshot);
         tracing::info!(epoch = %applied.epoch, classes = self.planned.classes.len(), "plans agreed");
-        self.show();
-        Ok(())
+        Ok(self.show())
     }
 
     fn show_at(&self, said: bool) -> Instant {
         let pace = if said { SHOW.max(self.show_took * SHOW_SHARE) } else { SHOW_SILENCE };
-        self.shown + pace
+        let wave = self.index.next_wave().map(|at| Instant::now() + until(at));
+        wave.map_or(self.shown + pace, |wave| wave.max(self.shown + SHOW).min(self.shown + pace))
     }
 
-    fn show(&mut self) {
-        let begun = Instant::now();
+    /// Says what is known, and takes rollouts on by it. True if they moved.
+    fn show(&mut self) -> bool {
+        let (begun, now) = (Instant::now(), now());
         let epoch = self.raft.state().borrow().epoch;
-        let shown = view(&self.index, &self.planned, &self.book, &self.ahead, epoch, now());
+        let due = Due::of(&self.planned);
+        let seen = due.seen(&self.book, now);
+        let shown = view(&self.index, &self.planned, &self.book, &seen, &self.ahead, epoch, now);
         self.view.send_replace(Arc::new(shown));
+        let moved = *self.ready.borrow() && self.index.observe_rollouts(&seen, now);
         self.shown = Instant::now();
         self.show_took = self.shown - begun;
+        moved
     }
 }
 
@@ -329,6 +334,11 @@ fn capabilities(said: &v1::Capabilities) -> Capabilities {
 
 fn addresses(facts: &NodeFacts) -> BTreeSet<IpAddr> {
     facts.addresses.iter().filter_map(|address| address.parse().ok()).collect()
+}
+
+/// What is left until then, in Unix milliseconds.
+fn until(at: i64) -> Duration {
+    Duration::from_millis((at - now()).max(0).unsigned_abs())
 }
 
 /// Unix milliseconds.

@@ -7,6 +7,7 @@ use sluice_crds::{Kind, reason};
 use sluice_index::{Held, Index, ObjectKey, Policy, Problem, Snapshot};
 use sluice_plan::Epoch;
 use sluice_policy::{Balancer, Filter, ListRef, Mode, SetDefinition};
+use sluice_rollout::Seen;
 use sluice_sets::Unresolved;
 use sluice_status::{
     Book, Expected, FeedFacts, NodeState, Placed, PolicyState, SetFacts, SetSize, policy_state,
@@ -15,6 +16,7 @@ use sluice_status::{
 use crate::backends::Votes;
 use crate::counters::{self, Entry};
 use crate::planner::{Planned, Shortfall};
+use crate::rollouts;
 
 #[derive(Clone, Debug, Default)]
 pub struct View {
@@ -38,17 +40,19 @@ impl View {
 }
 
 /// `planned` belongs to the index as it was when it was last planned for, so no newer generation is ever held against
-/// an older plan.
+/// an older plan. `seen` is what nodes say to filters that roll out, by uid.
 pub fn view(
     index: &Index,
     planned: &Planned,
     book: &Book,
+    seen: &BTreeMap<String, Vec<Seen>>,
     ahead: &BTreeMap<String, Epoch>,
     epoch: Epoch,
     now: i64,
 ) -> View {
     let (expected, votes) = (expected(planned), Votes::count(&planned.snapshot, book));
     let versions = Versions::of(planned);
+    let heard = |uid: &String| seen.get(uid).map_or(&[][..], Vec::as_slice);
     let (mut objects, mut entries) = (BTreeMap::new(), BTreeMap::new());
     for (key, held) in &index.state().held {
         let (mut placed, counted) = place(key, held, &versions, &votes);
@@ -73,6 +77,7 @@ pub fn view(
             placed.refusal.get_or_insert(("MassDeletion".to_owned(), message));
         }
         let state = policy_state(&placed, book, now);
+        placed.rolling = rollouts::facts(held, heard(&held.uid), &state);
         entries.insert(key.clone(), counted);
         objects.insert(key.clone(), (placed, state));
     }
@@ -183,7 +188,7 @@ fn holders(name: &str, planned: &Planned) -> Vec<Expected> {
         // A node with a plan gets the contents that its sets have now, whatever else it does not get.
         let without_plan = planned.shortfalls.get(node).filter(|_| planned.hash_of(node).is_none());
         let withheld = without_plan.and_then(Shortfall::of_all);
-        Expected { node: node.clone(), plan: *hash, withheld }
+        Expected { node: node.clone(), plan: *hash, generation: None, withheld }
     };
     planned.node_class.keys().filter(|node| planned.holds(node, name)).map(expected).collect()
 }
@@ -211,6 +216,7 @@ fn expected(planned: &Planned) -> BTreeMap<&str, Vec<Expected>> {
                 node: node.clone(),
                 // A node without any plan yet has nothing that it could confirm.
                 plan: planned.hash_of(node).unwrap_or_default(),
+                generation: Some(object.generation),
                 withheld: planned.shortfalls.get(node).and_then(|shortfall| shortfall.of(&object.uid)),
             });
             expected.entry(&object.uid).or_default().extend(nodes);

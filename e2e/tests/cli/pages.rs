@@ -10,6 +10,7 @@ use crate::run::quiet;
 
 const WRITING_FILTERS: &str = include_str!("../../../docs/writing-filters.md");
 const LIMITS: &str = include_str!("../../../docs/limits.md");
+const ROLLOUTS: &str = include_str!("../../../docs/rollouts.md");
 const ADDRESS_SETS: &str = include_str!("../../../docs/address-sets.md");
 
 /// A fenced block: the language and the file that it is saved as, and its lines.
@@ -31,6 +32,12 @@ fn address_sets_says_what_comes_out() {
 }
 
 #[test]
+fn rollouts_says_what_comes_out() {
+    let (files, commands) = follow(ROLLOUTS);
+    assert!(files >= 1 && commands >= 1, "{files} files, {commands} commands");
+}
+
+#[test]
 fn limits_says_the_bounds_that_are_checked() {
     let program = sluice_datapath::ProgramBounds::default();
     let of_a_kernel = [
@@ -48,6 +55,7 @@ fn limits_says_the_bounds_that_are_checked() {
         ("packets per second of a rule's rate", sluice_crds::MAX_PACKETS_PER_SECOND),
         ("bytes per second of a rule's rate", sluice_crds::MAX_BYTES_PER_SECOND),
         ("address sets that a side of a rule, or a set, names", sluice_crds::MAX_SET_NAMES as u64),
+        ("steps of a rollout", sluice_crds::MAX_STEPS as u64),
         ("addresses of a load balancer", sluice_crds::MAX_ADDRESSES as u64),
         ("ports of a load balancer", sluice_crds::MAX_PORTS as u64),
         ("backends of a load balancer", sluice_crds::MAX_BACKENDS as u64),

@@ -58,7 +58,7 @@ pub fn admit_balancer(found: &XdpLoadBalancer) -> Result<Balancer, Vec<Refusal>>
     let backends = admit_backends(backends, &vips, &mut checks);
     let balancer = Balancer {
         created: metadata.creation_timestamp.as_ref().map(|time| time.0.as_second()).unwrap_or_default(),
-        nodes: selection::nodes(node_selector.as_ref(), &mut checks),
+        nodes: selection::nodes(node_selector.as_ref(), "spec.nodeSelector", &mut checks),
         interfaces: selection::interfaces(interfaces, &mut checks),
         addresses: vips,
         ports: admit_ports(ports, &mut checks),

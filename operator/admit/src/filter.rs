@@ -12,7 +12,7 @@ use sluice_policy::{
 };
 
 use crate::refusal::{Checks, Refusal};
-use crate::{limit, matching, selection};
+use crate::{limit, matching, rollout, selection};
 
 /// # Errors
 /// Everything that is wrong with the object.
@@ -37,6 +37,7 @@ pub fn admit_filter(found: &XdpFilter) -> Result<Filter, Vec<Refusal>> {
         malformed,
         allow_established,
         rules,
+        rollout,
     } = &found.spec;
     if i16::try_from(*priority).is_err() {
         checks.refuse(
@@ -58,7 +59,7 @@ pub fn admit_filter(found: &XdpFilter) -> Result<Filter, Vec<Refusal>> {
     check_unique(rules, &mut checks);
     let filter = Filter {
         object,
-        nodes: selection::nodes(node_selector.as_ref(), &mut checks),
+        nodes: selection::nodes(node_selector.as_ref(), "spec.nodeSelector", &mut checks),
         interfaces: selection::interfaces(interfaces, &mut checks),
         attach: match attach.mode {
             ApiAttach::Auto => AttachMode::Auto,
@@ -83,6 +84,7 @@ pub fn admit_filter(found: &XdpFilter) -> Result<Filter, Vec<Refusal>> {
         },
         allow_established: *allow_established,
         rules: rules.iter().enumerate().map(|(index, found)| rule(found, index, &mut checks)).collect(),
+        rollout: rollout.as_ref().map(|found| rollout::admit(found, "spec.rollout", &mut checks)),
     };
     checks.finish(filter)
 }

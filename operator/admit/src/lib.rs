@@ -16,6 +16,7 @@ mod macs;
 mod matching;
 mod payload;
 mod refusal;
+mod rollout;
 mod selection;
 
 pub use address_set::admit_address_set;

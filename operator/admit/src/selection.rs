@@ -7,11 +7,11 @@ use crate::refusal::Checks;
 
 const MAX_EXPRESSIONS: usize = 16;
 
-pub(crate) fn nodes(found: Option<&LabelSelector>, checks: &mut Checks) -> NodeSelector {
+pub(crate) fn nodes(found: Option<&LabelSelector>, path: &str, checks: &mut Checks) -> NodeSelector {
     let Some(found) = found else { return NodeSelector::default() };
-    let path = "spec.nodeSelector.matchExpressions";
+    let path = format!("{path}.matchExpressions");
     let expressions = found.match_expressions.as_deref().unwrap_or_default();
-    checks.at_most(expressions.len(), MAX_EXPRESSIONS, path);
+    checks.at_most(expressions.len(), MAX_EXPRESSIONS, &path);
     let requirements = expressions.iter().enumerate().filter_map(|(index, expression)| {
         let values = expression.values.clone().unwrap_or_default();
         let (key, path) = (expression.key.clone(), format!("{path}[{index}]"));

@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use sluice_admit::ClaimRefused;
 use sluice_plan::{Fleet, Hash};
-use sluice_policy::{Balancer, Filter, NodeSelector};
+use sluice_policy::{Balancer, Filter};
 use sluice_sets::Contents;
 
 use crate::node::{Capabilities, Node};
+use crate::rolling::{Assigned, Versions};
 use crate::sets::SetRefused;
 
-/// Stable while the same policies (by uid) select a node, whatever their contents.
+/// Stable while the same policies (by uid) select a node, whatever their contents; of one that rolls out, nodes with the
+/// former version are a class of their own.
 pub type ClassKey = String;
 
 #[derive(Clone, Debug, Default)]
@@ -23,8 +25,11 @@ pub struct Snapshot {
     pub node_class: BTreeMap<String, ClassKey>,
     /// By node.
     pub capabilities: BTreeMap<String, Capabilities>,
-    /// Filters in the versions whose sets are there, whether they select a node or not.
+    /// Filters in the versions whose sets are there, whether they select a node or not. Of one that rolls out, the version
+    /// that all nodes are to have in the end.
     pub filters: Vec<Arc<Filter>>,
+    /// By uid of a filter that is on its way and by node, what each is to have of it now.
+    pub rolling: BTreeMap<String, BTreeMap<String, Assigned>>,
     /// Contents of address sets, by name.
     pub sets: BTreeMap<String, Arc<Contents>>,
     /// Balancers that may have their addresses, each in the version that may, whether they select a node or not.
@@ -72,6 +77,7 @@ pub struct ClassBalancer {
 }
 
 /// A node with the labels that selectors go by.
+#[derive(Clone, Copy)]
 pub(crate) struct KnownNode<'a> {
     pub name: &'a str,
     pub node: &'a Node,
@@ -86,55 +92,43 @@ impl<'a> KnownNode<'a> {
     }
 }
 
-pub(crate) fn snapshot(
-    filters: Vec<Arc<Filter>>,
-    balancers: Vec<Arc<Balancer>>,
-    nodes: Vec<KnownNode>,
-) -> Snapshot {
+pub(crate) fn snapshot(filters: &[Versions], balancers: Vec<Arc<Balancer>>, nodes: &[KnownNode]) -> Snapshot {
     let mut snapshot = Snapshot::default();
-    for KnownNode { name, node, labels } in nodes {
+    for known in nodes {
+        let KnownNode { name, node, .. } = *known;
         snapshot.node_addresses.extend(&node.addresses);
-        let class = select(&filters, &balancers, node, labels);
+        for (uid, assigned) in filters.iter().filter_map(|versions| versions.assigned(known)) {
+            snapshot.rolling.entry(uid.to_owned()).or_default().insert(name.to_owned(), assigned);
+        }
+        let (key, class) = select(filters, &balancers, known);
         for chosen in class.balancers.iter().filter(|chosen| chosen.balances) {
             let addresses = snapshot.balancer_nodes.entry(chosen.balancer.object.uid.clone()).or_default();
             addresses.extend(&node.addresses);
         }
-        let key = class_key(&class);
         snapshot.capabilities.insert(name.to_owned(), node.capabilities);
         snapshot.classes.entry(key.clone()).or_insert(class).nodes.insert(name.to_owned());
         snapshot.node_class.insert(name.to_owned(), key);
     }
-    snapshot.filters = filters;
+    snapshot.filters = filters.iter().filter_map(Versions::aim).cloned().collect();
     snapshot.balancers = balancers;
     snapshot
 }
 
-fn select(
-    filters: &[Arc<Filter>],
-    balancers: &[Arc<Balancer>],
-    node: &Node,
-    labels: &BTreeMap<String, String>,
-) -> Class {
-    let chosen = |selector: &NodeSelector| selector.matches(labels);
-    let filters = filters.iter().filter(|filter| chosen(&filter.nodes)).cloned().collect();
-    let mut class = Class { filters, ..Class::default() };
+fn select(filters: &[Versions], balancers: &[Arc<Balancer>], known: &KnownNode) -> (ClassKey, Class) {
+    let (mut class, mut text) = (Class::default(), String::new());
+    for (filter, is_former) in filters.iter().filter_map(|versions| versions.on(known)) {
+        let version = if is_former { " former" } else { "" };
+        text.push_str(&format!("filter {}{version}\n", filter.object.uid));
+        class.filters.push(filter.clone());
+    }
     for balancer in balancers {
-        let balances = chosen(&balancer.nodes);
-        let has_backend = balancer.backends.iter().any(|backend| node.addresses.contains(&backend.address));
+        let balances = balancer.nodes.matches(known.labels);
+        let has_backend =
+            balancer.backends.iter().any(|backend| known.node.addresses.contains(&backend.address));
         if balances || has_backend {
+            text.push_str(&format!("balancer {} {balances}\n", balancer.object.uid));
             class.balancers.push(ClassBalancer { balancer: balancer.clone(), balances });
         }
     }
-    class
-}
-
-fn class_key(class: &Class) -> ClassKey {
-    let mut text = String::new();
-    for filter in &class.filters {
-        text.push_str(&format!("filter {}\n", filter.object.uid));
-    }
-    for chosen in &class.balancers {
-        text.push_str(&format!("balancer {} {}\n", chosen.balancer.object.uid, chosen.balances));
-    }
-    Hash::of(text.as_bytes()).short()
+    (Hash::of(text.as_bytes()).short(), class)
 }

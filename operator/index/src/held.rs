@@ -1,11 +1,14 @@
 //! One object as the index holds it: the last good policy and what is wrong with the newest version, if anything.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 use sluice_admit::Claim;
 use sluice_plan::Hash;
 use sluice_policy::{Balancer, Filter, ObjectRef, SetDefinition};
+use sluice_rollout::ANNOTATION;
 
 use crate::desired::{Object, ObjectKey};
+use crate::rolling::Rolling;
 
 /// An admitted object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +47,14 @@ pub struct Held {
     /// Of a filter.
     #[serde(default)]
     pub(crate) planned: Planned,
-    /// A set that the source no longer has, in force as long as a filter uses it.
+    /// Of a filter whose version in force goes out, or went out, in waves.
+    #[serde(default)]
+    pub rolling: Option<Rolling>,
+    /// What the object's annotation wants of the rollout, as it stands there.
+    #[serde(default)]
+    pub order: Option<String>,
+    /// The source no longer has it: a set that is in force as long as a filter uses it, or a filter until waves have taken
+    /// it off all nodes.
     #[serde(default)]
     pub gone: bool,
     /// Why the newest generation is not in force; empty if it is.
@@ -66,11 +76,14 @@ impl Held {
     pub fn admit(previous: Option<Held>, key: &ObjectKey, object: &Object) -> Held {
         let spec = Hash::of(&spec_bytes(object));
         let (uid, generation) = identity(previous.as_ref(), key, object, spec);
-        // An object that was deleted and made anew under the same name has nothing to fall back on.
+        let replaced = previous.as_ref().filter(|held| held.uid != uid).and_then(Held::settled);
+        let replaced = replaced.and_then(|former| Rolling::in_place_of(former, &uid));
+        // An object that was deleted and made anew under the same name has nothing else to fall back on.
         let previous = previous.filter(|held| held.uid == uid);
         let since = previous.as_ref().map_or(0, |held| held.since);
-        let (good, in_force, planned) =
-            previous.map(|held| (held.good, held.in_force, held.planned)).unwrap_or_default();
+        let (good, in_force, planned, rolling) = previous
+            .map(|held| (held.good, held.in_force, held.planned, held.rolling))
+            .unwrap_or((None, None, Planned::None, replaced));
         let (good, planned, refusals) = match admitted(object, &uid, generation) {
             Ok(policy) => {
                 let planned = planned.behind(good, &policy);
@@ -78,7 +91,8 @@ impl Held {
             }
             Err(refusals) => (good, planned, refusals),
         };
-        Held { uid, generation, since, spec, good, in_force, planned, gone: false, refusals }
+        let order = metadata(object).annotations.as_ref().and_then(|all| all.get(ANNOTATION)).cloned();
+        Held { uid, generation, since, spec, good, in_force, planned, rolling, order, gone: false, refusals }
     }
 
     /// The version that was last planned for, if it is a filter.
@@ -158,12 +172,8 @@ fn admitted(object: &Object, uid: &str, generation: i64) -> Result<Policy, Vec<S
 /// An API server numbers its objects; a directory does not, so the uid follows from the name and the generation is
 /// counted whenever the spec changes.
 fn identity(previous: Option<&Held>, key: &ObjectKey, object: &Object, spec: Hash) -> (String, i64) {
-    let metadata = match object {
-        Object::Filter(filter) => &filter.metadata,
-        Object::Balancer(balancer) => &balancer.metadata,
-        Object::Set(set) => &set.metadata,
-    };
-    if let (Some(uid), Some(generation)) = (&metadata.uid, metadata.generation) {
+    let ObjectMeta { uid, generation, .. } = metadata(object);
+    if let (Some(uid), Some(generation)) = (uid, *generation) {
         return (uid.clone(), generation);
     }
     let uid = Hash::of(key.to_string().as_bytes()).to_hex()[..32].to_owned();
@@ -173,6 +183,14 @@ fn identity(previous: Option<&Held>, key: &ObjectKey, object: &Object, spec: Has
         None => 1,
     };
     (uid, generation)
+}
+
+fn metadata(object: &Object) -> &ObjectMeta {
+    match object {
+        Object::Filter(filter) => &filter.metadata,
+        Object::Balancer(balancer) => &balancer.metadata,
+        Object::Set(set) => &set.metadata,
+    }
 }
 
 fn spec_bytes(object: &Object) -> Vec<u8> {

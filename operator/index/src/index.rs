@@ -10,12 +10,14 @@ use sluice_admit::{Taken, grant_claims};
 use sluice_crds::Kind;
 use sluice_plan::Fleet;
 use sluice_policy::{Balancer, Feed, Filter};
+use sluice_rollout::Seen;
 use sluice_sets::Resolution;
 
 use crate::class::{self, KnownNode, Refused, Snapshot};
 use crate::desired::{Desired, ObjectKey, Problem};
 use crate::held::Held;
 use crate::node::Node;
+use crate::rolling::Versions;
 use crate::sets::{self, Feeds, Sets};
 
 #[derive(Debug, Default)]
@@ -95,13 +97,15 @@ impl Index {
         changed
     }
 
-    /// Confirms that the objects which vanished together are really to go.
+    /// Confirms that the objects which vanished together are really to go, and those that go in waves at once.
     pub fn confirm_mass_deletion(&mut self) -> bool {
         let confirmed = self.state.mass_deletion.take().is_some();
         if confirmed {
             self.let_go(&self.desired.clone());
         }
-        confirmed
+        let before = self.state.held.len();
+        self.state.held.retain(|_, held| !held.gone || !held.leaves_in_waves());
+        confirmed || self.state.held.len() < before
     }
 
     /// What feeds gave; true if it changes anything.
@@ -186,7 +190,8 @@ impl Index {
             }
         }
         let used = sets::in_use(&self.state.held);
-        self.state.held.retain(|key, held| !held.gone || used.contains(&key.name));
+        let set = Kind::XdpAddressSet.name();
+        self.state.held.retain(|key, held| !held.gone || key.kind != set || used.contains(&key.name));
         self.resolve();
     }
 
@@ -200,22 +205,52 @@ impl Index {
             refused.insert((*uid).to_owned(), Refused::Claim(why.clone()));
         }
         let known = self.sets.known(&self.state.held);
-        let filter = |held: &Held| {
+        let versions = |held| {
             let (usable, why) = sets::usable(held, &known);
             if let Some(why) = why {
                 refused.insert(held.uid.clone(), Refused::Set(why));
             }
-            usable.cloned().map(Arc::new)
+            Versions::of(held, usable)
         };
-        let filters = held.clone().filter_map(filter).collect();
+        let filters: Vec<Versions> = held.clone().filter_map(versions).collect();
         let balancer =
             |held: &Held| grants.granted.get(held.uid.as_str()).map(|one| Arc::new((*one).clone()));
         Snapshot {
             fleet: self.state.fleet.clone(),
             sets: self.sets.contents().map(|(name, found)| (name.clone(), found.clone())).collect(),
             refused,
-            ..class::snapshot(filters, held.filter_map(balancer).collect(), nodes)
+            ..class::snapshot(&filters, held.filter_map(balancer).collect(), &nodes)
         }
+    }
+
+    /// Sees to it that what may be in force now goes out as its rollout says, before plans are made of it. Filters without
+    /// an object that no node has any more are let go of.
+    pub fn begin_rollouts(&mut self, now: i64) {
+        let nodes: Vec<_> = self.nodes().collect();
+        let known = self.sets.known(&self.state.held);
+        let rolling = |held: &Held| match sets::usable(held, &known).0 {
+            None if !held.gone => held.rolling.clone(),
+            newest => held.rolling_to(newest, &nodes, now),
+        };
+        let rolling: Vec<_> = self.state.held.values().map(rolling).collect();
+        for (held, rolling) in self.state.held.values_mut().zip(rolling) {
+            held.rolling = rolling;
+        }
+        let set = Kind::XdpAddressSet.name();
+        self.state.held.retain(|key, held| key.kind == set || !held.has_left());
+    }
+
+    /// Takes rollouts on, or back, by what nodes say of each filter (by uid). True if the plans have to follow.
+    pub fn observe_rollouts(&mut self, seen: &BTreeMap<String, Vec<Seen>>, now: i64) -> bool {
+        let heard = |held: &Held| seen.get(&held.uid).map_or(&[][..], Vec::as_slice);
+        let moved =
+            self.state.held.values_mut().filter_map(|held| held.observe(heard(held), now).then_some(()));
+        moved.count() > 0
+    }
+
+    /// When the next wave may begin, in Unix milliseconds.
+    pub fn next_wave(&self) -> Option<i64> {
+        self.state.held.values().filter_map(Held::holds_until).min()
     }
 
     fn nodes(&self) -> impl Iterator<Item = KnownNode<'_>> {
@@ -250,14 +285,15 @@ impl Index {
         }
     }
 
-    /// A set outlives its object as long as a filter uses it: without it the filter would be another.
+    /// A set outlives its object as long as a filter uses it: without it the filter would be another. A filter that goes in
+    /// waves outlives it until the last.
     fn let_go(&mut self, desired: &Desired) {
         let set = Kind::XdpAddressSet.name();
-        self.state.held.retain(|key, _| desired.names(key) || key.kind == set);
+        self.state.held.retain(|key, held| desired.names(key) || key.kind == set || held.leaves_in_waves());
         let used = sets::in_use(&self.state.held);
         self.state.held.retain(|key, held| {
             held.gone = !desired.names(key);
-            !held.gone || used.contains(&key.name)
+            !held.gone || key.kind != set || used.contains(&key.name)
         });
     }
 }

@@ -9,6 +9,7 @@ mod desired;
 mod held;
 mod index;
 mod node;
+mod rolling;
 mod sets;
 
 pub use class::{Class, ClassBalancer, ClassKey, Refused, Snapshot};
@@ -16,4 +17,5 @@ pub use desired::{Desired, NodeObject, Object, ObjectKey, Problem};
 pub use held::{Held, Policy};
 pub use index::{Index, IndexState};
 pub use node::{Capabilities, Node};
+pub use rolling::{Assigned, Rolling};
 pub use sets::{Feeds, SetRefused, check_sets};

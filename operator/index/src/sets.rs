@@ -110,7 +110,7 @@ pub(crate) fn usable<'a>(
     held: &'a Held,
     known: &BTreeMap<&str, bool>,
 ) -> (Option<&'a Filter>, Option<SetRefused>) {
-    let Some(Policy::Filter(newest)) = &held.good else { return (None, None) };
+    let Some(Policy::Filter(newest)) = held.good.as_ref().filter(|_| !held.gone) else { return (None, None) };
     // What was planned for goes on with the sets that it has, even if their objects are gone.
     let in_force = held.filter_in_force();
     if in_force.is_some_and(|known| known.object.generation == newest.object.generation) {
@@ -160,7 +160,7 @@ pub(crate) fn in_use(held: &BTreeMap<ObjectKey, Held>) -> BTreeSet<String> {
             Some(Policy::Filter(filter)) => Some(filter),
             _ => None,
         };
-        newest.into_iter().chain(held.filter_in_force())
+        newest.into_iter().chain(held.filter_in_force()).chain(held.former())
     });
     versions.flat_map(Filter::sets).cloned().collect()
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::mac::MacMatch;
 use crate::payload::PayloadMatch;
+use crate::rollout::Rollout;
 use crate::selection::{AttachMode, Hook, Interfaces, NodeSelector, ObjectRef};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct Filter {
     #[serde(default)]
     pub allow_established: bool,
     pub rules: Vec<Rule>,
+    /// Without one a new version comes to all nodes at once.
+    #[serde(default)]
+    pub rollout: Option<Rollout>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

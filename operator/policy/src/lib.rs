@@ -8,6 +8,7 @@ pub mod balancer;
 pub mod filter;
 pub mod mac;
 pub mod payload;
+pub mod rollout;
 pub mod selection;
 
 pub use address_set::{Feed, ListFormat, ListRef, SetDefinition, SetEntry};
@@ -18,4 +19,5 @@ pub use filter::{
 };
 pub use mac::MacMatch;
 pub use payload::{Layer, PayloadMatch};
+pub use rollout::{Gates, Rollout, Share, Step};
 pub use selection::{AttachMode, Hook, Interfaces, NodeSelector, ObjectRef, Requirement};

@@ -13,6 +13,9 @@ pub const RETURN_MS: i64 = 30_000 + SILENCE_MS;
 /// Without a report for this long nothing is counted any more: an agent sends none when nothing has changed.
 pub(crate) const RATE_MS: i64 = 3_000;
 
+/// The statistic of every packet that met a program.
+const PACKETS: &str = "packets";
+
 /// Policy uid, counter name, verdict.
 pub type CounterKey = (String, String, String);
 
@@ -52,6 +55,8 @@ pub struct NodeState {
     pub policies: BTreeMap<String, v1::PolicyVerdict>,
     pub counters: BTreeMap<CounterKey, Total>,
     pub stats: BTreeMap<String, u64>,
+    /// That met any policy, over the last report's interval.
+    pub packets_per_second: f64,
     /// By policy uid and backend address.
     pub backends: BTreeMap<(String, String), v1::BackendHealth>,
 }
@@ -163,7 +168,11 @@ impl Book {
             node.counters
                 .insert(key, Total { packets: sample.packets, bytes: sample.bytes, packets_per_second });
         }
+        let packets = |stats: &BTreeMap<String, u64>| stats.get(PACKETS).copied();
+        let before = packets(&node.stats);
         node.stats.extend(report.stats.iter().map(|(name, value)| (name.clone(), *value)));
+        let met = before.zip(packets(&node.stats)).map_or(0, |(before, now)| now.saturating_sub(before));
+        node.packets_per_second = met as f64 / seconds;
         for health in &report.backends {
             node.backends.insert((health.policy_uid.clone(), health.address.clone()), health.clone());
         }

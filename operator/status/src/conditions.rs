@@ -3,8 +3,10 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use sluice_crds::{Condition, condition_type, reason};
 use sluice_lint::Reason;
+use sluice_policy::Share;
 
 use crate::policy::{Placed, PolicyState};
+use crate::rolling::RollingFacts;
 
 /// Rules that a condition's message names.
 const NAMED_RULES: usize = 10;
@@ -72,9 +74,9 @@ impl<'a> Conditions<'a> {
             if all { (reason::PROGRAMMED, enforcing(placed, state)) } else { (why, message.clone()) };
         self.set(condition_type::PROGRAMMED, all, programmed_why, programmed);
         self.set(condition_type::READY, ready, why, message.clone());
-        if why == reason::PENDING {
+        if [reason::PENDING, reason::ROLLING_OUT].contains(&why) {
             self.set(condition_type::RECONCILING, true, why, message);
-        } else if why == reason::REJECTED {
+        } else if [reason::REJECTED, reason::ROLLED_BACK, reason::PAUSED, reason::HALTED].contains(&why) {
             self.set(condition_type::STALLED, true, why, message);
         }
         self.finish()
@@ -123,11 +125,14 @@ fn readiness(placed: &Placed, state: &PolicyState) -> (bool, &'static str, Strin
             "no node is selected: check nodeSelector against the nodes' labels".to_owned(),
         );
     }
+    if let Some((why, message)) = placed.rolling.as_ref().and_then(RollingFacts::abnormal) {
+        return (false, why, format!("{programmed}; {message}"));
+    }
     if state.rejected > 0 {
         return (false, reason::REJECTED, format!("{programmed}, {} refuse it{worst}", state.rejected));
     }
-    // maxUnreachable is 1 % rounded down.
-    if state.unreachable > state.desired / 100 {
+    let unreachable = placed.rolling.as_ref().map_or(Share::Percent(1), |rolling| rolling.max_unreachable);
+    if state.unreachable as usize > unreachable.at_most(state.desired as usize) {
         return (
             false,
             reason::UNREACHABLE,

@@ -9,6 +9,7 @@ mod conditions;
 mod node_status;
 mod object_status;
 mod policy;
+mod rolling;
 mod set;
 pub mod writer;
 
@@ -17,4 +18,5 @@ pub use conditions::Conditions;
 pub use node_status::node_status;
 pub use object_status::{balancer_status, filter_status};
 pub use policy::{Expected, NodeNote, Placed, PolicyState, policy_state};
+pub use rolling::{RollingFacts, rollout_status, seen};
 pub use set::{FeedFacts, SetFacts, SetSize, set_status};

@@ -10,6 +10,7 @@ use sluice_lint::Warning;
 
 use crate::conditions::Conditions;
 use crate::policy::{NodeNote, Placed, PolicyState};
+use crate::rolling::rollout_status;
 
 /// Room that the schema gives the message of a failing node and of a warning.
 pub(crate) const MESSAGE_CHARS: usize = 1024;
@@ -26,6 +27,7 @@ pub fn filter_status(
         hash: placed.hash.map(|hash| hash.short()),
         rules: Some(placed.rules),
         nodes: Some(node_summary(state)),
+        rollout: placed.rolling.as_ref().map(rollout_status),
         dropped: (state.dropped_packets > 0).then(|| DroppedSummary {
             packets: state.dropped_packets,
             per_second: state.dropped_per_second.round() as u64,

@@ -10,6 +10,7 @@ use sluice_plan::{Hash, SCHEMA};
 use sluice_proto::v1::{Note, PolicyVerdict, VerdictStage};
 
 use crate::book::{Book, NodeState, RATE_MS, SetOnNode};
+use crate::rolling::RollingFacts;
 use crate::set::SetFacts;
 
 /// A node that joins a running fleet counts once it confirmed its first plan, or after this long.
@@ -40,6 +41,8 @@ pub struct Placed {
     pub backends: Vec<(String, Option<bool>, String)>,
     /// Of an address set alone.
     pub set: Option<SetFacts>,
+    /// Of a filter with a rollout.
+    pub rolling: Option<RollingFacts>,
 }
 
 /// What a node must hold for the object's newest generation to be enforced there: a plan, or the contents of a set.
@@ -47,6 +50,8 @@ pub struct Placed {
 pub struct Expected {
     pub node: String,
     pub plan: Hash,
+    /// The version of the object that the plan has; none of a set, and where the plan has none.
+    pub generation: Option<i64>,
     /// (reason, message): why the node is sent no newer version of the object than it has, if any.
     pub withheld: Option<(String, String)>,
 }
@@ -88,7 +93,7 @@ impl fmt::Display for NodeNote {
     }
 }
 
-enum OnNode {
+pub(crate) enum OnNode {
     Programmed,
     Pending,
     Rejected(String, String),
@@ -131,7 +136,7 @@ pub fn policy_state(placed: &Placed, book: &Book, now: i64) -> PolicyState {
 }
 
 impl Expected {
-    fn withheld(&self) -> Option<OnNode> {
+    pub(crate) fn withheld(&self) -> Option<OnNode> {
         let (reason, message) = self.withheld.clone()?;
         Some(OnNode::Rejected(reason, message))
     }
@@ -203,7 +208,8 @@ fn on_node(placed: &Placed, expected: &Expected, node: &NodeState, now: i64) -> 
     if let Some((_, reason, detail)) = node.refused.as_ref().filter(|(hash, ..)| *hash == expected.plan) {
         return OnNode::Rejected(reason.clone(), detail.clone());
     }
-    let newest = node.plan == Some((expected.plan, VerdictStage::Programmed)) && expected.withheld.is_none();
+    let planned = node.plan == Some((expected.plan, VerdictStage::Programmed));
+    let newest = planned && expected.withheld.is_none() && expected.generation == Some(placed.generation);
     let pending = |node| expected.withheld().unwrap_or_else(|| pending(node));
     match node.policies.get(&placed.uid) {
         Some(verdict) if verdict.generation != placed.generation => pending(node),
@@ -218,7 +224,7 @@ fn on_node(placed: &Placed, expected: &Expected, node: &NodeState, now: i64) -> 
 }
 
 /// On its way, unless the node's agent cannot read what is sent: then nothing is.
-fn pending(node: &NodeState) -> OnNode {
+pub(crate) fn pending(node: &NodeState) -> OnNode {
     if !node.greeted || node.plan_schemas.contains(&SCHEMA) {
         return OnNode::Pending;
     }

@@ -5,7 +5,8 @@ use super::*;
 const PLAN: Hash = Hash([7; 32]);
 
 fn placed(nodes: &[&str]) -> Placed {
-    let expected = |node: &&str| Expected { node: (*node).to_owned(), plan: PLAN, withheld: None };
+    let expected =
+        |node: &&str| Expected { node: (*node).to_owned(), plan: PLAN, generation: Some(2), withheld: None };
     let nodes = nodes.iter().map(expected).collect();
     Placed { uid: "u".to_owned(), generation: 2, nodes, ..Placed::default() }
 }

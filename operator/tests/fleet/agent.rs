@@ -1,4 +1,4 @@
-//! An agent without a kernel: it says what a test has it take, and confirms every plan that it is sent.
+//! An agent without a kernel: it says what a test has it take, and confirms every plan that it does not refuse.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -7,15 +7,31 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sluice_client::{Config, Held, Identity, LinkState, Pace, Ports, Shelf, Telemetry, Vault, run};
-use sluice_plan::{Hash, NodePlan};
+use sluice_plan::{Hash, NodePlan, PolicyRef};
 use sluice_proto::v1::{self, Capabilities, VerdictStage};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::operator::PATIENCE;
 
 pub struct Agent {
-    /// Name and generation of each filter of the last plan.
+    /// Name and generation of each filter of the last plan that it took.
     pub filters: watch::Receiver<Vec<(String, i64)>>,
+    /// The same of a filter whose plans it refuses.
+    pub refuses: watch::Sender<Option<(String, i64)>>,
+    /// What it counted.
+    pub telemetry: watch::Sender<Telemetry>,
     _parts: JoinSet<()>,
+}
+
+pub const NEW: Capabilities =
+    Capabilities { kernel: String::new(), tcx: true, entries: 10_240, set_prefixes: 1 << 22 };
+
+pub async fn has(agent: &mut Agent, filters: &[(&str, i64)]) {
+    let wanted: Vec<_> = filters.iter().map(|(name, generation)| ((*name).to_owned(), *generation)).collect();
+    let seen = timeout(PATIENCE, agent.filters.wait_for(|filters| *filters == wanted)).await;
+    assert!(seen.is_ok(), "{filters:?}");
 }
 
 struct Nothing;
@@ -57,6 +73,7 @@ impl Agent {
         let (held, held_port) = watch::channel(Held::default());
         let (verdicts, verdicts_port) = watch::channel(v1::Verdicts::default());
         let (told, filters) = watch::channel(Vec::new());
+        let (refuses, refused) = watch::channel(None);
         let (telemetry, telemetry_port) = watch::channel(Telemetry::default());
         let (sampling, _) = watch::channel(v1::SampleRequest::default());
         let (samples, samples_port) = mpsc::channel(1);
@@ -82,39 +99,58 @@ impl Agent {
             }
         });
         parts.spawn(async move {
-            let _open = (telemetry, samples);
+            let _open = samples;
             let mut policies = Vec::new();
             while let Some(update) = updates.recv().await {
-                let plan = update.set.iter().find(|(key, ..)| key == sluice_proto::PLAN);
-                if let Some((_, _, bytes)) = plan {
-                    let plan: NodePlan = sluice_plan::decode(bytes).expect("a plan");
-                    policies = plan.filters.parts.into_iter().map(|part| part.policy).collect();
-                    told.send_replace(
-                        policies.iter().map(|one| (one.name.clone(), one.generation)).collect(),
-                    );
+                let found = update.set.iter().find(|(key, ..)| key == sluice_proto::PLAN);
+                let plan = found.map(|(_, hash, bytes)| (*hash, policies_of(bytes)));
+                let takes =
+                    |one: &PolicyRef| refused.borrow().as_ref() != Some(&(one.name.clone(), one.generation));
+                let bad =
+                    plan.as_ref().filter(|(_, policies)| !policies.iter().all(takes)).map(|(hash, _)| *hash);
+                if bad.is_none() {
+                    held.send_modify(|held| take(held, &update));
+                    if let Some((_, planned)) = plan {
+                        policies = planned;
+                        let named = policies.iter().map(|one| (one.name.clone(), one.generation));
+                        told.send_replace(named.collect());
+                    }
                 }
-                held.send_modify(|held| {
-                    held.epoch = Some(update.epoch);
-                    held.cluster_id.clone_from(&update.cluster_id);
-                    update.removed.iter().for_each(|key| _ = held.resources.remove(key));
-                    held.resources.extend(update.set.into_iter().map(|(key, hash, _)| (key, hash)));
-                });
-                let said = confirm(update.nonce, update.epoch, &held.borrow(), &policies);
+                let mut said = confirm(update.nonce, update.epoch, &held.borrow(), &policies);
+                said.resources.extend(bad.map(refusal));
                 verdicts.send_replace(said);
             }
         });
-        Agent { filters, _parts: parts }
+        Agent { filters, refuses, telemetry, _parts: parts }
     }
 }
 
-fn confirm(
-    nonce: u64,
-    epoch: sluice_plan::Epoch,
-    held: &Held,
-    policies: &[sluice_plan::PolicyRef],
-) -> v1::Verdicts {
+fn policies_of(plan: &[u8]) -> Vec<PolicyRef> {
+    let plan: NodePlan = sluice_plan::decode(plan).expect("a plan");
+    plan.filters.parts.into_iter().map(|part| part.policy).collect()
+}
+
+fn take(held: &mut Held, update: &sluice_client::Update) {
+    held.epoch = Some(update.epoch);
+    held.cluster_id.clone_from(&update.cluster_id);
+    update.removed.iter().for_each(|key| _ = held.resources.remove(key));
+    held.resources.extend(update.set.iter().map(|(key, hash, _)| (key.clone(), *hash)));
+}
+
+fn refusal(plan: Hash) -> v1::ResourceVerdict {
+    v1::ResourceVerdict {
+        key: sluice_proto::PLAN.to_owned(),
+        hash: plan.0.to_vec(),
+        stage: VerdictStage::Rejected.into(),
+        reason: "ProgramTooLarge".to_owned(),
+        detail: "as the test wants it".to_owned(),
+        ..v1::ResourceVerdict::default()
+    }
+}
+
+fn confirm(nonce: u64, epoch: sluice_plan::Epoch, held: &Held, policies: &[PolicyRef]) -> v1::Verdicts {
     let stage = VerdictStage::Programmed.into();
-    let policy = |policy: &sluice_plan::PolicyRef| v1::PolicyVerdict {
+    let policy = |policy: &PolicyRef| v1::PolicyVerdict {
         uid: policy.uid.clone(),
         generation: policy.generation,
         stage,

@@ -1,0 +1,47 @@
+//! Which nodes have a new version of a policy, and what takes it on or back. Pure: times and what nodes say are passed in,
+//! so every replica decides the same, and what was met is the [`Progress`] that they agree on.
+//!
+//! # Expected flow
+//! [`Going::begin`] when a version is to go out, [`Going::step`] whenever something was heard or a hold may be over. A
+//! step that draws nodes in is the last word on what they said before: the next one needs new words.
+
+mod gates;
+mod order;
+mod progress;
+mod standing;
+mod waves;
+
+pub use gates::{Failure, Gate};
+pub use order::{ANNOTATION, Order, OrderedFor};
+pub use progress::{Going, Phase, Progress};
+pub use standing::Standing;
+pub use waves::Reach;
+
+/// What is known of a node that the version before or the new one selects.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen<'a> {
+    pub name: &'a str,
+    /// By the rollout's canary selector.
+    pub canary: bool,
+    /// About what it is to have now: the new version where that reaches it, the one before elsewhere.
+    pub word: Word,
+    /// None where its agent said nothing of them lately.
+    pub packets: Option<Packets>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// Read back from its kernel.
+    Has,
+    Pending,
+    Refuses(String),
+    /// When its agent was heard last, in Unix milliseconds; none if that was before this process knew it.
+    Silent(Option<i64>),
+}
+
+/// Packets a second of a node: those that met any policy, and those that this one dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Packets {
+    pub met: f64,
+    pub dropped: f64,
+}

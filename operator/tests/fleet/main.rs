@@ -1,0 +1,6 @@
+//! A whole operator and agents without a kernel.
+
+mod agent;
+mod limits;
+mod operator;
+mod rollouts;
