@@ -9,12 +9,14 @@ use std::time::Instant;
 use anyhow::Context;
 use sluice_datapath::{Applied, Datapath, Problem};
 use sluice_netdev::{Facts, Netlink};
-use sluice_plan::{ControlEndpoint, Epoch, Hash, NodePlan};
-use sluice_store::{PLAN, SETS, Store};
+use sluice_plan::{ControlEndpoint, Hash, NodePlan};
+use sluice_store::Store;
 
 use crate::engine::sets::{self, Manifests};
+use crate::engine::standing::Origin;
+use crate::kept::{self, Kept};
 use crate::kernel::Kernel;
-use crate::records::{CLUSTER, DATAPATH, OPERATORS};
+use crate::records::{DATAPATH, OPERATORS};
 use crate::{Config, local};
 
 /// What is ready when the operator is dialled.
@@ -29,8 +31,7 @@ pub struct Booted {
 
 /// The plan confirmed last, and what became of it now.
 pub struct Confirmed {
-    pub cluster: String,
-    pub epoch: Epoch,
+    pub origin: Origin,
     pub hash: Hash,
     pub plan: Arc<NodePlan>,
     pub manifests: Arc<Manifests>,
@@ -46,9 +47,10 @@ pub async fn boot(config: &Config) -> anyhow::Result<(Booted, JoinHandle<()>)> {
     let netlink = Netlink::open()?;
     let facts = netlink.facts().await.context("reading this node's interfaces")?;
     let operators = store.get(OPERATORS)?.unwrap_or_default();
-    let confirmed = enforce(&store, &kernel, &facts, &operators).await?;
+    let confirmed = enforce(config, &store, &kernel, &facts, &operators).await?;
     if let Some(confirmed) = &confirmed {
-        let (epoch, hash, took_ms) = (confirmed.epoch, confirmed.hash, begun.elapsed().as_millis() as u64);
+        let (epoch, hash, took_ms) =
+            (confirmed.origin.epoch, confirmed.hash, begun.elapsed().as_millis() as u64);
         match &confirmed.outcome {
             Ok(_) => tracing::info!(%epoch, %hash, took_ms, "the confirmed plan is in force"),
             Err(problem) => tracing::error!(%epoch, %hash, reason = problem.reason, "{}", problem.detail),
@@ -58,17 +60,13 @@ pub async fn boot(config: &Config) -> anyhow::Result<(Booted, JoinHandle<()>)> {
 }
 
 async fn enforce(
+    config: &Config,
     store: &Arc<Store>,
     kernel: &Kernel,
     facts: &Facts,
     operators: &[SocketAddr],
 ) -> anyhow::Result<Option<Confirmed>> {
-    let stored = store.get(PLAN)?;
-    let plan = stored.as_ref().and_then(|stored| stored.plan());
-    let (Some(stored), Some(plan)) = (&stored, plan) else {
-        if let Some(stored) = &stored {
-            tracing::warn!(epoch = %stored.epoch, "the plan on disk is another version's; the operator is asked for it");
-        }
+    let Some(Kept { origin, hash, plan, manifests }) = kept::read(config, store)? else {
         let addresses = local::addresses(facts, &NodePlan::default());
         kernel.call(move |datapath| datapath.set_node_addresses(addresses)).await??;
         return Ok(None);
@@ -76,7 +74,7 @@ async fn enforce(
     let (addresses, interfaces) = (local::addresses(facts, &plan), local::interfaces(facts, &plan));
     let (plan, peers, keep) = (Arc::new(plan), endpoints(operators), store.clone());
     let adopted = plan.clone();
-    let manifests: Arc<Manifests> = Arc::new(store.get(SETS)?.unwrap_or_default());
+    let manifests = Arc::new(manifests);
     let of_sets = manifests.clone();
     let adopt = move |datapath: &mut Datapath| -> Result<Applied, Problem> {
         datapath.set_node_addresses(addresses).map_err(|error| Problem::from(&error))?;
@@ -89,8 +87,7 @@ async fn enforce(
         Ok(applied)
     };
     let outcome = kernel.call(adopt).await?;
-    let cluster = store.get(CLUSTER)?.unwrap_or_default();
-    Ok(Some(Confirmed { cluster, epoch: stored.epoch, hash: stored.hash, plan, manifests, outcome }))
+    Ok(Some(Confirmed { origin, hash, plan, manifests, outcome }))
 }
 
 pub fn endpoints(operators: &[SocketAddr]) -> BTreeSet<ControlEndpoint> {

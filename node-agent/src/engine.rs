@@ -4,7 +4,7 @@ mod apply;
 mod changes;
 mod outlets;
 pub mod sets;
-mod standing;
+pub mod standing;
 
 pub use outlets::{Inlets, Outlets};
 

@@ -17,6 +17,7 @@ mod engine;
 mod facts;
 mod hops;
 mod http;
+mod kept;
 mod kernel;
 mod local;
 mod logs;

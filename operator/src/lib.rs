@@ -20,6 +20,7 @@ mod reconcile;
 mod rollouts;
 mod run;
 mod sight;
+mod signer;
 mod telemetry;
 mod tokens;
 mod view;

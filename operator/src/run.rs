@@ -27,6 +27,7 @@ use crate::gate::Gate;
 use crate::http;
 use crate::publish::{Publisher, Writer};
 use crate::reconcile::{Inputs, Reconciler};
+use crate::signer;
 use crate::tokens::ReviewedTokens;
 use crate::view::View;
 
@@ -93,6 +94,7 @@ async fn serve(args: &RunArgs, ports: Ports, raft: &Raft, stop: CancellationToke
         limits: Limits::default(),
         clock: SystemTime::now,
     };
+    let signing = signer::keep(raft.clone(), ports.authority.clone());
     let tls = server_tls(&ports.authority, &server);
     let routes = Routes::new(AdminServer::new(admin));
     let publisher = Publisher::new(ports.writer, view.clone(), ports.desired.clone());
@@ -104,6 +106,7 @@ async fn serve(args: &RunArgs, ports: Ports, raft: &Raft, stop: CancellationToke
         // Runs on while agents drain, so that their last words are heard.
         reconciled = reconciler.run(inputs, CancellationToken::new()) => reconciled.map_err(Into::into),
         distributed = distributor.serve(listener, tls, routes, stop.clone()) => distributed.map_err(Into::into),
+        kept = signing => kept,
         answered = http::serve(http_listener, view, ready, CancellationToken::new()) => answered.map_err(Into::into),
     };
     published.abort();

@@ -69,6 +69,9 @@ fn a_wrong_certificate_is_named_and_the_agent_goes_on() {
     assert!(said.contains("10.80.1.1:9443"), "{said}");
     assert!(said.contains("copy ca.crt from this operator"), "{said}");
     assert_documented(&said);
+    let kept =
+        agent.log().lines().find(|line| line.contains("plan on disk is not loaded")).map(str::to_owned);
+    assert_documented(&kept.unwrap_or_else(|| panic!("it believes the other's plan: {}", agent.log())));
     assert!(fleet.is_attached(0).unwrap(), "what was in force stays");
     drop(agent);
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sluice_proto::OPERATOR_NAME;
+use sluice_seal::Trust;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use crate::{ClientError, Config, Identity};
@@ -45,6 +46,12 @@ pub(crate) async fn connect(
         .connect()
         .await
         .map_err(failed)
+}
+
+/// Whose signature on plans counts: the same authority's.
+pub(crate) async fn trust(config: &Config) -> Result<Trust, ClientError> {
+    let trust = Trust::from_pem(&read(&config.ca).await?);
+    trust.map_err(|source| ClientError::Authority { path: config.ca.clone(), source })
 }
 
 pub(crate) async fn read(path: &std::path::Path) -> Result<String, ClientError> {

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 pub enum ClientError {
     #[error("{}: {source}; --ca and --token-file name files that the agent can read", path.display())]
     File { path: PathBuf, source: io::Error },
+    #[error("{}: {source}; --ca names the operator's ca.crt", path.display())]
+    Authority { path: PathBuf, source: sluice_seal::Unreadable },
     #[error("operator address `{0}` is no HOST:PORT")]
     Address(String),
     #[error("cannot resolve `{host}`: {source}")]

@@ -49,6 +49,8 @@ pub struct Held {
     pub epoch: Option<Epoch>,
     /// Enforced resources by key.
     pub resources: BTreeMap<String, Hash>,
+    /// Certificate of the key that signed them.
+    pub signer: Vec<u8>,
 }
 
 impl Held {

@@ -72,7 +72,8 @@ impl Client {
         tracing::info!(operator = %endpoint, "connected");
         self.ports.link.send_replace(LinkState::Connected(endpoint));
         let until = Instant::now() + self.until_renewal();
-        Session::run(channel, &self.config, &mut self.ports, heard, until).await
+        let trust = dial::trust(&self.config).await?;
+        Session::run(channel, trust, &self.config, &mut self.ports, heard, until).await
     }
 
     /// In random order, those that a departing operator named first.

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use sluice_plan::SCHEMA;
+use sluice_plan::{Hash, SCHEMA};
 use sluice_proto::v1::agent_message::Kind as Out;
 use sluice_proto::v1::distribution_client::DistributionClient;
 use sluice_proto::v1::server_message::Kind as In;
 use sluice_proto::v1::{self, AgentMessage, ServerMessage};
+use sluice_seal::Trust;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_stream::wrappers::ReceiverStream;
@@ -14,7 +15,7 @@ use tonic::transport::Channel;
 
 use crate::deltas::Deltas;
 use crate::fetch::{self, Fetch, Open, Shards};
-use crate::verify::{Refusal, verify};
+use crate::verify::{Judge, Refusal};
 use crate::{ClientError, Config, Ports};
 
 /// Why a stream ended without a fault.
@@ -38,6 +39,9 @@ pub(crate) struct Session<'a> {
     /// Set once the operator has said anything: the connection is good.
     pub heard: &'a mut bool,
     outgoing: mpsc::Sender<AgentMessage>,
+    trust: Trust,
+    /// Certificate of the key that signs on this stream, as it came last.
+    signer: Vec<u8>,
     deltas: Deltas,
     /// Of the last update on this stream.
     nonce: u64,
@@ -55,6 +59,7 @@ impl<'a> Session<'a> {
     /// Runs until the stream ends or `until`.
     pub async fn run(
         channel: Channel,
+        trust: Trust,
         config: &'a Config,
         ports: &'a mut Ports,
         heard: &'a mut bool,
@@ -62,12 +67,15 @@ impl<'a> Session<'a> {
     ) -> Result<Ending, ClientError> {
         let (outgoing, queue) = mpsc::channel(OUTGOING);
         let hello = hello(config, ports);
+        let signer = ports.held.borrow().signer.clone();
         let deltas = Deltas::after_hello(hello.facts.clone().unwrap_or_default());
         let mut session = Session {
             config,
             ports,
             heard,
             outgoing,
+            trust,
+            signer,
             deltas,
             nonce: 0,
             pending: false,
@@ -133,7 +141,12 @@ impl<'a> Session<'a> {
     async fn update(&mut self, update: v1::Update) -> Result<(), ClientError> {
         self.nonce = update.nonce;
         let held = self.ports.held.borrow().clone();
-        let fetch = match verify(&update, &held) {
+        if !update.signer.is_empty() {
+            self.signer.clone_from(&update.signer);
+        }
+        let (node, now) = (&self.config.node, SystemTime::now());
+        let judge = Judge { node, trust: &self.trust, signer: &self.signer, now };
+        let fetch = match judge.verify(&update, &held) {
             Ok(verified) => Fetch::begin(verified, &self.ports.shelf).await,
             Err(refusal) => Err(refusal),
         };
@@ -233,6 +246,7 @@ fn hello(config: &Config, ports: &Ports) -> v1::Hello {
         labels: config.labels.clone().into_iter().collect(),
         facts: Some(ports.telemetry.borrow().facts.clone()),
         cluster_id: held.cluster_id.clone(),
+        signer: if held.signer.is_empty() { Vec::new() } else { Hash::of(&held.signer).0.to_vec() },
         have: held.resources.iter().map(|(key, hash)| (key.clone(), hash.0.to_vec())).collect(),
     }
 }

@@ -1,20 +1,24 @@
-//! Whether an update may be taken: whole, unaltered, and not older than what is enforced.
+//! Whether an update may be taken: the operator's, whole, unaltered, and not older than what is enforced.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use sluice_address_set::Damaged;
 use sluice_plan::{Epoch, Hash, SCHEMA};
 use sluice_proto::{PLAN, v1};
+use sluice_seal::{Refused, Seal, Statement, Trust};
 
 use crate::Held;
 
-/// An update whose hashes hold.
+/// An update whose signature and hashes hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
     pub nonce: u64,
     pub epoch: Epoch,
     pub cluster_id: String,
+    /// Proves the whole that is held after it.
+    pub seal: Seal,
     /// Key, hash and bytes of each resource that differs from what is held.
     pub set: Vec<(String, Hash, Bytes)>,
     pub removed: Vec<String>,
@@ -25,6 +29,8 @@ pub struct Update {
 pub enum Refusal {
     #[error("the update names no epoch")]
     NoEpoch,
+    #[error("this update is not the operator's: {0}")]
+    Seal(Refused),
     #[error("epoch {offered} is older than {held}, which is enforced")]
     StaleEpoch { offered: Epoch, held: Epoch },
     #[error(
@@ -52,6 +58,10 @@ impl Refusal {
     pub fn reason(&self) -> &'static str {
         match self {
             Refusal::NoEpoch => "InvalidUpdate",
+            Refusal::Seal(Refused::Unsigned) => "Unsigned",
+            Refusal::Seal(Refused::Foreign(_)) => "ForeignSigner",
+            Refusal::Seal(Refused::Expired) => "SignerExpired",
+            Refusal::Seal(Refused::Altered) => "BadSignature",
             Refusal::StaleEpoch { .. } => "StaleEpoch",
             Refusal::OtherStore { .. } => "OtherStore",
             Refusal::Altered { .. } | Refusal::AlteredShard(_) | Refusal::FleetHash => "HashMismatch",
@@ -83,19 +93,41 @@ impl Refusal {
     }
 }
 
-pub(crate) fn verify(update: &v1::Update, held: &Held) -> Result<Update, Refusal> {
-    let epoch = update.epoch.map(Epoch::from).ok_or(Refusal::NoEpoch)?;
-    no_time_travel(update, epoch, held)?;
-    let set = update.set.iter().map(resource).collect::<Result<Vec<_>, _>>()?;
-    let mut after = held.resources.clone();
-    update.removed.iter().for_each(|key| _ = after.remove(key));
-    after.extend(set.iter().map(|(key, hash, _)| (key.clone(), *hash)));
-    let after = Held { resources: after, ..Held::default() };
-    if update.fleet_hash != after.fleet_hash().0 {
-        return Err(Refusal::FleetHash);
+/// By which an update is judged.
+pub(crate) struct Judge<'a> {
+    pub node: &'a str,
+    pub trust: &'a Trust,
+    /// Certificate of updates that bring none.
+    pub signer: &'a [u8],
+    pub now: SystemTime,
+}
+
+impl Judge<'_> {
+    /// The signature first: nothing else of what a stranger sent is worth a look.
+    pub fn verify(&self, update: &v1::Update, held: &Held) -> Result<Update, Refusal> {
+        let epoch = update.epoch.map(Epoch::from).ok_or(Refusal::NoEpoch)?;
+        let seal = self.proven(update, epoch)?;
+        no_time_travel(update, epoch, held)?;
+        let set = update.set.iter().map(resource).collect::<Result<Vec<_>, _>>()?;
+        let mut after = held.resources.clone();
+        update.removed.iter().for_each(|key| _ = after.remove(key));
+        after.extend(set.iter().map(|(key, hash, _)| (key.clone(), *hash)));
+        let after = Held { resources: after, ..Held::default() };
+        if update.fleet_hash != after.fleet_hash().0 {
+            return Err(Refusal::FleetHash);
+        }
+        let (cluster_id, removed) = (update.cluster_id.clone(), update.removed.clone());
+        Ok(Update { nonce: update.nonce, epoch, cluster_id, seal, set, removed })
     }
-    let (cluster_id, removed) = (update.cluster_id.clone(), update.removed.clone());
-    Ok(Update { nonce: update.nonce, epoch, cluster_id, set, removed })
+
+    fn proven(&self, update: &v1::Update, epoch: Epoch) -> Result<Seal, Refusal> {
+        let certificate = if update.signer.is_empty() { self.signer } else { &update.signer };
+        let seal = Seal { certificate: certificate.to_vec(), signature: update.signature.clone() };
+        let fleet_hash = Hash::from_slice(&update.fleet_hash).ok_or(Refusal::FleetHash)?;
+        let statement = Statement { cluster_id: &update.cluster_id, node: self.node, epoch, fleet_hash };
+        self.trust.verify(&statement, &seal, self.now).map_err(Refusal::Seal)?;
+        Ok(seal)
+    }
 }
 
 /// Epochs of one store are ordered; another store must have taken a higher incarnation.
@@ -124,91 +156,4 @@ fn resource(resource: &v1::Resource) -> Result<(String, Hash, Bytes), Refusal> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(incarnation: u64, index: u64) -> Epoch {
-        Epoch { incarnation, term: 1, index }
-    }
-
-    fn held(epoch: Epoch) -> Held {
-        Held {
-            cluster_id: "a".into(),
-            epoch: Some(epoch),
-            resources: [("old".into(), Hash::of(b"old"))].into(),
-        }
-    }
-
-    /// Replaces `old` by `plan`.
-    fn update(epoch: Epoch) -> v1::Update {
-        let after = Held { resources: [("plan".into(), Hash::of(b"new"))].into(), ..Held::default() };
-        let resource = v1::Resource {
-            key: "plan".into(),
-            hash: Hash::of(b"new").0.into(),
-            bytes: Bytes::from_static(b"new"),
-            schema: SCHEMA,
-        };
-        v1::Update {
-            epoch: Some(epoch.into()),
-            nonce: 7,
-            set: vec![resource],
-            removed: vec!["old".into()],
-            fleet_hash: after.fleet_hash().0.into(),
-            signature: Vec::new(),
-            cluster_id: "a".into(),
-        }
-    }
-
-    #[test]
-    fn a_whole_and_newer_update_is_taken() {
-        let taken = verify(&update(at(1, 6)), &held(at(1, 5))).expect("a good update");
-        assert_eq!((taken.nonce, taken.epoch, taken.set[0].0.as_str()), (7, at(1, 6), "plan"));
-        assert!(
-            verify(&update(at(1, 5)), &held(at(1, 5))).is_ok(),
-            "the same epoch again is no travel in time"
-        );
-        let virgin = Held { resources: held(at(0, 0)).resources, ..Held::default() };
-        assert!(verify(&update(at(0, 0)), &virgin).is_ok(), "a node without an epoch takes any");
-    }
-
-    #[test]
-    fn an_older_epoch_is_refused_and_named() {
-        let refusal = verify(&update(at(1, 4)), &held(at(1, 5))).expect_err("older");
-        assert_eq!(refusal, Refusal::StaleEpoch { offered: at(1, 4), held: at(1, 5) });
-        let verdicts = refusal.verdicts(&update(at(1, 4)), &held(at(1, 5)));
-        let keys: Vec<_> = verdicts.resources.iter().map(|resource| resource.key.as_str()).collect();
-        assert_eq!(keys, ["old", "plan"]);
-        assert_eq!(verdicts.resources[1].stage(), v1::VerdictStage::Rejected);
-        assert_eq!(verdicts.resources[1].detail, "epoch 1.1.4 is older than 1.1.5, which is enforced");
-    }
-
-    #[test]
-    fn another_store_needs_a_higher_incarnation() {
-        let other = |epoch| v1::Update { cluster_id: "b".into(), ..update(epoch) };
-        let refusal = verify(&other(at(1, 900)), &held(at(1, 5))).expect_err("another store");
-        assert_eq!(refusal.reason(), "OtherStore");
-        assert!(verify(&other(at(2, 1)), &held(at(1, 5))).is_ok());
-    }
-
-    #[test]
-    fn altered_bytes_are_refused() {
-        let mut altered = update(at(1, 6));
-        altered.set[0].bytes = Bytes::from_static(b"neW");
-        assert_eq!(verify(&altered, &held(at(1, 5))), Err(Refusal::Altered { key: "plan".into() }));
-    }
-
-    #[test]
-    fn a_plan_in_another_encoding_is_refused() {
-        let mut other = update(at(1, 6));
-        other.set[0].schema = 0;
-        let refusal = verify(&other, &held(at(1, 5))).expect_err("a plan that this agent would misread");
-        assert_eq!((&refusal, refusal.reason()), (&Refusal::Schema { found: 0 }, "UnknownSchema"));
-    }
-
-    #[test]
-    fn the_whole_is_checked_too() {
-        let mut partial = update(at(1, 6));
-        partial.removed.clear();
-        assert_eq!(verify(&partial, &held(at(1, 5))), Err(Refusal::FleetHash));
-    }
-}
+mod tests;

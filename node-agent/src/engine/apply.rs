@@ -6,12 +6,12 @@ use sluice_client::Update;
 use sluice_datapath::{Applied, Datapath, LocalInterface, Problem};
 use sluice_plan::{Epoch, Hash, NodePlan};
 use sluice_proto::{PLAN as PLAN_KEY, SET};
-use sluice_store::{FORMER_PLAN, PLAN, SETS, Store, StoredPlan};
+use sluice_store::{FORMER_PLAN, PLAN, SEAL, SETS, Store, StoredPlan};
 use tokio::task::spawn_blocking;
 
 use super::Engine;
 use super::sets::{self, Manifests};
-use super::standing::Refused;
+use super::standing::{Origin, Refused};
 use crate::local;
 use crate::records::{CLUSTER, DATAPATH, OFFERED};
 
@@ -19,8 +19,7 @@ const STATE_NOT_KEPT: &str = "StateNotKept";
 
 /// A plan that the operator wants and the disk had no room for.
 pub(super) struct Unkept {
-    epoch: Epoch,
-    cluster: String,
+    origin: Origin,
     wanted: Wanted,
 }
 
@@ -45,7 +44,8 @@ impl Engine {
         self.unkept = None;
         let before = self.standing.manifests.clone();
         let manifests = sets::after(&update, &before);
-        let Update { epoch, cluster_id, set, removed, .. } = update;
+        let Update { nonce: _, epoch, cluster_id: cluster, seal, set, removed } = update;
+        let origin = Origin { cluster, epoch, seal };
         let known = |key: &str| key == PLAN_KEY || key.starts_with(SET);
         let unknown = set.iter().map(|(key, ..)| key).find(|key| !known(key));
         let offered = set.iter().find(|(key, ..)| key == PLAN_KEY);
@@ -55,7 +55,7 @@ impl Engine {
         } else if let Some((_, hash, bytes)) = offered {
             match sluice_plan::decode::<NodePlan>(bytes) {
                 Ok(plan) => {
-                    self.offered(epoch, cluster_id, Wanted::new(*hash, Arc::new(plan), manifests)).await?;
+                    self.offered(origin, Wanted::new(*hash, Arc::new(plan), manifests)).await?;
                 }
                 Err(error) => {
                     self.refuse(epoch, *hash, &manifests, problem("InvalidPlan", error.to_string()));
@@ -63,15 +63,15 @@ impl Engine {
             }
         } else if removed.iter().any(|key| key == PLAN_KEY) {
             let plan = Arc::<NodePlan>::default();
-            self.offered(epoch, cluster_id, Wanted::new(plan.hash(), plan, manifests)).await?;
+            self.offered(origin, Wanted::new(plan.hash(), plan, manifests)).await?;
         } else if manifests != *before
             && let Some(hash) = self.standing.hash()
         {
             let plan = self.standing.plan.clone();
-            self.offered(epoch, cluster_id, Wanted::new(hash, plan, manifests)).await?;
+            self.offered(origin, Wanted::new(hash, plan, manifests)).await?;
         } else {
             self.standing.forget_refusal();
-            self.confirm_again(epoch, cluster_id).await?;
+            self.confirm_again(origin).await?;
         }
         self.publish();
         // An update is answered even if there is nothing new to say: each stream counts from one, so the answer to the
@@ -85,17 +85,17 @@ impl Engine {
         Ok(())
     }
 
-    async fn offered(&mut self, epoch: Epoch, cluster: String, wanted: Wanted) -> anyhow::Result<()> {
+    async fn offered(&mut self, origin: Origin, wanted: Wanted) -> anyhow::Result<()> {
         let Wanted { hash, plan, manifests } = wanted.clone();
+        let epoch = origin.epoch;
         self.tell_addresses(&plan).await?;
         let order = Order {
-            epoch,
-            cluster: cluster.clone(),
+            origin: origin.clone(),
             plan: plan.clone(),
             manifests: manifests.clone(),
             former_manifests: self.standing.manifests.clone(),
             interfaces: local::interfaces(&self.facts, &plan),
-            former: self.standing.epoch.map(|epoch| (epoch, self.standing.plan.clone())),
+            former: self.standing.epoch().map(|epoch| (epoch, self.standing.plan.clone())),
             store: self.store.clone(),
             set_prefixes: self.set_prefixes,
         };
@@ -103,7 +103,7 @@ impl Engine {
             Ok(applied) => {
                 let (took_ms, loaded) = (applied.took.as_millis() as u64, applied.loaded);
                 tracing::info!(%epoch, %hash, took_ms, loaded, "plan in force");
-                self.standing.confirm(cluster, epoch, hash, (plan.clone(), manifests), applied);
+                self.standing.confirm(origin, hash, (plan.clone(), manifests), applied);
                 self.outlets.plan.send_replace(plan);
                 self.serve_vips().await;
             }
@@ -112,7 +112,7 @@ impl Engine {
                 let former = self.standing.plan.clone();
                 self.tell_addresses(&former).await?;
                 if problem.reason == STATE_NOT_KEPT {
-                    self.unkept = Some(Unkept { epoch, cluster, wanted });
+                    self.unkept = Some(Unkept { origin, wanted });
                 }
                 self.refuse(epoch, hash, &manifests, problem);
             }
@@ -122,13 +122,13 @@ impl Engine {
 
     /// Puts the plan in force for which the disk had no room, once it has. The kernel is left alone until then.
     pub(super) async fn keep_at_last(&mut self) -> anyhow::Result<()> {
-        let Some(Unkept { epoch, cluster, wanted }) = self.unkept.take() else { return Ok(()) };
-        let room = self.store.put(OFFERED, &StoredPlan::new(epoch, &wanted.plan));
+        let Some(Unkept { origin, wanted }) = self.unkept.take() else { return Ok(()) };
+        let room = self.store.put(OFFERED, &StoredPlan::new(origin.epoch, &wanted.plan));
         if room.and_then(|()| self.store.remove(OFFERED)).is_err() {
-            self.unkept = Some(Unkept { epoch, cluster, wanted });
+            self.unkept = Some(Unkept { origin, wanted });
             return Ok(());
         }
-        self.offered(epoch, cluster, wanted).await?;
+        self.offered(origin, wanted).await?;
         self.publish();
         Ok(())
     }
@@ -140,16 +140,18 @@ impl Engine {
     }
 
     /// The same plan under a new number: proven again, and the number kept.
-    async fn confirm_again(&mut self, epoch: Epoch, cluster: String) -> anyhow::Result<()> {
+    async fn confirm_again(&mut self, origin: Origin) -> anyhow::Result<()> {
         let Some(hash) = self.standing.hash() else { return Ok(()) };
         self.look_again().await?;
         let Some(applied) = self.standing.applied().cloned() else { return Ok(()) };
         let plan = self.standing.plan.clone();
-        if (self.standing.epoch, &self.standing.cluster) != (Some(epoch), &cluster) {
+        let epoch = origin.epoch;
+        if self.standing.origin.as_ref() != Some(&origin) {
             let stored = StoredPlan::new(epoch, &plan);
             let kept = self.store.update(|update| {
                 update.put(&PLAN, &stored)?;
-                update.put(&CLUSTER, &cluster)
+                update.put(&SEAL, &origin.seal)?;
+                update.put(&CLUSTER, &origin.cluster)
             });
             if let Err(error) = kept {
                 let manifests = self.standing.manifests.clone();
@@ -158,15 +160,14 @@ impl Engine {
             }
         }
         let manifests = self.standing.manifests.clone();
-        self.standing.confirm(cluster, epoch, hash, (plan, manifests), applied);
+        self.standing.confirm(origin, hash, (plan, manifests), applied);
         Ok(())
     }
 }
 
 /// All that the data plane's thread needs to put a plan in force and keep it.
 struct Order {
-    epoch: Epoch,
-    cluster: String,
+    origin: Origin,
     plan: Arc<NodePlan>,
     manifests: Arc<Manifests>,
     former_manifests: Arc<Manifests>,
@@ -193,7 +194,7 @@ impl Order {
     }
 
     fn keep(&self, datapath: &Datapath) -> sluice_store::Result<()> {
-        let stored = StoredPlan::new(self.epoch, &self.plan);
+        let stored = StoredPlan::new(self.origin.epoch, &self.plan);
         let former = self.former.as_ref().map(|(epoch, plan)| StoredPlan::new(*epoch, plan));
         self.store.update(|update| {
             update.put(&PLAN, &stored)?;
@@ -202,7 +203,8 @@ impl Order {
             }
             update.put(&SETS, &self.manifests)?;
             update.put(&DATAPATH, datapath.state())?;
-            update.put(&CLUSTER, &self.cluster)
+            update.put(&SEAL, &self.origin.seal)?;
+            update.put(&CLUSTER, &self.origin.cluster)
         })
     }
 }

@@ -7,16 +7,25 @@ use sluice_client::Held;
 use sluice_datapath::{Applied, Problem};
 use sluice_plan::{Epoch, Hash, NodePlan};
 use sluice_proto::{PLAN, set_key, v1};
+use sluice_seal::Seal;
 
 use super::sets::Manifests;
 use crate::boot::Confirmed;
 use crate::verdicts;
 
+/// Where a plan comes from, and what proves it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The store that the epoch is of.
+    pub cluster: String,
+    pub epoch: Epoch,
+    pub seal: Seal,
+}
+
 #[derive(Default)]
 pub struct Standing {
-    pub cluster: String,
     /// Of the confirmed plan; `None` on a node that never had one.
-    pub epoch: Option<Epoch>,
+    pub origin: Option<Origin>,
     hash: Option<Hash>,
     /// The confirmed plan, or an empty one.
     pub plan: Arc<NodePlan>,
@@ -39,12 +48,11 @@ pub struct Refused {
 
 impl Standing {
     pub fn at_boot(confirmed: Option<Confirmed>) -> Standing {
-        let Some(Confirmed { cluster, epoch, hash, plan, manifests, outcome }) = confirmed else {
+        let Some(Confirmed { origin, hash, plan, manifests, outcome }) = confirmed else {
             return Standing::default();
         };
         Standing {
-            cluster,
-            epoch: Some(epoch),
+            origin: Some(origin),
             hash: Some(hash),
             plan,
             manifests,
@@ -56,15 +64,14 @@ impl Standing {
     /// A plan is confirmed and in force, and so are its sets.
     pub fn confirm(
         &mut self,
-        cluster: String,
-        epoch: Epoch,
+        origin: Origin,
         hash: Hash,
         (plan, manifests): (Arc<NodePlan>, Arc<Manifests>),
         applied: Applied,
     ) {
         let nonce = self.nonce;
-        let (epoch, hash, outcome) = (Some(epoch), Some(hash), Some(Ok(applied)));
-        *self = Standing { cluster, epoch, hash, plan, manifests, outcome, refused: None, nonce };
+        let (origin, hash, outcome) = (Some(origin), Some(hash), Some(Ok(applied)));
+        *self = Standing { origin, hash, plan, manifests, outcome, refused: None, nonce };
     }
 
     /// The confirmed plan was looked at again.
@@ -79,6 +86,10 @@ impl Standing {
     /// The operator wants what is enforced.
     pub fn forget_refusal(&mut self) {
         self.refused = None;
+    }
+
+    pub fn epoch(&self) -> Option<Epoch> {
+        self.origin.as_ref().map(|origin| origin.epoch)
     }
 
     pub fn hash(&self) -> Option<Hash> {
@@ -105,7 +116,9 @@ impl Standing {
             resources.insert(PLAN.to_owned(), hash);
             resources.extend(applied.sets.iter().map(|(name, set)| (set_key(name), set.hash)));
         }
-        Held { cluster_id: self.cluster.clone(), epoch: self.epoch, resources }
+        let epoch = self.epoch();
+        let Origin { cluster, seal, .. } = self.origin.clone().unwrap_or_default();
+        Held { cluster_id: cluster, epoch, resources, signer: seal.certificate }
     }
 
     pub fn verdicts(&self) -> v1::Verdicts {
@@ -117,7 +130,7 @@ impl Standing {
                 .extend(sets.iter().map(|(name, hash)| verdicts::refused_set(name, *hash, problem)));
             return verdicts;
         }
-        let (Some(epoch), Some(hash), Some(outcome)) = (self.epoch, self.hash, &self.outcome) else {
+        let (Some(epoch), Some(hash), Some(outcome)) = (self.epoch(), self.hash, &self.outcome) else {
             return v1::Verdicts::default();
         };
         match outcome {
@@ -158,7 +171,8 @@ mod tests {
 
     fn confirmed() -> Standing {
         let mut standing = Standing { nonce: 3, ..Standing::default() };
-        standing.confirm("store".into(), epoch(5), Hash([5; 32]), Default::default(), applied());
+        let origin = Origin { cluster: "store".into(), epoch: epoch(5), seal: Seal::default() };
+        standing.confirm(origin, Hash([5; 32]), Default::default(), applied());
         standing
     }
 

@@ -4,6 +4,7 @@ mod marks;
 mod network;
 mod operator;
 mod plans;
+mod seals;
 mod sets;
 mod tamper;
 

@@ -10,7 +10,7 @@ use sluice_pki::{Authority, NodeName, Tokens, server_tls};
 use sluice_plan::{Epoch, Hash, NodePlan};
 use sluice_proto::OPERATOR_NAME;
 use sluice_proto::v1::ResourceVerdict;
-use sluice_raft::{Bytes, Plan, SetManifest, State, shard_key};
+use sluice_raft::{Bytes, Plan, SIGNER, SetManifest, State, shard_key};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -24,6 +24,8 @@ pub const NODE: &str = "edge-1";
 pub const ADDRESS: &str = "10.93.0.1:9443";
 
 pub struct Operator {
+    authority: Arc<Authority>,
+    signer: Bytes,
     state: watch::Sender<Arc<State>>,
     events: mpsc::Receiver<AgentEvent>,
     drain: CancellationToken,
@@ -40,13 +42,15 @@ impl Operator {
         std::fs::write(dir.join("token"), tokens.token(&node)).expect("written");
         let server =
             authority.issue_server(&[OPERATOR_NAME.into()], SystemTime::now()).expect("a certificate");
+        let authority = Arc::new(authority);
+        let signer = authority.issue_signer("store", SystemTime::now()).expect("a signer").encode().into();
         let (state, states) = watch::channel(Arc::new(State::default()));
         let (sender, events) = mpsc::channel(64);
         let tls = server_tls(&authority, &server);
         let distributor = Distributor {
             state: states,
             cluster_id: "store".into(),
-            authority: Arc::new(authority),
+            authority: authority.clone(),
             tokens: Arc::new(tokens),
             events: sender,
             drops: Drops::default(),
@@ -57,7 +61,14 @@ impl Operator {
         let drain = CancellationToken::new();
         let serving = distributor.serve(listener, tls, Routes::default(), drain.clone());
         let served = tokio::spawn(async move { serving.await.expect("serving") });
-        Operator { state, events, drain, served }
+        Operator { authority, signer, state, events, drain, served }
+    }
+
+    /// Signs the next plans with a new key; the hash of its certificate.
+    pub fn next_signer(&mut self) -> Hash {
+        let signer = self.authority.issue_signer("store", SystemTime::now()).expect("a signer");
+        self.signer = signer.encode().into();
+        signer.id()
     }
 
     /// Gives the node a plan; its hash.
@@ -68,7 +79,7 @@ impl Operator {
     pub fn bytes(&self, index: u64, bytes: Bytes) -> Hash {
         let plan = Plan::new(bytes);
         let hash = plan.hash;
-        self.state.send_replace(Arc::new(state(index, plan)));
+        self.state.send_replace(Arc::new(self.state(index, plan)));
         hash
     }
 
@@ -78,12 +89,11 @@ impl Operator {
         let (manifest, shards) = contents.shards();
         let hash = manifest.hash();
         let set = SetManifest { hash, bytes: manifest.encode().into() };
+        let mut state = self.state(index, plan);
+        state.sets = Arc::new([(name.to_owned(), set)].into());
         let shards = shards.into_iter().map(|shard| (shard_key(shard.hash), shard.bytes));
-        self.state.send_replace(Arc::new(State {
-            sets: Arc::new([(name.to_owned(), set)].into()),
-            blobs: Arc::new(shards.collect()),
-            ..state(index, plan)
-        }));
+        Arc::make_mut(&mut state.blobs).extend(shards);
+        self.state.send_replace(Arc::new(state));
         hash
     }
 
@@ -124,13 +134,14 @@ impl Operator {
         while self.events.recv().await.is_some() {}
         self.served.await.expect("drained");
     }
-}
 
-fn state(index: u64, plan: Plan) -> State {
-    State {
-        epoch: Epoch { incarnation: 1, term: 1, index },
-        classes: Arc::new([("edge".into(), plan)].into()),
-        node_class: Arc::new([(NODE.to_owned(), "edge".into())].into()),
-        ..State::default()
+    fn state(&self, index: u64, plan: Plan) -> State {
+        State {
+            epoch: Epoch { incarnation: 1, term: 1, index },
+            classes: Arc::new([("edge".into(), plan)].into()),
+            node_class: Arc::new([(NODE.to_owned(), "edge".into())].into()),
+            blobs: Arc::new([(SIGNER.to_owned(), self.signer.clone())].into()),
+            ..State::default()
+        }
     }
 }

@@ -10,6 +10,7 @@
 //! * An agent that does not read our encoding of plans is sent none, and keeps what it has.
 //! * An agent that enforces a later epoch than ours, or one of another store, is not served: see [`AgentEventKind::Ahead`].
 //! * A node that the state does not name keeps what it enforces.
+//! * What is sent is signed for that node, at most once for each epoch that its stream hears.
 
 mod drops;
 mod enroll;
@@ -22,6 +23,7 @@ mod offer;
 mod server;
 mod service;
 mod sessions;
+mod signers;
 mod stream;
 
 pub use drops::{Drops, NodeBatch, Watcher};

@@ -7,6 +7,7 @@ use sluice_plan::{Epoch, Hash, SCHEMA, fleet_hash};
 use sluice_proto::v1::{Hello, Resource, ResourceVerdict, Shards, Update, VerdictStage, Verdicts, Want};
 use sluice_proto::{PLAN, SET, set_key};
 use sluice_raft::{Bytes, State};
+use sluice_seal::{Signer, Statement};
 
 use crate::errand::Errand;
 use crate::fence::to_wire;
@@ -20,6 +21,8 @@ pub struct Offer {
     held: BTreeMap<String, Hash>,
     /// It reads our plans.
     reads: bool,
+    /// Hash of the signer's certificate that it has.
+    knows: Option<Hash>,
     /// Of the last update on this stream.
     sent: Option<Epoch>,
     in_flight: Option<InFlight>,
@@ -42,6 +45,7 @@ impl Offer {
             greeted: Hash::from_slice(&hello.fleet_hash),
             held: have.filter_map(|(key, hash)| Some((key.clone(), Hash::from_slice(hash)?))).collect(),
             reads: hello.plan_schemas.contains(&SCHEMA),
+            knows: Hash::from_slice(&hello.signer),
             sent: None,
             in_flight: None,
             nonce: 0,
@@ -61,8 +65,8 @@ impl Offer {
     }
 
     /// The newest state for this node. Each stream hears every epoch at least once, so that the node confirms what it
-    /// enforces; plan and sets only go to a node that does not enforce them.
-    pub fn next(&mut self, state: &Arc<State>) -> Option<Update> {
+    /// enforces; plan and sets only go to a node that does not enforce them, and so does the signer's certificate.
+    pub fn next(&mut self, state: &Arc<State>, signer: &Signer) -> Option<Update> {
         if !self.is_due(state) {
             return None;
         }
@@ -80,13 +84,17 @@ impl Offer {
         self.sent = Some(state.epoch);
         let open = set.iter().map(|resource| resource.key.clone()).chain([PLAN.to_owned()]).collect();
         self.in_flight = Some(InFlight { nonce: self.nonce, open, shards: Errand::new(state.clone()) });
+        let (cluster_id, node) = (self.cluster_id.as_str(), self.node.as_str());
+        let statement = Statement { cluster_id, node, epoch: state.epoch, fleet_hash: fleet };
+        let is_news = self.knows.replace(signer.id()) != Some(signer.id());
         Some(Update {
             epoch: Some(to_wire(state.epoch)),
             nonce: self.nonce,
             set,
             removed,
             fleet_hash: fleet.0.to_vec(),
-            signature: Vec::new(),
+            signature: signer.signature(&statement),
+            signer: if is_news { signer.certificate().to_vec() } else { Vec::new() },
             cluster_id: self.cluster_id.clone(),
         })
     }

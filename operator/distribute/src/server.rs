@@ -18,6 +18,7 @@ use tonic::transport::{Server, ServerTlsConfig};
 use crate::enroll::Enroller;
 use crate::service::{Service, Shared};
 use crate::sessions::Sessions;
+use crate::signers::Signers;
 use crate::{AgentEvent, Drops, Limits, ServeError, TokenCheck};
 
 /// Everything that serving agents takes.
@@ -70,8 +71,8 @@ impl Distributor {
         let admission = Semaphore::new(limits.enrolling);
         let enroller = Enroller { authority, tokens, clock, admission };
         let admission = Arc::new(Semaphore::new(limits.joining));
-        let (sessions, drain) = (Sessions::default(), drain.clone());
-        let shared = Shared { state, cluster_id, events, limits, sessions, drops, admission, drain };
+        let (sessions, signers, drain) = (Sessions::default(), Signers::default(), drain.clone());
+        let shared = Shared { state, signers, cluster_id, events, limits, sessions, drops, admission, drain };
         others
             .add_service(EnrollmentServer::new(enroller))
             .add_service(DistributionServer::new(Service(Arc::new(shared))))

@@ -12,11 +12,13 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::sessions::Sessions;
+use crate::signers::Signers;
 use crate::{AgentEvent, Drops, Limits, stream};
 
 /// What all streams share.
 pub struct Shared {
     pub state: watch::Receiver<Arc<State>>,
+    pub signers: Signers,
     pub cluster_id: String,
     pub events: mpsc::Sender<AgentEvent>,
     pub limits: Limits,

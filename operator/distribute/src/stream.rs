@@ -117,7 +117,9 @@ async fn follow(
     let mut verdict_due = Instant::now();
     let mut asking = shared.drops.asking(node);
     loop {
-        let due = offer.is_due(&state.borrow_and_update());
+        let signer = shared.signers.of(&state.borrow_and_update());
+        // A new store has no signer for a moment.
+        let due = signer.is_some() && offer.is_due(&state.borrow());
         if !due {
             // Its first update is on its way, or it has to wait for others: room for the next agent.
             drop(joining.take());
@@ -129,9 +131,10 @@ async fn follow(
             said = incoming.message() => hear(shared, node, session, &mut offer, said).await?,
             room = outgoing.reserve(), if due || offer.owes_shards() => {
                 let room = room.map_err(|_| End::Gone)?;
-                let next = match offer.shards() {
-                    Some(shards) => Some(Kind::Shards(shards)),
-                    None => offer.next(&state.borrow_and_update()).map(Kind::Update),
+                let next = match (offer.shards(), &signer) {
+                    (Some(shards), _) => Some(Kind::Shards(shards)),
+                    (None, Some(signer)) => offer.next(&state.borrow_and_update(), signer).map(Kind::Update),
+                    (None, None) => None,
                 };
                 if let Some(next) = next {
                     verdict_due = Instant::now() + shared.limits.verdict;

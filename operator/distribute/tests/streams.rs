@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use agent::{Stream, brief, certificate, enroll, hello, hello_with, join};
-use operator::{CLUSTER, Operator, PATIENCE, is_connected, state};
+use operator::{CLUSTER, Operator, PATIENCE, is_connected, signer, state};
 use rcgen::KeyPair;
 use sluice_distribute::{AgentEventKind, Limits};
 use sluice_pki::Authority;
@@ -20,7 +20,8 @@ use sluice_plan::Epoch;
 use sluice_proto::v1;
 use sluice_proto::v1::agent_message::Kind as Said;
 use sluice_proto::v1::server_message::Kind;
-use sluice_raft::{Command, Options, Raft, State};
+use sluice_raft::{Command, Options, Raft, SIGNER, State};
+use sluice_seal::Signer;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tonic::Code;
@@ -94,10 +95,11 @@ async fn a_reconnect_with_nothing_changed_costs_no_bytes_of_the_plan() {
     let (_push, operator) = start(state(4, &plan), Limits::default()).await;
     let identity = join(&operator, "edge-1").await;
     let epoch = Epoch { incarnation: 1, term: 1, index: 4 };
-    let back = hello_with("edge-1", &plan, epoch, CLUSTER);
+    let known = Signer::decode(&signer()).unwrap().id().0.to_vec();
+    let back = v1::Hello { signer: known, ..hello_with("edge-1", &plan, epoch, CLUSTER) };
     let mut agent = Stream::open(&operator, Some(&identity), back).await.unwrap();
     let update = agent.update().await;
-    assert_eq!(brief(&update), "4 -");
+    assert_eq!((brief(&update).as_str(), update.signature.len()), ("4 -", 64));
     let bytes = prost_len(&update);
     assert!(bytes < 200, "{bytes} bytes for a reconnect");
     operator.stop().await;
@@ -331,7 +333,7 @@ fn put(plan: &'static str) -> Command {
         classes: [("edge".into(), sluice_raft::Bytes::from_static(plan.as_bytes()))].into(),
         node_class: [("edge-1".to_owned(), "edge".into())].into(),
         rings: sluice_raft::Bytes::new(),
-        blobs: Default::default(),
+        blobs: [(SIGNER.to_owned(), signer())].into(),
     }
 }
 

@@ -4,8 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SerialNumber,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ED25519, PublicKeyData,
+    SerialNumber,
 };
+use sluice_seal::{Signer, Trust};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
@@ -36,6 +38,8 @@ pub struct KeyAndCertificate {
 impl Authority {
     /// A node renews at half of this; a stolen key is worth no more than it.
     pub const NODE_VALIDITY: Duration = Duration::from_secs(24 * 60 * 60);
+    /// A stolen key that signs plans is worth no more than this; it is replaced at half of it.
+    pub const SIGNER_VALIDITY: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
     /// A new authority; keep its key.
     pub fn generate(now: SystemTime) -> Result<(Authority, KeyAndCertificate), PkiError> {
@@ -83,6 +87,24 @@ impl Authority {
         let leaf = params.signed_by(&request.public_key, &self.issuer).map_err(refused)?;
         let chain = vec![leaf.der().to_vec(), self.der.clone()];
         Ok(NodeCertificate { chain, not_after: now + Self::NODE_VALIDITY })
+    }
+
+    /// A new key that signs the plans of this store.
+    pub fn issue_signer(&self, cluster_id: &str, now: SystemTime) -> Result<Signer, PkiError> {
+        let key = KeyPair::generate_for(&PKCS_ED25519).map_err(refused)?;
+        let mut params = validity(now, Self::SIGNER_VALIDITY);
+        params.distinguished_name = subject(cluster_id, sluice_seal::ROLE);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
+        let certificate = params.signed_by(&key, &self.issuer).map_err(refused)?;
+        let signer = Signer::new(key.serialize_der(), certificate.der().to_vec());
+        signer.ok_or_else(|| PkiError::Request("the new key does not fit its certificate".into()))
+    }
+
+    /// What nodes have that are given [`Authority::pem`].
+    pub fn trust(&self) -> Result<Trust, PkiError> {
+        Trust::from_pem(&self.pem)
+            .map_err(|error| PkiError::Authority { part: "certificate", reason: error.to_string() })
     }
 
     /// A client certificate for the CLI.

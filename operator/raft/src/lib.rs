@@ -39,4 +39,4 @@ pub use lead::Lead;
 pub use peers::{Peers, Transport, Unreached};
 pub use raft::{Options, Raft};
 pub use recover::RecoverError;
-pub use state::{KEPT_SET, Plan, SetManifest, State, shard_key};
+pub use state::{KEPT_SET, Plan, SIGNER, SetManifest, State, shard_key};

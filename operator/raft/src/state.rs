@@ -58,6 +58,11 @@ impl State {
         self.blobs.get(&shard_key(hash))
     }
 
+    /// The encoded `Signer` of the plans, as long as there is one.
+    pub fn signer(&self) -> Option<&Bytes> {
+        self.blobs.get(SIGNER)
+    }
+
     /// The state after `command`, agreed at this place of the log.
     pub(crate) fn apply(&self, command: Command, term: u64, index: u64) -> State {
         let mut next = self.clone();
@@ -119,6 +124,9 @@ pub fn shard_key(hash: Hash) -> String {
 
 /// Blobs that are encoded manifests: sets that are not in use, and whose shards stay.
 pub const KEPT_SET: &str = "kept-set/";
+
+/// Blob of the key that signs plans. With it every replica signs alike; it is as secret as the store's file.
+pub const SIGNER: &str = "signer";
 
 const SHARD: &str = "shard/";
 

@@ -10,7 +10,9 @@ mod writer;
 #[cfg(test)]
 mod suite;
 
+use std::fs::{OpenOptions, Permissions};
 use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -40,6 +42,7 @@ pub const FILE: &str = "raft.redb";
 pub fn open(dir: &Path, expected: Option<&Identity>) -> Result<Store, OpenError> {
     let path = dir.join(FILE);
     let damaged = |reason: String| OpenError::Damaged { path: path.clone(), reason };
+    make_private(&path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
     let db = Database::builder().set_cache_size(CACHE_BYTES).create(&path).map_err(|error| match error {
         DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { path: path.clone() },
         DatabaseError::Storage(redb::StorageError::Io(source))
@@ -75,6 +78,12 @@ pub fn make(dir: &Path, identity: &Identity) -> Result<(), OpenError> {
     let made = open(dir, Some(identity))?;
     made.stop.stop();
     Ok(())
+}
+
+/// The key that signs plans is in it; versions before made a file that everybody could read.
+fn make_private(path: &Path) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))
 }
 
 /// Everything is in our own memory already; redb's cache only serves the pages that a commit touches.

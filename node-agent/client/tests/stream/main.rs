@@ -34,6 +34,7 @@ async fn a_token_becomes_a_certificate_and_hello_tells_who_is_there() {
     assert_eq!(hello.fleet_hash, fleet_hash([("plan", Hash::of(PLAN))]).0);
     assert_eq!(hello.have, [("plan".to_owned(), Hash::of(PLAN).0.to_vec())].into());
     assert_eq!(hello.plan_schemas, [SCHEMA]);
+    assert_eq!(hello.signer, Hash::of(b"a certificate").0);
     assert_eq!((hello.boot_id.as_str(), hello.cluster_id.as_str()), ("boot", "store"));
     conversation.next(heartbeat).await;
     assert_eq!(operator.enrolled(), ["edge-1"]);
@@ -65,11 +66,14 @@ async fn an_update_goes_through_and_its_verdict_comes_back() {
 }
 
 #[tokio::test]
-async fn an_older_epoch_and_altered_bytes_never_reach_the_data_plane() {
+async fn what_is_not_signed_older_or_altered_never_reaches_the_data_plane() {
     let dir = TempDir::new().expect("a directory");
     let mut operator = Operator::start(dir.path()).await;
     let mut agent = Agent::start(dir.path(), &operator, held(epoch(5)), Arc::default());
     let mut conversation = operator.conversation().await;
+    conversation.send(Server::Update(update(epoch(6), 9))).await;
+    let refused = conversation.next(verdicts).await;
+    assert_eq!((refused.nonce, refused.resources[0].reason.as_str()), (9, "Unsigned"));
     conversation.update(update(epoch(4), 1)).await;
     let refused = conversation.next(verdicts).await;
     assert_eq!((refused.nonce, refused.resources[0].reason.as_str()), (1, "StaleEpoch"));
@@ -245,6 +249,7 @@ fn held(epoch: Epoch) -> Held {
         cluster_id: "store".into(),
         epoch: Some(epoch),
         resources: [("plan".into(), Hash::of(PLAN))].into(),
+        signer: b"a certificate".into(),
     }
 }
 

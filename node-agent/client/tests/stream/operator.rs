@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use sluice_pki::{Authority, NodeName, Peer, Tokens, server_tls};
+use sluice_plan::Hash;
 use sluice_proto::OPERATOR_NAME;
 use sluice_proto::v1::agent_message::Kind;
 use sluice_proto::v1::distribution_server::{Distribution, DistributionServer};
 use sluice_proto::v1::enrollment_server::{Enrollment, EnrollmentServer};
 use sluice_proto::v1::{AgentMessage, EnrollRequest, EnrollResponse, ServerMessage, Update, server_message};
+use sluice_seal::{Seal, Signer, Statement};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{self, Receiver, Sender, UnboundedReceiver, UnboundedSender};
 use tokio::time::timeout;
@@ -37,11 +39,13 @@ pub struct Conversation {
     pub node: String,
     from_agent: Receiver<AgentMessage>,
     to_agent: Sender<Result<ServerMessage, Status>>,
+    signer: Arc<Signer>,
 }
 
 #[derive(Clone)]
 struct Shared {
     authority: Arc<Authority>,
+    signer: Arc<Signer>,
     tokens: Tokens,
     enrolled: Arc<Mutex<VecDeque<String>>>,
     streams: UnboundedSender<Conversation>,
@@ -61,8 +65,9 @@ impl Operator {
         let listener = TcpListener::bind(address).await.expect("a port of the loopback");
         let address = listener.local_addr().expect("bound");
         let (sender, streams) = mpsc::unbounded_channel();
-        let shared =
-            Shared { authority, tokens: Tokens::new(&[7; 32]), enrolled: Arc::default(), streams: sender };
+        let signer = Arc::new(authority.issue_signer("store", SystemTime::now()).expect("a signer"));
+        let tokens = Tokens::new(&[7; 32]);
+        let shared = Shared { authority, signer, tokens, enrolled: Arc::default(), streams: sender };
         let server =
             shared.authority.issue_server(&[OPERATOR_NAME.into()], SystemTime::now()).expect("a certificate");
         let stop = CancellationToken::new();
@@ -129,7 +134,13 @@ impl Conversation {
         self.to_agent.send(Ok(ServerMessage { kind: Some(kind) })).await.expect("the stream is open");
     }
 
+    /// Signed, whatever is in it.
     pub async fn update(&self, update: Update) {
+        let fleet_hash = Hash::from_slice(&update.fleet_hash).expect("a hash");
+        let epoch = update.epoch.expect("an epoch").into();
+        let statement = Statement { cluster_id: &update.cluster_id, node: &self.node, epoch, fleet_hash };
+        let Seal { certificate, signature } = self.signer.seal(&statement);
+        let update = Update { signature, signer: certificate, ..update };
         self.send(server_message::Kind::Update(update)).await;
     }
 
@@ -180,7 +191,7 @@ impl Distribution for Shared {
                 }
             }
         });
-        let conversation = Conversation { node, from_agent, to_agent };
+        let conversation = Conversation { node, from_agent, to_agent, signer: self.signer.clone() };
         self.streams.send(conversation).map_err(|_| Status::unavailable("stopping"))?;
         Ok(Response::new(Box::pin(ReceiverStream::new(outgoing))))
     }

@@ -1,10 +1,13 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::SystemTime;
 
+use sluice_pki::Authority;
 use sluice_plan::{Epoch, Hash, SCHEMA, fleet_hash};
 use sluice_proto::PLAN;
 use sluice_proto::v1::{Hello, ResourceVerdict, Update, VerdictStage, Verdicts, Want};
 use sluice_raft::{Bytes, Plan, SetManifest, State, shard_key};
+use sluice_seal::{Seal, Signer, Statement};
 
 use super::Offer;
 
@@ -12,64 +15,72 @@ use super::Offer;
 fn a_node_without_a_class_waits_for_one() {
     let mut offer = offer(&[]);
     let unnamed = State { node_class: Arc::default(), ..State::clone(&state(1, "one")) };
-    assert_eq!(offer.next(&Arc::new(unnamed)), None);
-    assert_eq!(sent(offer.next(&state(1, "one"))), "1 one");
+    assert_eq!(offer.next(&Arc::new(unnamed), signer()), None);
+    assert_eq!(sent(offer.next(&state(1, "one"), signer())), "1 one");
 }
 
 #[test]
 fn a_node_that_enforces_the_plan_hears_the_epoch_alone() {
     let enforced = fleet_hash([(PLAN, Hash::of(b"one"))]);
     let mut offer = offer(&enforced.0);
-    let update = offer.next(&state(7, "one")).unwrap();
+    let update = offer.next(&state(7, "one"), signer()).unwrap();
     assert_eq!(update.fleet_hash, enforced.0);
     assert_eq!(update.cluster_id, "cluster");
     assert_eq!(sent(Some(update)), "7 -");
-    assert_eq!(offer.next(&state(7, "one")), None, "once per stream");
+    assert_eq!(offer.next(&state(7, "one"), signer()), None, "once per stream");
     offer.hear(&verdict(1, VerdictStage::Programmed, "one"));
-    assert_eq!(sent(offer.next(&state(8, "two"))), "8 two");
+    assert_eq!(sent(offer.next(&state(8, "two"), signer())), "8 two");
 }
 
 #[test]
 fn one_update_is_in_flight_and_the_newest_follows_it() {
     let mut offer = offer(&[]);
-    assert_eq!(sent(offer.next(&state(1, "one"))), "1 one");
+    assert_eq!(sent(offer.next(&state(1, "one"), signer())), "1 one");
     for (epoch, plan) in [(2, "two"), (3, "three")] {
-        assert_eq!(offer.next(&state(epoch, plan)), None);
+        assert_eq!(offer.next(&state(epoch, plan), signer()), None);
     }
     offer.hear(&verdict(1, VerdictStage::Accepted, "one"));
     assert!(offer.waits_for_verdict(), "accepted is not programmed");
     offer.hear(&verdict(9, VerdictStage::Programmed, "one"));
     assert!(offer.waits_for_verdict(), "a verdict on another update");
     offer.hear(&verdict(1, VerdictStage::Programmed, "one"));
-    assert_eq!(sent(offer.next(&state(3, "three"))), "3 three");
+    assert_eq!(sent(offer.next(&state(3, "three"), signer())), "3 three");
 }
 
 #[test]
 fn a_rejected_plan_is_not_repeated_within_its_epoch() {
     for stage in [VerdictStage::Rejected, VerdictStage::RolledBack] {
         let mut offer = offer(&fleet_hash([(PLAN, Hash::of(b"good"))]).0);
-        assert_eq!(sent(offer.next(&state(2, "bad"))), "2 bad");
+        assert_eq!(sent(offer.next(&state(2, "bad"), signer())), "2 bad");
         offer.hear(&verdict(1, stage, "bad"));
-        assert_eq!(offer.next(&state(2, "bad")), None, "{stage:?}");
-        assert_eq!(sent(offer.next(&state(3, "bad"))), "3 bad", "{stage:?}: the node does not have it");
+        assert_eq!(offer.next(&state(2, "bad"), signer()), None, "{stage:?}");
+        assert_eq!(
+            sent(offer.next(&state(3, "bad"), signer())),
+            "3 bad",
+            "{stage:?}: the node does not have it"
+        );
         offer.hear(&verdict(2, stage, "bad"));
-        assert_eq!(sent(offer.next(&state(4, "good"))), "4 -", "{stage:?}: the last good one stayed");
+        assert_eq!(
+            sent(offer.next(&state(4, "good"), signer())),
+            "4 -",
+            "{stage:?}: the last good one stayed"
+        );
     }
 }
 
 #[test]
 fn a_kernel_that_holds_something_else_is_sent_the_plan_again() {
     let mut offer = offer(&[]);
-    offer.next(&state(1, "one"));
+    offer.next(&state(1, "one"), signer());
     offer.hear(&verdict(1, VerdictStage::Programmed, "altered"));
-    assert_eq!(sent(offer.next(&state(2, "one"))), "2 one");
+    assert_eq!(sent(offer.next(&state(2, "one"), signer())), "2 one");
 }
 
 #[test]
 fn streams_share_the_bytes_of_a_class() {
     let state = state(1, "one");
     let plan = state.plan_of("edge-1").unwrap().1;
-    let update = offer(&[]).next(&state).unwrap();
+    let update = offer(&[]).next(&state, signer()).unwrap();
     assert_eq!(update.set[0].bytes.as_ptr(), plan.bytes.as_ptr());
 }
 
@@ -77,17 +88,17 @@ fn streams_share_the_bytes_of_a_class() {
 fn a_set_that_changes_moves_alone() {
     let mut offer = offer(&[]);
     assert_eq!(
-        all(offer.next(&with_sets(1, "p", &[("a", "a1"), ("b", "b1")], &[]))),
+        all(offer.next(&with_sets(1, "p", &[("a", "a1"), ("b", "b1")], &[]), signer())),
         "1 plan=p set/a=a1 set/b=b1"
     );
     offer.hear(&holds(1, &[("plan", "p"), ("set/a", "a1")]));
     assert!(offer.waits_for_verdict(), "no word of b");
     offer.hear(&holds(1, &[("plan", "p"), ("set/a", "a1"), ("set/b", "b1")]));
-    assert_eq!(all(offer.next(&with_sets(2, "p", &[("a", "a1"), ("b", "b2")], &[]))), "2 set/b=b2");
+    assert_eq!(all(offer.next(&with_sets(2, "p", &[("a", "a1"), ("b", "b2")], &[]), signer())), "2 set/b=b2");
     offer.hear(&holds(2, &[("plan", "p"), ("set/a", "a1"), ("set/b", "b2")]));
-    assert_eq!(all(offer.next(&with_sets(3, "q", &[("a", "a1")], &[]))), "3 plan=q -set/b");
+    assert_eq!(all(offer.next(&with_sets(3, "q", &[("a", "a1")], &[]), signer())), "3 plan=q -set/b");
     offer.hear(&holds(3, &[("plan", "q"), ("set/a", "a1")]));
-    assert_eq!(all(offer.next(&with_sets(4, "q", &[("a", "a1")], &[]))), "4");
+    assert_eq!(all(offer.next(&with_sets(4, "q", &[("a", "a1")], &[]), signer())), "4");
 }
 
 #[test]
@@ -100,50 +111,53 @@ fn a_node_that_comes_back_says_what_it_has() {
     };
     let state = with_sets(9, "p", &[("a", "a2")], &[]);
     assert_eq!(
-        all(have(&[("plan", "p"), ("set/a", "a1"), ("set/b", "b1")]).next(&state)),
+        all(have(&[("plan", "p"), ("set/a", "a1"), ("set/b", "b1")]).next(&state, signer())),
         "9 set/a=a2 -set/b"
     );
-    assert_eq!(all(have(&[("plan", "p"), ("set/a", "a2")]).next(&state)), "9");
+    assert_eq!(all(have(&[("plan", "p"), ("set/a", "a2")]).next(&state, signer())), "9");
 }
 
 #[test]
 fn a_set_that_is_rejected_is_offered_again_and_does_not_hold_up_the_rest() {
     let mut offer = offer(&[]);
-    offer.next(&with_sets(1, "p", &[("a", "a1")], &[]));
+    offer.next(&with_sets(1, "p", &[("a", "a1")], &[]), signer());
     let mut verdicts = holds(1, &[("plan", "p"), ("set/a", "a1")]);
     verdicts.resources[1].stage = VerdictStage::Rejected.into();
     offer.hear(&verdicts);
     assert!(!offer.waits_for_verdict());
-    assert_eq!(all(offer.next(&with_sets(2, "p", &[("a", "a1")], &[]))), "2 set/a=a1");
+    assert_eq!(all(offer.next(&with_sets(2, "p", &[("a", "a1")], &[]), signer())), "2 set/a=a1");
 }
 
 #[test]
 fn a_refused_plan_ends_the_wait_for_its_sets() {
     let mut offer = offer(&[]);
-    offer.next(&with_sets(1, "p", &[("a", "a1")], &[]));
+    offer.next(&with_sets(1, "p", &[("a", "a1")], &[]), signer());
     offer.hear(&verdict(1, VerdictStage::Rejected, "p"));
     assert!(!offer.waits_for_verdict());
-    assert_eq!(all(offer.next(&with_sets(2, "p", &[("a", "a1")], &[]))), "2 plan=p set/a=a1");
+    assert_eq!(all(offer.next(&with_sets(2, "p", &[("a", "a1")], &[]), signer())), "2 plan=p set/a=a1");
 }
 
 #[test]
 fn an_update_that_does_not_add_up_is_followed_by_the_whole() {
     let mut offer = offer(&[]);
-    offer.next(&with_sets(1, "p", &[("a", "a1")], &[]));
+    offer.next(&with_sets(1, "p", &[("a", "a1")], &[]), signer());
     let mut verdicts = holds(1, &[("plan", "p"), ("set/a", "a1"), ("set/old", "o")]);
     for resource in &mut verdicts.resources {
         resource.stage = VerdictStage::Rejected.into();
         resource.reason = "HashMismatch".into();
     }
     offer.hear(&verdicts);
-    assert_eq!(all(offer.next(&with_sets(2, "p", &[("a", "a1")], &[]))), "2 plan=p set/a=a1 -set/old");
+    assert_eq!(
+        all(offer.next(&with_sets(2, "p", &[("a", "a1")], &[]), signer())),
+        "2 plan=p set/a=a1 -set/old"
+    );
 }
 
 #[test]
 fn shards_go_out_in_messages_that_are_not_too_large() {
     let mut offer = offer(&[]);
     let sizes = [400_000, 500_000, 600_000, 2_000_000, 7];
-    offer.next(&with_sets(1, "p", &[("a", "a1")], &sizes));
+    offer.next(&with_sets(1, "p", &[("a", "a1")], &sizes), signer());
     let hashes: Vec<_> = sizes.iter().map(|size| Hash::of(&vec![0; *size]).0.to_vec()).collect();
     offer.want(&Want { nonce: 9, hashes: hashes.clone() });
     assert!(!offer.owes_shards(), "of another update");
@@ -161,7 +175,53 @@ fn shards_go_out_in_messages_that_are_not_too_large() {
 fn a_node_that_cannot_read_our_plans_is_sent_none() {
     let hello = Hello { plan_schemas: vec![SCHEMA - 1], ..Hello::default() };
     let mut offer = Offer::new("edge-1".into(), "cluster".into(), &hello);
-    assert_eq!(offer.next(&state(1, "one")), None);
+    assert_eq!(offer.next(&state(1, "one"), signer()), None);
+}
+
+#[test]
+fn what_is_sent_is_signed_for_its_node_and_the_certificate_goes_once() {
+    let trust = authority().trust().unwrap();
+    let believed = |update: &Update, certificate: &[u8], node: &str| {
+        let fleet_hash = Hash::from_slice(&update.fleet_hash).unwrap();
+        let epoch = update.epoch.unwrap().into();
+        let statement = Statement { cluster_id: "cluster", node, epoch, fleet_hash };
+        let seal = Seal { certificate: certificate.to_vec(), signature: update.signature.clone() };
+        trust.verify(&statement, &seal, SystemTime::now()).is_ok()
+    };
+    let mut offer = offer(&[]);
+    let first = offer.next(&state(1, "one"), signer()).unwrap();
+    assert_eq!(first.signer, signer().certificate());
+    assert!(believed(&first, &first.signer, "edge-1"));
+    assert!(!believed(&first, &first.signer, "edge-2"));
+    offer.hear(&verdict(1, VerdictStage::Programmed, "one"));
+    let second = offer.next(&state(2, "two"), signer()).unwrap();
+    assert!(second.signer.is_empty());
+    assert!(believed(&second, &first.signer, "edge-1"));
+    offer.hear(&verdict(2, VerdictStage::Programmed, "two"));
+    let next = authority().issue_signer("cluster", SystemTime::now()).unwrap();
+    let third = offer.next(&state(3, "two"), &next).unwrap();
+    assert_eq!(third.signer, next.certificate());
+    assert!(believed(&third, &third.signer, "edge-1"));
+}
+
+#[test]
+fn a_node_that_names_the_certificate_is_not_sent_it() {
+    let signer_id = signer().id().0.to_vec();
+    let hello = Hello { plan_schemas: vec![SCHEMA], signer: signer_id, ..Hello::default() };
+    let mut offer = Offer::new("edge-1".into(), "cluster".into(), &hello);
+    assert!(offer.next(&state(1, "one"), signer()).unwrap().signer.is_empty());
+}
+
+fn authority() -> &'static Authority {
+    static AUTHORITY: LazyLock<Authority> =
+        LazyLock::new(|| Authority::generate(SystemTime::now()).unwrap().0);
+    &AUTHORITY
+}
+
+fn signer() -> &'static Signer {
+    static SIGNER: LazyLock<Signer> =
+        LazyLock::new(|| authority().issue_signer("cluster", SystemTime::now()).unwrap());
+    &SIGNER
 }
 
 fn offer(fleet_hash: &[u8]) -> Offer {

@@ -1,13 +1,13 @@
 //! A served port with a hand-driven state.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use sluice_distribute::{AgentEvent, AgentEventKind, Distributor, Drops, Limits, ServeError};
 use sluice_pki::{Authority, KeyAndCertificate, Tokens, server_tls};
 use sluice_plan::Epoch;
-use sluice_raft::{Bytes, Plan, State};
+use sluice_raft::{Bytes, Plan, SIGNER, State};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -25,7 +25,8 @@ pub struct Operator {
     pub served: JoinHandle<Result<(), ServeError>>,
 }
 
-pub const CLUSTER: &str = "cluster-a";
+/// As long as a real one.
+pub const CLUSTER: &str = "0123456789abcdef0123456789abcdef";
 
 impl Operator {
     pub async fn start(state: watch::Receiver<Arc<State>>, limits: Limits) -> Operator {
@@ -84,8 +85,18 @@ pub fn state(index: u64, plan: &str) -> Arc<State> {
         epoch: Epoch { incarnation: 1, term: 1, index },
         classes: Arc::new([("edge".into(), Plan::new(Bytes::copy_from_slice(plan.as_bytes())))].into()),
         node_class: Arc::new(nodes.into()),
+        blobs: Arc::new([(SIGNER.to_owned(), signer())].into()),
         ..State::default()
     })
+}
+
+/// Of no matter whom: the agents of these tests look at no signature.
+pub fn signer() -> Bytes {
+    static SIGNER: LazyLock<Bytes> = LazyLock::new(|| {
+        let (authority, _) = Authority::generate(SystemTime::now()).unwrap();
+        authority.issue_signer(CLUSTER, SystemTime::now()).unwrap().encode().into()
+    });
+    SIGNER.clone()
 }
 
 pub fn is_connected(kind: &AgentEventKind) -> bool {

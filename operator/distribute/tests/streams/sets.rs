@@ -110,10 +110,12 @@ fn with_set(index: u64, set: &AddressSet) -> Arc<State> {
     let (manifest, shards) = set.shards();
     let plain = state(index, "plan");
     let plan = Plan { sets: vec!["bad".into()], ..plain.classes[&"edge".into()].clone() };
+    let shards = shards.into_iter().map(|shard| (shard_key(shard.hash), shard.bytes));
+    let blobs = plain.blobs.iter().map(|(key, bytes)| (key.clone(), bytes.clone()));
     Arc::new(State {
         classes: Arc::new([("edge".into(), plan)].into()),
         sets: Arc::new([("bad".to_owned(), SetManifest::new(manifest.encode().into()))].into()),
-        blobs: Arc::new(shards.into_iter().map(|shard| (shard_key(shard.hash), shard.bytes)).collect()),
+        blobs: Arc::new(blobs.chain(shards).collect()),
         ..State::clone(&plain)
     })
 }
