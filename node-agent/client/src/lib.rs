@@ -11,6 +11,7 @@ mod enroll;
 mod error;
 mod fetch;
 mod identity;
+mod papers;
 mod ports;
 mod run;
 mod session;

@@ -2,24 +2,22 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use rand::Rng;
 use rand::seq::SliceRandom;
 use sluice_proto::v1::GoAway;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tonic::transport::Channel;
 
 use crate::backoff::Backoff;
-use crate::enroll::{Proof, enroll};
+use crate::papers::Papers;
 use crate::session::{Ending, Session};
 use crate::{ClientError, Config, Dialling, Identity, LinkState, Ports, Vault, dial};
 
 /// How long a data plane may take to let the operator's answers in before the connection is tried anyway.
 const ALLOW: Duration = Duration::from_secs(2);
-/// When a renewal failed, while the certificate is still good.
-const RENEW_AGAIN: Duration = Duration::from_secs(60);
 
 /// Keeps the agent connected for as long as the rest of it lives.
 ///
@@ -27,8 +25,8 @@ const RENEW_AGAIN: Duration = Duration::from_secs(60);
 /// Only [`ClientError::Ended`]; everything else is waited out.
 pub async fn run(config: Config, vault: Arc<dyn Vault>, ports: Ports) -> Result<(), ClientError> {
     let mut backoff = Backoff::new(config.pace.backoff);
-    let (identity, known) = (vault.load(), config.known.clone());
-    let mut client = Client { config, vault, ports, identity, known, others: Vec::new(), renew_at: None };
+    let (papers, known) = (Papers::new(vault), config.known.clone());
+    let mut client = Client { config, ports, papers, known, others: Vec::new() };
     loop {
         let mut heard = false;
         let ended = client.attempt(&mut heard).await;
@@ -36,7 +34,7 @@ pub async fn run(config: Config, vault: Arc<dyn Vault>, ports: Ports) -> Result<
             backoff.reset();
         }
         match ended {
-            Ok(Ending::Renew | Ending::Room) => {}
+            Ok(Ending::Room) => {}
             Ok(Ending::GoAway(go_away)) => sleep(client.told_to_go(go_away)).await,
             Err(ClientError::Ended) => return Err(ClientError::Ended),
             Err(error) => {
@@ -51,15 +49,12 @@ pub async fn run(config: Config, vault: Arc<dyn Vault>, ports: Ports) -> Result<
 
 struct Client {
     config: Config,
-    vault: Arc<dyn Vault>,
     ports: Ports,
-    identity: Option<Identity>,
+    papers: Papers,
     /// Resolved last: an operator must be reachable while the name server is not.
     known: Vec<SocketAddr>,
     /// Named by the operator that said goodbye; tried first, once.
     others: Vec<String>,
-    /// Next try of a renewal that failed.
-    renew_at: Option<SystemTime>,
 }
 
 impl Client {
@@ -67,13 +62,15 @@ impl Client {
         self.ports.link.send_replace(LinkState::Connecting);
         let endpoints = self.endpoints().await?;
         self.allow(&endpoints).await?;
-        self.certify(&endpoints).await?;
-        let (endpoint, channel) = self.connect(&endpoints).await?;
+        self.papers.certify(&self.config, &endpoints).await?;
+        let (endpoint, channel) = connect(&endpoints, &self.config, self.papers.identity()).await?;
         tracing::info!(operator = %endpoint, "connected");
         self.ports.link.send_replace(LinkState::Connected(endpoint));
-        let until = Instant::now() + self.until_renewal();
         let trust = dial::trust(&self.config).await?;
-        Session::run(channel, trust, &self.config, &mut self.ports, heard, until).await
+        tokio::select! {
+            ended = Session::run(channel, trust, &self.config, &mut self.ports, heard) => ended,
+            never = self.papers.keep_fresh(&self.config, &endpoints) => match never {},
+        }
     }
 
     /// In random order, those that a departing operator named first.
@@ -105,65 +102,6 @@ impl Client {
         Ok(())
     }
 
-    /// Sees to it that there is a certificate, and to a fresh one from half-life on.
-    async fn certify(&mut self, endpoints: &[SocketAddr]) -> Result<(), ClientError> {
-        let now = SystemTime::now();
-        let valid = self.identity.as_ref().is_some_and(|identity| identity.is_valid(now));
-        if valid && now < self.renewal() {
-            return Ok(());
-        }
-        let fresh = match self.identity.as_ref().filter(|_| valid) {
-            // Needs no token and nobody who could judge one.
-            Some(identity) => match self.enroll(endpoints, Some(identity), Proof::Channel).await {
-                Err(error) if error.is_unauthenticated() => self.join(endpoints).await,
-                other => other,
-            },
-            None => self.join(endpoints).await,
-        };
-        match fresh {
-            Ok(identity) => {
-                tracing::info!("the operator certified this node");
-                self.vault.save(&identity);
-                self.identity = Some(identity);
-                self.renew_at = None;
-            }
-            Err(error) if valid => {
-                tracing::warn!(%error, "the certificate could not be renewed yet");
-                self.renew_at = Some(now + RENEW_AGAIN);
-            }
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
-
-    async fn join(&self, endpoints: &[SocketAddr]) -> Result<Identity, ClientError> {
-        self.enroll(endpoints, None, Proof::token(&self.config).await?).await
-    }
-
-    async fn enroll(
-        &self,
-        endpoints: &[SocketAddr],
-        identity: Option<&Identity>,
-        proof: Proof,
-    ) -> Result<Identity, ClientError> {
-        let (_, channel) = connect(endpoints, &self.config, identity).await?;
-        enroll(channel, &self.config, proof).await
-    }
-
-    async fn connect(&self, endpoints: &[SocketAddr]) -> Result<(SocketAddr, Channel), ClientError> {
-        connect(endpoints, &self.config, self.identity.as_ref()).await
-    }
-
-    fn renewal(&self) -> SystemTime {
-        let half_life =
-            self.identity.as_ref().and_then(Identity::half_life).unwrap_or(SystemTime::UNIX_EPOCH);
-        self.renew_at.map_or(half_life, |again| again.max(half_life))
-    }
-
-    fn until_renewal(&self) -> Duration {
-        self.renewal().duration_since(SystemTime::now()).unwrap_or(Duration::ZERO).max(Duration::from_secs(1))
-    }
-
     fn told_to_go(&mut self, go_away: GoAway) -> Duration {
         tracing::info!(reason = go_away.reason, "the operator asks to reconnect");
         self.ports.link.send_replace(LinkState::Waiting(go_away.reason));
@@ -187,14 +125,14 @@ impl Client {
         tracing::warn!(%error, retry_ms = pause.as_millis() as u64, "no connection to the operator");
         self.ports.link.send_replace(LinkState::Waiting(error.to_string()));
         if error.is_unauthenticated() {
-            self.identity = None;
+            self.papers.discard();
         }
         pause
     }
 }
 
 /// The first that answers.
-async fn connect(
+pub(crate) async fn connect(
     endpoints: &[SocketAddr],
     config: &Config,
     identity: Option<&Identity>,

@@ -9,7 +9,7 @@ use sluice_proto::v1::server_message::Kind as In;
 use sluice_proto::v1::{self, AgentMessage, ServerMessage};
 use sluice_seal::Trust;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
@@ -22,8 +22,6 @@ use crate::{ClientError, Config, Ports};
 #[derive(Debug)]
 pub(crate) enum Ending {
     GoAway(v1::GoAway),
-    /// The certificate is due.
-    Renew,
     /// What found no room on the disk has some now: a new stream brings the update again.
     Room,
 }
@@ -56,14 +54,13 @@ pub(crate) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Runs until the stream ends or `until`.
+    /// Runs until the stream ends.
     pub async fn run(
         channel: Channel,
         trust: Trust,
         config: &'a Config,
         ports: &'a mut Ports,
         heard: &'a mut bool,
-        until: Instant,
     ) -> Result<Ending, ClientError> {
         let (outgoing, queue) = mpsc::channel(OUTGOING);
         let hello = hello(config, ports);
@@ -89,14 +86,10 @@ impl<'a> Session<'a> {
         while session.ports.samples.try_recv().is_ok() {}
         let mut client = DistributionClient::new(channel).max_decoding_message_size(LARGEST_MESSAGE);
         let stream = client.sync(ReceiverStream::new(queue)).await.map_err(ClientError::Stream)?;
-        session.follow(stream.into_inner(), until).await
+        session.follow(stream.into_inner()).await
     }
 
-    async fn follow(
-        &mut self,
-        mut incoming: tonic::Streaming<ServerMessage>,
-        until: Instant,
-    ) -> Result<Ending, ClientError> {
+    async fn follow(&mut self, mut incoming: tonic::Streaming<ServerMessage>) -> Result<Ending, ClientError> {
         let mut report = ticks(self.config.pace.report);
         let mut heartbeat = ticks(self.config.pace.heartbeat);
         loop {
@@ -133,7 +126,6 @@ impl<'a> Session<'a> {
                         return Ok(Ending::Room);
                     }
                 }
-                () = tokio::time::sleep_until(until) => return Ok(Ending::Renew),
             }
         }
     }

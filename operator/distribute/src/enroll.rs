@@ -1,7 +1,7 @@
 //! Token in, certificate out.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sluice_pki::{Authority, NodeName, Peer, Tokens};
 use sluice_proto::v1::enrollment_server::Enrollment;
@@ -37,6 +37,8 @@ pub struct Enroller {
     pub tokens: Arc<dyn TokenCheck>,
     pub clock: fn() -> SystemTime,
     pub admission: Semaphore,
+    /// Life of a certificate.
+    pub valid: Duration,
 }
 
 impl Enroller {
@@ -65,7 +67,7 @@ impl Enrollment for Enroller {
             let claimed = sluice_pki::node_claimed_by(&request.get_ref().token).unwrap_or("?");
             tracing::warn!(claimed, peer = ?request.remote_addr(), reason = status.message(), "enrollment refused");
         })?;
-        let signed = self.authority.sign_node(&request.get_ref().csr, &node, (self.clock)());
+        let signed = self.authority.sign_node(&request.get_ref().csr, &node, (self.clock)(), self.valid);
         let signed = signed.map_err(|error| Status::invalid_argument(error.to_string()))?;
         let not_after = signed.not_after.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         tracing::info!(%node, peer = ?request.remote_addr(), "certificate issued");

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use rand::Rng;
+use sluice_pki::Authority;
 
 /// What keeps many agents from hurting each other.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct Limits {
     pub age: Duration,
     /// Agents that are sent away come back over this time.
     pub spread: Duration,
+    /// Life of an agent's certificate, which it renews at half of it.
+    pub certificate: Duration,
     /// Streams that have not ended this long after a drain began are cut.
     pub drain: Duration,
 }
@@ -32,6 +35,7 @@ impl Default for Limits {
             heartbeat: Duration::from_secs(5),
             age: Duration::from_secs(30 * 60),
             spread: Duration::from_secs(2),
+            certificate: Authority::NODE_VALIDITY,
             drain: Duration::from_secs(5),
         }
     }

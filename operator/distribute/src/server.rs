@@ -69,7 +69,7 @@ impl Distributor {
     fn routes(self, others: Routes, drain: &CancellationToken) -> Routes {
         let Distributor { state, cluster_id, authority, tokens, events, drops, limits, clock } = self;
         let admission = Semaphore::new(limits.enrolling);
-        let enroller = Enroller { authority, tokens, clock, admission };
+        let enroller = Enroller { authority, tokens, clock, admission, valid: limits.certificate };
         let admission = Arc::new(Semaphore::new(limits.joining));
         let (sessions, signers, drain) = (Sessions::default(), Signers::default(), drain.clone());
         let shared = Shared { state, signers, cluster_id, events, limits, sessions, drops, admission, drain };

@@ -75,18 +75,19 @@ impl Authority {
         &self.pem
     }
 
-    /// Signs the key of a DER request for `node`; everything else in the request is ignored.
+    /// Signs the key of a DER request for `node`, good for as long as `valid`; everything else in the request is ignored.
     pub fn sign_node(
         &self,
         request: &[u8],
         node: &NodeName,
         now: SystemTime,
+        valid: Duration,
     ) -> Result<NodeCertificate, PkiError> {
         let request = CertificateSigningRequestParams::from_der(&request.into()).map_err(refused)?;
-        let params = client(now, Self::NODE_VALIDITY, node.as_str(), Peer::NODE);
+        let params = client(now, valid, node.as_str(), Peer::NODE);
         let leaf = params.signed_by(&request.public_key, &self.issuer).map_err(refused)?;
         let chain = vec![leaf.der().to_vec(), self.der.clone()];
-        Ok(NodeCertificate { chain, not_after: now + Self::NODE_VALIDITY })
+        Ok(NodeCertificate { chain, not_after: now + valid })
     }
 
     /// A new key that signs the plans of this store.
@@ -154,7 +155,7 @@ fn client(now: SystemTime, valid: Duration, name: &str, role: &str) -> Certifica
 /// Starts a little in the past, for peers whose clock is behind.
 fn validity(now: SystemTime, valid: Duration) -> CertificateParams {
     let mut params = CertificateParams::default();
-    params.not_before = (now - Duration::from_secs(300)).into();
+    params.not_before = (now - Duration::from_secs(300).min(valid / 4)).into();
     params.not_after = (now + valid).into();
     params.use_authority_key_identifier_extension = true;
     // One key is certified more than once (renewal); a serial made from the key would repeat.

@@ -5,7 +5,7 @@ mod operator;
 mod sets;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use agent::{Agent, Memory};
 use bytes::Bytes;
@@ -105,6 +105,27 @@ async fn a_restarted_operator_is_found_again_with_the_same_certificate() {
     assert_eq!(verdicts.nonce, 0, "news about another stream's update is no answer here");
     assert!(hello.last_epoch.is_some());
     assert_eq!(operator.enrolled(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_certificate_is_renewed_beside_its_stream() {
+    let dir = TempDir::new().expect("a directory");
+    let life = Duration::from_secs(4);
+    let mut operator = Operator::start_with_life(dir.path(), life).await;
+    let begun = Instant::now();
+    let _agent = Agent::start(dir.path(), &operator, Held::default(), Arc::default());
+    let mut conversation = operator.conversation().await;
+    conversation.next(hello).await;
+    operator.certifies().await;
+    // Whatever comes now is by the certificate alone.
+    std::fs::remove_file(dir.path().join("token")).expect("removed");
+    while begun.elapsed() < 2 * life {
+        operator.certifies().await;
+        conversation.next(heartbeat).await;
+    }
+    operator.shut_out();
+    drop(conversation);
+    operator.conversation().await.next(hello).await;
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use sluice_proto::v1::enrollment_server::{Enrollment, EnrollmentServer};
 use sluice_proto::v1::{AgentMessage, EnrollRequest, EnrollResponse, ServerMessage, Update, server_message};
 use sluice_seal::{Seal, Signer, Statement};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, Receiver, Sender, UnboundedReceiver, UnboundedSender};
 use tokio::time::timeout;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
@@ -48,26 +49,35 @@ struct Shared {
     signer: Arc<Signer>,
     tokens: Tokens,
     enrolled: Arc<Mutex<VecDeque<String>>>,
+    certified: Arc<Notify>,
+    /// Life of agents' certificates.
+    valid: Duration,
     streams: UnboundedSender<Conversation>,
 }
 
 impl Operator {
     /// Writes `ca.crt` and `token` for the agent into `dir`.
     pub async fn start(dir: &Path) -> Operator {
+        Operator::start_with_life(dir, Authority::NODE_VALIDITY).await
+    }
+
+    /// Agents' certificates are good for as long as `valid`.
+    pub async fn start_with_life(dir: &Path, valid: Duration) -> Operator {
         let (authority, _) = Authority::generate(SystemTime::now()).expect("an authority");
-        let operator =
-            Operator::listen(Arc::new(authority), "127.0.0.1:0".parse().expect("an address")).await;
+        let address = "127.0.0.1:0".parse().expect("an address");
+        let operator = Operator::listen(Arc::new(authority), address, valid).await;
         operator.publish(dir);
         operator
     }
 
-    async fn listen(authority: Arc<Authority>, address: SocketAddr) -> Operator {
+    async fn listen(authority: Arc<Authority>, address: SocketAddr, valid: Duration) -> Operator {
         let listener = TcpListener::bind(address).await.expect("a port of the loopback");
         let address = listener.local_addr().expect("bound");
         let (sender, streams) = mpsc::unbounded_channel();
         let signer = Arc::new(authority.issue_signer("store", SystemTime::now()).expect("a signer"));
         let tokens = Tokens::new(&[7; 32]);
-        let shared = Shared { authority, signer, tokens, enrolled: Arc::default(), streams: sender };
+        let (enrolled, certified) = Default::default();
+        let shared = Shared { authority, signer, tokens, enrolled, certified, valid, streams: sender };
         let server =
             shared.authority.issue_server(&[OPERATOR_NAME.into()], SystemTime::now()).expect("a certificate");
         let stop = CancellationToken::new();
@@ -96,12 +106,18 @@ impl Operator {
         self.shared.enrolled.lock().expect("no panic").iter().cloned().collect()
     }
 
-    /// Another operator of the same authority.
-    pub async fn twin(&self) -> Operator {
-        Operator::listen(self.shared.authority.clone(), "127.0.0.1:0".parse().expect("an address")).await
+    /// Once another certificate is issued, or was since the last call.
+    pub async fn certifies(&self) {
+        timeout(WITHIN, self.shared.certified.notified()).await.expect("a request in time");
     }
 
-    /// No agent ever opened a stream.
+    /// Another operator of the same authority.
+    pub async fn twin(&self) -> Operator {
+        let address = "127.0.0.1:0".parse().expect("an address");
+        Operator::listen(self.shared.authority.clone(), address, self.shared.valid).await
+    }
+
+    /// No agent has opened a stream since the last one.
     pub fn shut_out(&mut self) {
         assert!(self.streams.try_recv().is_err());
     }
@@ -112,7 +128,7 @@ impl Operator {
         while self.streams.recv().await.is_some() {}
         self.stop.cancel();
         self.stopped.await.expect("stopped");
-        Operator::listen(self.shared.authority, self.address).await
+        Operator::listen(self.shared.authority, self.address, self.shared.valid).await
     }
 }
 
@@ -152,14 +168,17 @@ impl Conversation {
 #[tonic::async_trait]
 impl Enrollment for Shared {
     async fn enroll(&self, request: Request<EnrollRequest>) -> Result<Response<EnrollResponse>, Status> {
+        let peer = Peer::of(&request).map_err(|error| Status::unauthenticated(error.to_string()))?;
         let request = request.into_inner();
-        let node = self
-            .tokens
-            .check(&request.token)
-            .map_err(|error| Status::permission_denied(error.to_string()))?;
-        let certificate =
-            self.authority.sign_node(&request.csr, &node, SystemTime::now()).expect("a sound request");
+        let node = match peer {
+            Some(Peer::Node(node)) if request.token.is_empty() => NodeName::parse(&node),
+            _ => self.tokens.check(&request.token),
+        };
+        let node = node.map_err(|error| Status::permission_denied(error.to_string()))?;
+        let certificate = self.authority.sign_node(&request.csr, &node, SystemTime::now(), self.valid);
+        let certificate = certificate.expect("a sound request");
         self.enrolled.lock().expect("no panic").push_back(node.to_string());
+        self.certified.notify_one();
         let not_after = certificate.not_after.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
         Ok(Response::new(EnrollResponse {
             node: node.to_string(),
