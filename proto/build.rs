@@ -7,6 +7,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tonic_prost_build::configure()
         .bytes(".sluice.v1.Resource.bytes")
         .bytes(".sluice.v1.Shard.bytes")
+        .bytes(".sluice.v1.Part.bytes")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -83,6 +83,8 @@ fn operator_args(args: &Standalone, policies: &Path, data: &Path) -> RunArgs {
         metrics: args.metrics,
         ca_dir: None,
         names: Vec::new(),
+        replicas: Vec::new(),
+        replica: None,
         fleet: None,
         namespace: String::new(),
     }

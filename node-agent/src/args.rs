@@ -36,7 +36,7 @@ pub struct RunArgs {
     /// This node's name, as in its join token
     #[arg(long, env = "SLUICE_NODE", default_value = "")]
     pub node: String,
-    /// HOST:PORT of the operator; a name with several addresses stands for several replicas
+    /// HOST:PORT of the operator; of several replicas all with commas between, or a name with all their addresses
     #[arg(long, env = "SLUICE_OPERATOR", default_value = "")]
     pub operator: String,
     /// PEM certificates of the operator's authority

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 const EXAMPLES: &str = "Examples:
   sluice-operator --source dir:policies/ --data /var/lib/sluice-operator
   sluice-operator --source kubernetes --ca-dir /etc/sluice/ca
+  sluice-operator --source dir:policies/ --replica op-1:9443 --replicas op-1:9443,op-2:9443,op-3:9443
   sluice-operator token edge-1 --data /var/lib/sluice-operator > edge-1.token";
 
 /// Compiles policies and distributes them to the node agents.
@@ -55,12 +56,18 @@ pub struct RunArgs {
     /// Address for /metrics, /healthz and /readyz (plain HTTP)
     #[arg(long, env = "SLUICE_METRICS", default_value = "0.0.0.0:9090")]
     pub metrics: SocketAddr,
-    /// Directory with ca.crt and ca.key; without it the operator makes its own below --data
+    /// Directory with ca.crt and ca.key; without it the operator makes its own below --data. Replicas need the same
     #[arg(long, env = "SLUICE_CA_DIR")]
     pub ca_dir: Option<PathBuf>,
     /// DNS name or IP address that agents reach the operator by; may be repeated
     #[arg(long = "name", env = "SLUICE_NAMES", value_delimiter = ',')]
     pub names: Vec<String>,
+    /// Every replica as HOST:PORT of its --listen, in the same order everywhere; the first founds the cluster
+    #[arg(long, env = "SLUICE_REPLICAS", value_delimiter = ',', requires = "replica")]
+    pub replicas: Vec<String>,
+    /// Which of --replicas this one is
+    #[arg(long, env = "SLUICE_REPLICA", requires = "replicas")]
+    pub replica: Option<String>,
     /// Fleet configuration when the source is kubernetes (a directory source has fleet.yaml)
     #[arg(long, env = "SLUICE_FLEET")]
     pub fleet: Option<PathBuf>,

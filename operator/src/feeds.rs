@@ -7,7 +7,7 @@ use sluice_address_set::{AddressSet, Manifest};
 use sluice_feed::{Kept, KeptFeed, Known, KnownFeeds, Targets, follow, read_kept};
 use sluice_index::{Feeds, Index};
 use sluice_policy::Feed;
-use sluice_raft::{Bytes, Command, KEPT_SET, ProposeError, Raft, State};
+use sluice_raft::{Bytes, Command, KEPT_SET, Lead, ProposeError, State};
 use sluice_sets::Contents;
 use tokio::sync::watch;
 
@@ -56,8 +56,8 @@ impl FeedDesk {
     /// nobody draws from.
     ///
     /// # Errors
-    /// The store failed.
-    pub async fn keep(&mut self, raft: &Raft, feeds: &KnownFeeds) -> Result<(), ProposeError> {
+    /// The store failed, or another replica may decide.
+    pub async fn keep(&mut self, lead: &Lead, feeds: &KnownFeeds) -> Result<(), ProposeError> {
         let named: BTreeMap<String, &Known> =
             feeds.iter().map(|(feed, known)| (KeptFeed::key(feed), known)).collect();
         for (key, known) in &named {
@@ -67,15 +67,15 @@ impl FeedDesk {
                 continue;
             }
             let contents = Contents::new(list.addresses.clone(), list.entries);
-            let agreed = raft.state().borrow().clone();
+            let agreed = lead.raft().state().borrow().clone();
             for blobs in missing_shards(std::iter::once(&contents), &agreed) {
-                raft.propose(Command::PutBlobs { blobs }).await?;
+                lead.propose(Command::PutBlobs { blobs }).await?;
             }
             let kept = serde_json::to_vec(&KeptFeed::of(known, list, contents.hash()))
                 .expect("what is kept has string keys only");
             let manifest = Bytes::from(contents.shards().0.encode());
             let blobs = [(kept_set(key), manifest), (format!("{FEED}{key}"), Bytes::from(kept))];
-            raft.propose(Command::PutBlobs { blobs: blobs.into() }).await?;
+            lead.propose(Command::PutBlobs { blobs: blobs.into() }).await?;
             self.kept.insert(key.clone(), (*known).clone());
         }
         if !self.asked {
@@ -85,7 +85,7 @@ impl FeedDesk {
         let gone: Vec<String> = self.kept.keys().filter(|key| !wanted.contains(*key)).cloned().collect();
         for key in gone {
             for blob in [kept_set(&key), format!("{FEED}{key}")] {
-                raft.propose(Command::RemoveBlob { key: blob }).await?;
+                lead.propose(Command::RemoveBlob { key: blob }).await?;
             }
             self.kept.remove(&key);
         }

@@ -1,46 +1,79 @@
 //! Plain HTTP for probes and Prometheus.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use sluice_index::Desired;
+use sluice_raft::Raft;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use crate::metrics;
 use crate::view::View;
 
+/// What has to be there before this replica counts as ready.
+#[derive(Clone)]
+pub struct Readiness {
+    desired: watch::Receiver<Arc<Desired>>,
+    raft: Arc<OnceLock<Raft>>,
+    /// Once the others could do without any other replica than this one.
+    caught_up: Arc<AtomicBool>,
+}
+
+impl Readiness {
+    pub fn new(desired: watch::Receiver<Arc<Desired>>) -> Readiness {
+        Readiness { desired, raft: Arc::default(), caught_up: Arc::default() }
+    }
+
+    /// From now on the port is served.
+    pub fn opened(&self, raft: Raft) {
+        let (raft, caught_up) = (self.raft.get_or_init(|| raft).clone(), self.caught_up.clone());
+        tokio::spawn(async move {
+            raft.caught_up().await;
+            caught_up.store(true, Ordering::Relaxed);
+        });
+    }
+
+    /// What is missing.
+    fn check(&self) -> Result<(), &'static str> {
+        let raft = self.raft.get().ok_or("the store waits for the other replicas")?;
+        if !raft.votes() || !self.caught_up.load(Ordering::Relaxed) {
+            return Err("this replica has no vote, or has not caught up with the others");
+        }
+        self.desired.borrow().synced.then_some(()).ok_or("the source is not read yet")
+    }
+}
+
 #[derive(Clone)]
 struct Shared {
     view: watch::Receiver<Arc<View>>,
-    ready: watch::Receiver<bool>,
+    readiness: Readiness,
 }
 
-/// Serves until `stop`. `/healthz` answers while the process runs, `/readyz` once the source was read and agents are
+/// Serves until it is dropped. `/healthz` answers while the process runs, `/readyz` once the source was read and agents are
 /// served.
 pub async fn serve(
     listener: TcpListener,
     view: watch::Receiver<Arc<View>>,
-    ready: watch::Receiver<bool>,
-    stop: CancellationToken,
+    readiness: Readiness,
 ) -> std::io::Result<()> {
     let router = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_text))
-        .with_state(Shared { view, ready });
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+        .with_state(Shared { view, readiness });
+    axum::serve(listener, router).await
 }
 
 async fn readyz(State(shared): State<Shared>) -> impl IntoResponse {
-    if *shared.ready.borrow() {
-        (StatusCode::OK, "ok\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the source is not read yet\n")
+    match shared.readiness.check() {
+        Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
+        Err(missing) => (StatusCode::SERVICE_UNAVAILABLE, format!("{missing}\n")),
     }
 }
 

@@ -28,7 +28,7 @@ pub enum Writer {
 }
 
 pub struct Publisher {
-    writer: Writer,
+    writer: Arc<Writer>,
     view: watch::Receiver<Arc<View>>,
     desired: watch::Receiver<Arc<Desired>>,
     written: BTreeMap<ObjectKey, Written>,
@@ -43,7 +43,7 @@ struct Written {
 
 impl Publisher {
     pub fn new(
-        writer: Writer,
+        writer: Arc<Writer>,
         view: watch::Receiver<Arc<View>>,
         desired: watch::Receiver<Arc<Desired>>,
     ) -> Publisher {
@@ -133,7 +133,7 @@ impl Publisher {
     }
 
     async fn write(&self, key: &ObjectKey, status: &Value, known: bool) -> anyhow::Result<()> {
-        match &self.writer {
+        match &*self.writer {
             Writer::Directory(writer) => Ok(writer.write(key, status)?),
             Writer::Kubernetes(writer) => {
                 if key.kind == Kind::XdpNode.name() && !known {
@@ -155,7 +155,7 @@ impl Publisher {
             .cloned()
             .collect();
         for key in gone {
-            let removed = match &self.writer {
+            let removed = match &*self.writer {
                 Writer::Directory(writer) => writer.remove(&key).map_err(anyhow::Error::from),
                 Writer::Kubernetes(writer) if key.kind == node => {
                     writer.delete_node(&key.name).await.map_err(Into::into)
@@ -177,7 +177,7 @@ impl Publisher {
         for problem in problems.iter().filter(|problem| !self.problems.contains(problem)) {
             tracing::warn!(%problem, "not in force; the last good version is");
         }
-        if let Writer::Directory(writer) = &self.writer
+        if let Writer::Directory(writer) = &*self.writer
             && let Err(error) = writer.write_problems(&problems)
         {
             tracing::warn!(%error, "the list of problems is not written");

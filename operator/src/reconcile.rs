@@ -5,6 +5,7 @@
 //! follows the agreed state on its own). Verdicts and reports only change what is said.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,17 +15,18 @@ use sluice_feed::KnownFeeds;
 use sluice_index::{Capabilities, Desired, Index, IndexState, Node};
 use sluice_plan::{Epoch, Fleet, encode};
 use sluice_proto::v1::{self, Hello, NodeFacts};
-use sluice_raft::{Bytes, Command, ProposeError, Raft};
+use sluice_raft::{Bytes, Command, Lead, ProposeError};
+use sluice_replicas::Heard;
 use sluice_status::Book;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
 
 use crate::backends::Votes;
 use crate::feeds::{self, FeedDesk};
 use crate::lints::Lints;
 use crate::planner::{self, Planned};
 use crate::rollouts::Due;
+use crate::streams::{At, Streams};
 use crate::view::{View, view};
 
 /// Key of the index's state among the agreed blobs.
@@ -39,11 +41,10 @@ const SHOW_SILENCE: Duration = Duration::from_secs(1);
 const GATHER: Duration = Duration::from_millis(5);
 
 pub struct Reconciler {
-    raft: Raft,
+    lead: Lead,
     index: Index,
     book: Book,
-    /// Newest stream of each node.
-    sessions: BTreeMap<String, u64>,
+    streams: Streams,
     /// Nodes that the cluster has; `None` where nodes are whoever joins.
     existing: Option<BTreeSet<String>>,
     /// Nodes that enforce what this store never agreed on.
@@ -54,22 +55,23 @@ pub struct Reconciler {
     /// What the last view took to make.
     show_took: Duration,
     view: watch::Sender<Arc<View>>,
-    ready: watch::Sender<bool>,
+    /// The source was read.
+    synced: bool,
     feeds: FeedDesk,
 }
 
 /// What reaches the reconciler.
-pub struct Inputs {
-    pub desired: watch::Receiver<Arc<Desired>>,
-    pub agents: mpsc::Receiver<AgentEvent>,
+pub struct Inputs<'a> {
+    pub desired: &'a mut watch::Receiver<Arc<Desired>>,
+    pub agents: mpsc::Receiver<Heard>,
     /// Confirmations that a mass deletion was meant.
-    pub confirm: mpsc::Receiver<()>,
+    pub confirm: &'a mut mpsc::Receiver<()>,
 }
 
 impl Reconciler {
-    /// Starts from what was agreed before a restart.
-    pub fn new(raft: Raft, view: watch::Sender<Arc<View>>, ready: watch::Sender<bool>) -> Reconciler {
-        let agreed = raft.state().borrow().clone();
+    /// Starts from what was agreed before this replica came to decide.
+    pub fn new(lead: Lead, view: watch::Sender<Arc<View>>) -> Reconciler {
+        let agreed = lead.raft().state().borrow().clone();
         let state = agreed.blobs.get(INDEX).map_or_else(IndexState::default, |bytes| saved(bytes));
         let mut book = Book::default();
         for name in state.nodes.keys() {
@@ -79,44 +81,43 @@ impl Reconciler {
         let (mut planned, mut lints) = (Planned::agreed(index.snapshot(), &agreed), Lints::default());
         planned.warnings = lints.of(&index, &planned.snapshot);
         Reconciler {
-            raft,
+            lead,
             planned,
             lints,
             index,
             book,
-            sessions: BTreeMap::new(),
+            streams: Streams::default(),
             existing: None,
             ahead: BTreeMap::new(),
             shown: Instant::now(),
             show_took: Duration::ZERO,
             view,
-            ready,
+            synced: false,
             feeds: FeedDesk::default(),
         }
     }
 
-    /// Runs until `stop`.
+    /// Runs until it is dropped.
     ///
     /// # Errors
-    /// The store failed: nothing can be agreed any more.
-    pub async fn run(mut self, mut inputs: Inputs, stop: CancellationToken) -> Result<(), ProposeError> {
+    /// The store failed, or another replica may decide: nothing can be agreed any more.
+    pub async fn run(mut self, mut inputs: Inputs<'_>) -> Result<Infallible, ProposeError> {
         self.index.set_time(now());
-        let mut fed = self.feeds.open(&self.raft.state().borrow());
-        self.take_desired(&mut inputs.desired, &fed);
-        let mut plan_at = self.ready.borrow().then(Instant::now);
+        let mut fed = self.feeds.open(&self.lead.raft().state().borrow());
+        self.take_desired(inputs.desired, &fed);
+        let mut plan_at = self.synced.then(Instant::now);
         self.show();
         let mut said = false;
         loop {
             let changed = tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                Ok(()) = inputs.desired.changed() => self.take_desired(&mut inputs.desired, &fed),
-                Some(event) = inputs.agents.recv() => {
+                Ok(()) = inputs.desired.changed() => self.take_desired(inputs.desired, &fed),
+                Some(heard) = inputs.agents.recv() => {
                     said = true;
-                    self.take_agent_event(event)
+                    self.hear(heard)
                 }
                 Ok(()) = fed.changed() => {
                     let known = fed.borrow_and_update().clone();
-                    self.feeds.keep(&self.raft, &known).await?;
+                    self.feeds.keep(&self.lead, &known).await?;
                     self.index.set_feeds(self.feeds.states(&self.index, &known))
                 }
                 () = sleep_until(self.expiry_at()), if self.index.next_expiry().is_some() => {
@@ -134,7 +135,7 @@ impl Reconciler {
                 }
             };
             // Before the source has spoken the agreed plans stay as they are.
-            if changed && *self.ready.borrow() && plan_at.is_none() {
+            if changed && self.synced && plan_at.is_none() {
                 plan_at = Some(Instant::now() + GATHER);
             }
         }
@@ -150,7 +151,7 @@ impl Reconciler {
         if !desired.synced {
             return false;
         }
-        self.ready.send_replace(true);
+        self.synced = true;
         self.existing = desired.nodes.as_ref().map(|nodes| nodes.keys().cloned().collect());
         let forgot = self.forget_deleted_nodes();
         let changed = self.index.update(desired) || forgot;
@@ -180,18 +181,34 @@ impl Reconciler {
     }
 
     /// True if the plans may have to change.
-    fn take_agent_event(&mut self, event: AgentEvent) -> bool {
+    fn hear(&mut self, heard: Heard) -> bool {
+        match heard {
+            Heard::Agent { replica, event } => self.take_agent_event(replica, event),
+            Heard::RelayEnded(replica) => {
+                let now = now();
+                for name in self.streams.relay_ended(replica) {
+                    self.book.disconnected(&name, now);
+                }
+                self.forget_deleted_nodes()
+            }
+        }
+    }
+
+    fn take_agent_event(&mut self, replica: u64, event: AgentEvent) -> bool {
         let (name, now) = (event.node, now());
+        let at = At { replica, session: event.session };
         match event.kind {
             AgentEventKind::Connected(hello) => {
-                self.sessions.insert(name.clone(), event.session);
+                if !self.streams.opened(&name, at, &hello) {
+                    return false;
+                }
                 self.ahead.remove(&name);
                 self.book.connected(&name, &hello, now);
                 self.index.set_node(&name, node(&hello))
             }
             AgentEventKind::Disconnected => {
                 // A restarted agent may be back before its old stream is seen to end.
-                if self.sessions.get(&name) == Some(&event.session) {
+                if self.streams.closed(&name, at) {
                     self.book.disconnected(&name, now);
                 }
                 self.forget_deleted_nodes()
@@ -203,6 +220,9 @@ impl Reconciler {
                      copy; restore it, or run `kubectl sluice recover`"
                 );
                 self.ahead.insert(name, epoch);
+                false
+            }
+            AgentEventKind::Verdicts(_) | AgentEventKind::Report(_) if !self.streams.counts(&name, at) => {
                 false
             }
             AgentEventKind::Verdicts(verdicts) => {
@@ -231,13 +251,13 @@ impl Reconciler {
 
     /// True if rollouts go on at once.
     async fn plan(&mut self) -> Result<bool, ProposeError> {
-        let agreed = self.raft.state().borrow().clone();
+        let agreed = self.lead.raft().state().borrow().clone();
         self.index.begin_rollouts(now());
         let snapshot = self.index.snapshot();
         let unhealthy = Votes::count(&snapshot, &self.book).unhealthy();
         self.planned = planner::plan(snapshot, &agreed, &unhealthy);
         for blobs in self.planned.shards(&agreed) {
-            self.raft.propose(Command::PutBlobs { blobs }).await?;
+            self.lead.propose(Command::PutBlobs { blobs }).await?;
         }
         let (classes, sets) = self.planned.fleet(&agreed);
         self.index.set_in_force(self.planned.in_force(), self.planned.filters_in_force());
@@ -251,7 +271,7 @@ impl Reconciler {
             // With the plans: a restart never finds newer policies beside older plans.
             blobs: [(INDEX.to_owned(), Bytes::from(saved))].into(),
         };
-        let applied = self.raft.propose(command).await?;
+        let applied = self.lead.propose(command).await?;
         // Behind the agreement: nodes do not wait for warnings.
         self.planned.warnings = self.lints.of(&self.index, &self.planned.snapshot);
         tracing::info!(epoch = %applied.epoch, classes = self.planned.classes.len(), "plans agreed");
@@ -267,12 +287,12 @@ impl Reconciler {
     /// Says what is known, and takes rollouts on by it. True if they moved.
     fn show(&mut self) -> bool {
         let (begun, now) = (Instant::now(), now());
-        let epoch = self.raft.state().borrow().epoch;
+        let epoch = self.lead.raft().state().borrow().epoch;
         let due = Due::of(&self.planned);
         let seen = due.seen(&self.book, now);
         let shown = view(&self.index, &self.planned, &self.book, &seen, &self.ahead, epoch, now);
         self.view.send_replace(Arc::new(shown));
-        let moved = *self.ready.borrow() && self.index.observe_rollouts(&seen, now);
+        let moved = self.synced && self.index.observe_rollouts(&seen, now);
         self.shown = Instant::now();
         self.show_took = self.shown - begun;
         moved

@@ -1,5 +1,6 @@
 //! Puts the parts together.
 
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -8,11 +9,13 @@ use anyhow::Context;
 use kube::Client;
 use sluice_distribute::{Distributor, Drops, Limits, TokenCheck};
 use sluice_index::Desired;
-use sluice_pki::{Authority, Directory, NodeName, server_tls};
+use sluice_pki::{Authority, Directory, KeyAndCertificate, NodeName, server_tls};
 use sluice_plan::Fleet;
 use sluice_proto::OPERATOR_NAME;
 use sluice_proto::v1::admin_server::AdminServer;
-use sluice_raft::{Options, ProposeError, Raft};
+use sluice_proto::v1::replication_server::ReplicationServer;
+use sluice_raft::{Options, Peers, ProposeError, Raft, found_or_join};
+use sluice_replicas::{Answers, Channels, Desk, ReplicationService};
 use sluice_source::{directory, kubernetes};
 use sluice_status::writer::directory::DirectoryWriter;
 use sluice_status::writer::kubernetes::KubernetesWriter;
@@ -20,18 +23,19 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
 
-use crate::admin::AdminService;
+use crate::admin::{AdminDoor, AdminService};
 use crate::args::{RunArgs, Source};
+use crate::duty::Duty;
 use crate::gate::Gate;
-use crate::http;
-use crate::publish::{Publisher, Writer};
-use crate::reconcile::{Inputs, Reconciler};
+use crate::http::{self, Readiness};
+use crate::publish::Writer;
 use crate::signer;
 use crate::tokens::ReviewedTokens;
 use crate::view::View;
 
-/// Events of all agents that may wait for the reconciler.
+/// Events of all agents that may wait to be passed on.
 const EVENTS: usize = 1024;
 
 /// The parts that differ between a cluster and a directory.
@@ -43,6 +47,14 @@ struct Ports {
     writer: Writer,
 }
 
+/// Who this replica is to agents, to the CLI and to the others.
+struct Standing {
+    listener: TcpListener,
+    certificate: KeyAndCertificate,
+    channels: Channels,
+    peers: Option<Peers>,
+}
+
 /// Runs until `stop`, or until the store fails.
 ///
 /// # Errors
@@ -52,70 +64,141 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> anyhow::Result<()> {
         Source::Directory(path) => directory_ports(path, &args).await?,
         Source::Kubernetes => cluster_ports(&args).await?,
     };
-    let (fail, failed) = oneshot::channel();
-    // Nobody waits any more for a store that fails while the operator ends.
-    let raft = Raft::open(&args.data.join("raft"), Options::new(|reason| _ = fail.send(reason))).await?;
-    let served = serve(&args, ports, &raft, stop.clone());
-    let outcome = tokio::select! {
-        outcome = served => outcome,
-        Ok(reason) = failed => Err(ProposeError::Stopped(reason).into()),
-    };
-    raft.shutdown().await;
-    outcome
-}
-
-async fn serve(args: &RunArgs, ports: Ports, raft: &Raft, stop: CancellationToken) -> anyhow::Result<()> {
-    let listener = bind(args.listen, "--listen").await?;
+    let standing = stand(&args, &ports).await?;
     let http_listener = bind(args.metrics, "--metrics").await?;
     let (view_sender, view) = watch::channel(Arc::new(View::default()));
-    let (ready_sender, ready) = watch::channel(false);
-    let (event_sender, agents) = mpsc::channel(EVENTS);
-    let (confirm_sender, confirm) = mpsc::channel(1);
-    // Agents and the CLI verify this name wherever they reach the operator; the others are for further clients.
+    let readiness = Readiness::new(ports.desired.clone());
+    let http = http::serve(http_listener, view, readiness.clone());
+    let served = async {
+        let (fail, failed) = oneshot::channel();
+        let dir = args.data.join("raft");
+        tokio::select! {
+            founded = found(&dir, &standing, &ports) => founded?,
+            () = stop.cancelled() => return Ok(()),
+        }
+        // Nobody waits any more for a store that fails while the operator ends.
+        let options = Options::new(|reason| _ = fail.send(reason));
+        let raft = Raft::open(&dir, Options { peers: standing.peers.clone(), ..options }).await?;
+        readiness.opened(raft.clone());
+        let outcome = tokio::select! {
+            outcome = serve(ports, standing, &raft, view_sender, stop.clone()) => outcome,
+            Ok(reason) = failed => Err(ProposeError::Stopped(reason).into()),
+        };
+        raft.shutdown().await;
+        outcome
+    };
+    tokio::select! {
+        outcome = served => outcome,
+        answered = http => answered.map_err(Into::into),
+    }
+}
+
+async fn stand(args: &RunArgs, ports: &Ports) -> anyhow::Result<Standing> {
+    let listener = bind(args.listen, "--listen").await?;
+    // Agents, the CLI and replicas verify this name wherever they reach the operator; the others are for further clients.
     let names = [args.names.as_slice(), &[OPERATOR_NAME.to_owned()]].concat();
-    let server = ports.authority.issue_server(&names, SystemTime::now())?;
+    let certificate = ports.authority.issue_operator(&names, SystemTime::now())?;
+    let channels = Channels::new(&ports.authority, &certificate);
+    let peers = peers(args, &channels)?;
+    Ok(Standing { listener, certificate, channels, peers })
+}
+
+fn peers(args: &RunArgs, channels: &Channels) -> anyhow::Result<Option<Peers>> {
+    let Some(own) = args.replica.clone() else { return Ok(None) };
+    if !args.replicas.contains(&own) {
+        anyhow::bail!("--replica {own} is none of --replicas {}", args.replicas.join(","));
+    }
+    Ok(Some(Peers { own, all: args.replicas.clone(), transport: Arc::new(channels.clone()) }))
+}
+
+/// Sees to it that there is a store. Meanwhile the others are told that there is none yet.
+async fn found(dir: &Path, standing: &Standing, ports: &Ports) -> anyhow::Result<()> {
+    let Some(peers) = &standing.peers else { return Ok(()) };
+    let listener = standing.listener.as_fd().try_clone_to_owned()?;
+    let listener = TcpListener::from_std(listener.into())?;
+    let (_intake, closed) = watch::channel(None);
+    let replication = ReplicationServer::new(ReplicationService::new(Answers::WithoutStore, closed));
+    let is_founded = CancellationToken::new();
+    let served = tonic::transport::Server::builder()
+        .tls_config(server_tls(&ports.authority, &standing.certificate))?
+        .add_service(replication)
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener), is_founded.clone().cancelled_owned());
+    let founded = async {
+        let founded = found_or_join(dir, peers).await;
+        // Connections that were opened to this answer must not outlive it.
+        is_founded.cancel();
+        founded
+    };
+    let (founded, served) = tokio::join!(founded, served);
+    founded?;
+    Ok(served?)
+}
+
+async fn serve(
+    ports: Ports,
+    standing: Standing,
+    raft: &Raft,
+    view: watch::Sender<Arc<View>>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let (event_sender, said) = mpsc::channel(EVENTS);
+    let (again_sender, again) = watch::channel(0);
+    let (confirm_sender, confirm) = mpsc::channel(1);
+    let (intake_sender, intake) = watch::channel(None);
     let cluster_id = raft.identity().cluster_id.clone();
     let drops = Drops::default();
+    let Standing { listener, certificate, channels, peers: _ } = standing;
     let admin = AdminService {
-        view: view.clone(),
+        view: view.subscribe(),
         gate: ports.gate,
         cluster_id: cluster_id.clone(),
         confirm: confirm_sender,
         raft: raft.clone(),
         drops: drops.clone(),
     };
+    let admin = AdminDoor { here: admin, channels: channels.clone() };
     let distributor = Distributor {
         state: raft.state(),
         cluster_id,
+        replica: Arc::new(raft.clone()),
         authority: ports.authority.clone(),
         tokens: ports.tokens,
         events: event_sender,
-        drops,
+        again,
+        drops: drops.clone(),
         limits: Limits::default(),
         clock: SystemTime::now,
     };
     let signing = signer::keep(raft.clone(), ports.authority.clone());
-    let tls = server_tls(&ports.authority, &server);
-    let routes = Routes::new(AdminServer::new(admin));
-    let publisher = Publisher::new(ports.writer, view.clone(), ports.desired.clone());
-    let published = tokio::spawn(publisher.run());
-    let reconciler = Reconciler::new(raft.clone(), view_sender, ready_sender);
-    let inputs = Inputs { desired: ports.desired, agents, confirm };
-    tracing::info!(listen = %args.listen, data = %args.data.display(), "serving");
-    let outcome = tokio::select! {
-        // Runs on while agents drain, so that their last words are heard.
-        reconciled = reconciler.run(inputs, CancellationToken::new()) => reconciled.map_err(Into::into),
-        distributed = distributor.serve(listener, tls, routes, stop.clone()) => distributed.map_err(Into::into),
-        kept = signing => kept,
-        answered = http::serve(http_listener, view, ready, CancellationToken::new()) => answered.map_err(Into::into),
+    let tls = server_tls(&ports.authority, &certificate);
+    let replication = ReplicationService::new(Answers::Replica(raft.clone()), intake);
+    let routes = Routes::new(AdminServer::new(admin)).add_service(ReplicationServer::new(replication));
+    let duty = Duty {
+        raft: raft.clone(),
+        channels,
+        desk: Desk::open(said, again_sender),
+        drops,
+        desired: ports.desired,
+        confirm,
+        intake: intake_sender,
+        view,
+        writer: Arc::new(ports.writer),
     };
-    published.abort();
-    outcome
+    tracing::info!(listen = ?listener.local_addr(), replica = %raft.identity(), "serving");
+    tokio::select! {
+        // Goes on while agents drain, so that their last words are heard.
+        done = duty.run() => done.map(|never| match never {}).map_err(Into::into),
+        kept = signing => kept,
+        distributed = distributor.serve(listener, tls, routes, stop) => distributed.map_err(Into::into),
+    }
 }
 
 async fn directory_ports(path: &Path, args: &RunArgs) -> anyhow::Result<Ports> {
     std::fs::create_dir_all(&args.data).with_context(|| format!("--data {}", args.data.display()))?;
-    let pki = Directory::open(&args.data, SystemTime::now())?;
+    let pki = match &args.ca_dir {
+        Some(shared) => Directory::at(shared.clone(), SystemTime::now())?,
+        None => Directory::open(&args.data, SystemTime::now())?,
+    };
     let writer = DirectoryWriter::new(args.data.join("status")).context("status directory")?;
     Ok(Ports {
         desired: directory::watch(path).await?,

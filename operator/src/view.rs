@@ -20,6 +20,8 @@ use crate::rollouts;
 
 #[derive(Clone, Debug, Default)]
 pub struct View {
+    /// By a replica that decides; the others know nothing.
+    pub known: bool,
     pub epoch: Epoch,
     /// Every known node was heard of since this process started, or is overdue.
     pub settled: bool,
@@ -82,6 +84,7 @@ pub fn view(
         objects.insert(key.clone(), (placed, state));
     }
     View {
+        known: true,
         epoch,
         settled: book.settled(now),
         objects,

@@ -73,6 +73,8 @@ impl Operator {
             metrics: any,
             ca_dir: None,
             names: Vec::new(),
+            replicas: Vec::new(),
+            replica: None,
             fleet: None,
             namespace: String::new(),
         };

@@ -9,7 +9,7 @@ use sluice_proto::v1::Capabilities;
 #[derive(Clone, Debug)]
 pub struct Config {
     pub node: String,
-    /// `HOST:PORT`; a host with several addresses stands for as many operators.
+    /// `HOST:PORT`, or several with commas between; a host with several addresses stands for as many replicas.
     pub operator: String,
     /// Where the operator was before, for when its name cannot be resolved.
     pub known: Vec<SocketAddr>,

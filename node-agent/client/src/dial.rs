@@ -3,24 +3,36 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use hyper_util::client::legacy::connect::HttpConnector;
 use sluice_proto::OPERATOR_NAME;
 use sluice_seal::Trust;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use crate::{ClientError, Config, Identity};
 
-/// Silence after which the other side counts as gone.
+/// A process that does not answer any more counts as gone after both.
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(5));
+/// A host that does not acknowledge any more counts as gone after [`UNHEARD`]; the kernel asks it this often.
+const PROBE: Duration = Duration::from_secs(1);
+const UNHEARD: Duration = Duration::from_secs(2);
 
-/// Every address behind `HOST:PORT`.
-pub(crate) async fn resolve(operator: &str) -> Result<Vec<SocketAddr>, ClientError> {
-    let is_address =
-        operator.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
-    if !is_address {
-        return Err(ClientError::Address(operator.into()));
+/// Every address behind `HOST:PORT`, of which commas may separate several: those whose name is known.
+pub(crate) async fn resolve(operators: &str) -> Result<Vec<SocketAddr>, ClientError> {
+    let (mut found, mut failed) = (Vec::new(), None);
+    for operator in operators.split(',') {
+        let address = operator.rsplit_once(':');
+        if !address.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) {
+            return Err(ClientError::Address(operator.into()));
+        }
+        match tokio::net::lookup_host(operator).await {
+            Ok(addresses) => found.extend(addresses),
+            Err(source) => failed = Some(ClientError::Resolve { host: operator.into(), source }),
+        }
     }
-    let found = tokio::net::lookup_host(operator).await;
-    Ok(found.map_err(|source| ClientError::Resolve { host: operator.into(), source })?.collect())
+    match failed {
+        Some(error) if found.is_empty() => Err(error),
+        _ => Ok(found),
+    }
 }
 
 /// Over TLS against the operator's own CA; with the identity if there is one.
@@ -36,6 +48,13 @@ pub(crate) async fn connect(
             tls.identity(tonic::transport::Identity::from_pem(&identity.certificate, &identity.private_key));
     }
     let failed = |source| ClientError::Connect { endpoint: endpoint.to_string(), source };
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(config.pace.connect));
+    tcp.set_keepalive(Some(PROBE));
+    tcp.set_keepalive_interval(Some(PROBE));
+    tcp.set_tcp_user_timeout(Some(UNHEARD));
     Endpoint::from_shared(format!("https://{endpoint}"))
         .and_then(|endpoint| endpoint.tls_config(tls))
         .map_err(failed)?
@@ -43,7 +62,7 @@ pub(crate) async fn connect(
         .http2_keep_alive_interval(KEEP_ALIVE.0)
         .keep_alive_timeout(KEEP_ALIVE.1)
         .keep_alive_while_idle(true)
-        .connect()
+        .connect_with_connector(tcp)
         .await
         .map_err(failed)
 }
@@ -73,5 +92,7 @@ mod tests {
             resolve("[::1]:9443").await.expect("an address"),
             ["[::1]:9443".parse().expect("an address")]
         );
+        let several = resolve("192.0.2.1:1,192.0.2.2:1").await.expect("addresses");
+        assert_eq!(several, ["192.0.2.1:1", "192.0.2.2:1"].map(|one| one.parse().expect("an address")));
     }
 }

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use rand::Rng;
 use rand::seq::SliceRandom;
 use sluice_proto::v1::GoAway;
@@ -18,6 +20,8 @@ use crate::{ClientError, Config, Dialling, Identity, LinkState, Ports, Vault, di
 
 /// How long a data plane may take to let the operator's answers in before the connection is tried anyway.
 const ALLOW: Duration = Duration::from_secs(2);
+/// An operator that has not answered within this is not the only one that is tried.
+const SLOW: Duration = Duration::from_millis(300);
 
 /// Keeps the agent connected for as long as the rest of it lives.
 ///
@@ -26,7 +30,7 @@ const ALLOW: Duration = Duration::from_secs(2);
 pub async fn run(config: Config, vault: Arc<dyn Vault>, ports: Ports) -> Result<(), ClientError> {
     let mut backoff = Backoff::new(config.pace.backoff);
     let (papers, known) = (Papers::new(vault), config.known.clone());
-    let mut client = Client { config, ports, papers, known, others: Vec::new() };
+    let mut client = Client { config, ports, papers, known, others: Vec::new(), last: None };
     loop {
         let mut heard = false;
         let ended = client.attempt(&mut heard).await;
@@ -55,6 +59,8 @@ struct Client {
     known: Vec<SocketAddr>,
     /// Named by the operator that said goodbye; tried first, once.
     others: Vec<String>,
+    /// Where it was connected last; after a failure tried after all others.
+    last: Option<SocketAddr>,
 }
 
 impl Client {
@@ -65,6 +71,7 @@ impl Client {
         self.papers.certify(&self.config, &endpoints).await?;
         let (endpoint, channel) = connect(&endpoints, &self.config, self.papers.identity()).await?;
         tracing::info!(operator = %endpoint, "connected");
+        self.last = Some(endpoint);
         self.ports.link.send_replace(LinkState::Connected(endpoint));
         let trust = dial::trust(&self.config).await?;
         tokio::select! {
@@ -73,7 +80,7 @@ impl Client {
         }
     }
 
-    /// In random order, those that a departing operator named first.
+    /// In random order: those that a departing operator named first, the one that was lost last.
     async fn endpoints(&mut self) -> Result<Vec<SocketAddr>, ClientError> {
         let mut endpoints = Vec::new();
         for other in std::mem::take(&mut self.others) {
@@ -89,6 +96,7 @@ impl Client {
         }
         let more: Vec<_> = self.known.iter().filter(|known| !endpoints.contains(known)).copied().collect();
         endpoints.extend(more);
+        endpoints.sort_by_key(|endpoint| self.last == Some(*endpoint));
         Ok(endpoints)
     }
 
@@ -131,18 +139,25 @@ impl Client {
     }
 }
 
-/// The first that answers.
+/// The first that answers. One that is slow to is not waited for alone: the next is tried beside it.
 pub(crate) async fn connect(
     endpoints: &[SocketAddr],
     config: &Config,
     identity: Option<&Identity>,
 ) -> Result<(SocketAddr, Channel), ClientError> {
-    let mut last = ClientError::Closed;
-    for &endpoint in endpoints {
-        match dial::connect(endpoint, config, identity).await {
-            Ok(channel) => return Ok((endpoint, channel)),
-            Err(error) => last = error,
+    let (mut last, mut waiting) = (ClientError::Closed, endpoints.iter());
+    let mut tried = FuturesUnordered::new();
+    loop {
+        let next = waiting.next();
+        if let Some(&endpoint) = next {
+            tried.push(async move { (endpoint, dial::connect(endpoint, config, identity).await) });
+        }
+        let patience = if next.is_some() { SLOW } else { config.pace.connect };
+        match timeout(patience, tried.next()).await {
+            Ok(Some((endpoint, Ok(channel)))) => return Ok((endpoint, channel)),
+            Ok(Some((_, Err(error)))) => last = error,
+            Ok(None) => return Err(last),
+            Err(_) => {}
         }
     }
-    Err(last)
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use nix::time::{ClockId, clock_gettime};
 use sluice_plan::{Hash, SCHEMA};
 use sluice_proto::v1::agent_message::Kind as Out;
 use sluice_proto::v1::distribution_client::DistributionClient;
@@ -101,6 +102,7 @@ impl<'a> Session<'a> {
                         Some(In::Update(update)) => self.update(update).await?,
                         Some(In::Sample(request)) => _ = self.ports.sampling.send_replace(request),
                         Some(In::Shards(shards)) => self.shards(shards).await?,
+                        Some(In::SayAgain(_)) => self.say_again(),
                         Some(In::GoAway(go_away)) => return Ok(Ending::GoAway(go_away)),
                         Some(In::Heartbeat(_)) | None => {}
                     }
@@ -128,6 +130,13 @@ impl<'a> Session<'a> {
                 }
             }
         }
+    }
+
+    /// Whoever decides now has heard nothing of this node yet.
+    fn say_again(&mut self) {
+        self.deltas = Deltas::default();
+        self.ports.verdicts.mark_changed();
+        self.ports.telemetry.mark_changed();
     }
 
     async fn update(&mut self, update: v1::Update) -> Result<(), ClientError> {
@@ -240,6 +249,7 @@ fn hello(config: &Config, ports: &Ports) -> v1::Hello {
         cluster_id: held.cluster_id.clone(),
         signer: if held.signer.is_empty() { Vec::new() } else { Hash::of(&held.signer).0.to_vec() },
         have: held.resources.iter().map(|(key, hash)| (key.clone(), hash.0.to_vec())).collect(),
+        dialled: since_boot(),
     }
 }
 
@@ -247,6 +257,12 @@ fn ticks(period: Duration) -> tokio::time::Interval {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
+}
+
+/// Nanoseconds, also of a node that slept.
+fn since_boot() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).expect("every kernel that has XDP has this clock");
+    u64::try_from(Duration::from(now).as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn now_ms() -> i64 {

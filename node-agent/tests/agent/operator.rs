@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use sluice_address_set::AddressSet;
-use sluice_distribute::{AgentEvent, AgentEventKind, Distributor, Drops, Limits};
+use sluice_distribute::{AgentEvent, AgentEventKind, Alone, Distributor, Drops, Limits};
 use sluice_pki::{Authority, NodeName, Tokens, server_tls};
 use sluice_plan::{Epoch, Hash, NodePlan};
 use sluice_proto::OPERATOR_NAME;
@@ -41,7 +41,7 @@ impl Operator {
         std::fs::write(dir.join("ca.crt"), authority.pem()).expect("written");
         std::fs::write(dir.join("token"), tokens.token(&node)).expect("written");
         let server =
-            authority.issue_server(&[OPERATOR_NAME.into()], SystemTime::now()).expect("a certificate");
+            authority.issue_operator(&[OPERATOR_NAME.into()], SystemTime::now()).expect("a certificate");
         let authority = Arc::new(authority);
         let signer = authority.issue_signer("store", SystemTime::now()).expect("a signer").encode().into();
         let (state, states) = watch::channel(Arc::new(State::default()));
@@ -50,9 +50,11 @@ impl Operator {
         let distributor = Distributor {
             state: states,
             cluster_id: "store".into(),
+            replica: Arc::new(Alone),
             authority: authority.clone(),
             tokens: Arc::new(tokens),
             events: sender,
+            again: watch::channel(0).1,
             drops: Drops::default(),
             limits: Limits::default(),
             clock: SystemTime::now,

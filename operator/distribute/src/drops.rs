@@ -47,6 +47,8 @@ pub struct Watcher {
     feed: broadcast::Receiver<Arc<NodeBatch>>,
     /// Samples that were published, as far as it has seen.
     seen: u64,
+    /// Of those, what it has not got and was not told of yet.
+    missed: u64,
 }
 
 impl NodeBatch {
@@ -77,10 +79,16 @@ impl Drops {
             }
             has_room
         });
-        is_in.then(|| Watcher { id, node: node.to_owned(), drops: self.clone(), feed, seen })
+        is_in.then(|| Watcher { id, node: node.to_owned(), drops: self.clone(), feed, seen, missed: 0 })
     }
 
-    pub(crate) fn publish(&self, node: &str, batch: SampleBatch) {
+    /// The nodes that are watched, by watcher; empty for all of them.
+    pub fn watched(&self) -> watch::Receiver<HashMap<u64, String>> {
+        self.watchers.subscribe()
+    }
+
+    /// Gives samples of a node to whoever watches it.
+    pub fn publish(&self, node: &str, batch: SampleBatch) {
         self.count(|count| {
             let before = count.samples;
             count.samples += batch.samples.len() as u64;
@@ -103,14 +111,13 @@ impl Drops {
 impl Watcher {
     /// The next batch of its node, and how many samples it missed before that: of any node, if it was too slow.
     pub async fn next(&mut self) -> (Arc<NodeBatch>, u64) {
-        let mut missed = 0;
         loop {
             match self.feed.recv().await {
                 Ok(batch) => {
-                    missed += batch.before - self.seen;
+                    self.missed += batch.before - self.seen;
                     self.seen = batch.before + batch.batch.samples.len() as u64;
                     if self.node.is_empty() || self.node == batch.node {
-                        return (batch, missed);
+                        return (batch, std::mem::take(&mut self.missed));
                     }
                 }
                 // The next batch says how many samples that were.

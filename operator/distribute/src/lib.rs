@@ -9,6 +9,7 @@
 //!   the shards of address sets, which go to agents that lack them.
 //! * An agent that does not read our encoding of plans is sent none, and keeps what it has.
 //! * An agent that enforces a later epoch than ours, or one of another store, is not served: see [`AgentEventKind::Ahead`].
+//!   A replica that may only be behind says so and names the others.
 //! * A node that the state does not name keeps what it enforces.
 //! * What is sent is signed for that node, at most once for each epoch that its stream hears.
 
@@ -20,6 +21,7 @@ mod event;
 mod fence;
 mod limits;
 mod offer;
+mod replica;
 mod server;
 mod service;
 mod sessions;
@@ -31,4 +33,5 @@ pub use enroll::{TokenCheck, TokenRefused};
 pub use error::ServeError;
 pub use event::{AgentEvent, AgentEventKind};
 pub use limits::Limits;
+pub use replica::{Alone, Replica};
 pub use server::Distributor;

@@ -12,6 +12,8 @@ pub struct Limits {
     pub enrolling: usize,
     /// A stream's first message must come within this.
     pub hello: Duration,
+    /// An agent that enforces a later epoch than this replica's waits this long for it to catch up.
+    pub catch_up: Duration,
     /// An update without a final verdict ends the stream after this.
     pub verdict: Duration,
     pub heartbeat: Duration,
@@ -31,6 +33,7 @@ impl Default for Limits {
             joining: 256,
             enrolling: 32,
             hello: Duration::from_secs(10),
+            catch_up: Duration::from_secs(2),
             verdict: Duration::from_secs(120),
             heartbeat: Duration::from_secs(5),
             age: Duration::from_secs(30 * 60),

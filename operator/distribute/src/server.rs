@@ -19,17 +19,20 @@ use crate::enroll::Enroller;
 use crate::service::{Service, Shared};
 use crate::sessions::Sessions;
 use crate::signers::Signers;
-use crate::{AgentEvent, Drops, Limits, ServeError, TokenCheck};
+use crate::{AgentEvent, Drops, Limits, Replica, ServeError, TokenCheck};
 
 /// Everything that serving agents takes.
 pub struct Distributor {
     pub state: watch::Receiver<Arc<State>>,
     /// Of [`sluice_raft::Identity`]: which store the epochs come from.
     pub cluster_id: String,
+    pub replica: Arc<dyn Replica>,
     pub authority: Arc<Authority>,
     pub tokens: Arc<dyn TokenCheck>,
     /// Must be read as long as the port is served: streams wait for room in it.
     pub events: mpsc::Sender<AgentEvent>,
+    /// Each change has every agent say again what it said: whoever listens to the events has heard none of it.
+    pub again: watch::Receiver<u64>,
     /// Samples of dropped packets, for those who watch them.
     pub drops: Drops,
     pub limits: Limits,
@@ -67,12 +70,35 @@ impl Distributor {
     }
 
     fn routes(self, others: Routes, drain: &CancellationToken) -> Routes {
-        let Distributor { state, cluster_id, authority, tokens, events, drops, limits, clock } = self;
+        let Distributor {
+            state,
+            cluster_id,
+            replica,
+            authority,
+            tokens,
+            events,
+            again,
+            drops,
+            limits,
+            clock,
+        } = self;
         let admission = Semaphore::new(limits.enrolling);
         let enroller = Enroller { authority, tokens, clock, admission, valid: limits.certificate };
         let admission = Arc::new(Semaphore::new(limits.joining));
         let (sessions, signers, drain) = (Sessions::default(), Signers::default(), drain.clone());
-        let shared = Shared { state, signers, cluster_id, events, limits, sessions, drops, admission, drain };
+        let shared = Shared {
+            state,
+            signers,
+            cluster_id,
+            replica,
+            events,
+            again,
+            limits,
+            sessions,
+            drops,
+            admission,
+            drain,
+        };
         others
             .add_service(EnrollmentServer::new(enroller))
             .add_service(DistributionServer::new(Service(Arc::new(shared))))

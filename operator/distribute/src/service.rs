@@ -13,14 +13,17 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::sessions::Sessions;
 use crate::signers::Signers;
-use crate::{AgentEvent, Drops, Limits, stream};
+use crate::{AgentEvent, Drops, Limits, Replica, stream};
 
 /// What all streams share.
 pub struct Shared {
     pub state: watch::Receiver<Arc<State>>,
     pub signers: Signers,
     pub cluster_id: String,
+    pub replica: Arc<dyn Replica>,
     pub events: mpsc::Sender<AgentEvent>,
+    /// Changes when agents are to say again what they said.
+    pub again: watch::Receiver<u64>,
     pub limits: Limits,
     pub sessions: Sessions,
     pub drops: Drops,
@@ -44,6 +47,9 @@ impl Distribution for Service {
                 return Err(Status::permission_denied(format!(
                     "{name:?} is an administrator, streams are for nodes"
                 )));
+            }
+            Ok(Some(Peer::Operator(_))) => {
+                return Err(Status::permission_denied("this is another operator, streams are for nodes"));
             }
             Ok(None) => {
                 return Err(Status::unauthenticated("no client certificate: enroll with a join token first"));

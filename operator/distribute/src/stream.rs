@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use sluice_plan::Epoch;
 use sluice_proto::v1::agent_message::Kind as Said;
 use sluice_proto::v1::server_message::Kind;
-use sluice_proto::v1::{AgentMessage, GoAway, Heartbeat, Hello, ServerMessage};
+use sluice_proto::v1::{AgentMessage, GoAway, Heartbeat, Hello, SayAgain, ServerMessage};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tonic::{Status, Streaming};
@@ -41,7 +42,8 @@ pub async fn run(
         End::Away(reason) => {
             tracing::debug!(node, reason, "stream moved on");
             let retry_after_ms = shared.limits.retry_after_ms();
-            let go_away = GoAway { reason: reason.into(), retry_after_ms, others: Vec::new() };
+            let others = shared.replica.others();
+            let go_away = GoAway { reason: reason.into(), retry_after_ms, others };
             Ok(message(Kind::GoAway(go_away)))
         }
         End::Refused(status) => {
@@ -67,9 +69,11 @@ async fn serve(
     let session = shared.sessions.enter(node);
     let tell = |kind| tell(shared, node, session.id, kind);
 
-    let ours = shared.state.borrow().epoch;
-    let enforced = hello.last_epoch.map(fence::from_wire);
-    if let Err(fence::Ahead(epoch)) = fence::check(enforced, &hello.cluster_id, ours, &shared.cluster_id) {
+    if let Err(fence::Ahead(epoch)) = caught_up(shared, &hello).await {
+        if hello.cluster_id == shared.cluster_id && !shared.replica.decides() {
+            return Err(End::Away("this replica has not caught up"));
+        }
+        let ours = shared.state.borrow().epoch;
         tell(AgentEventKind::Ahead { epoch, cluster_id: hello.cluster_id.clone() }).await?;
         return Err(End::Refused(Status::failed_precondition(format!(
             "the node enforces epoch {epoch} of cluster {:?}, this store is at {ours} of {:?}: its volume was lost or \
@@ -82,6 +86,22 @@ async fn serve(
     let ended = follow(shared, node, &session, offer, permit, incoming, outgoing).await;
     tell(AgentEventKind::Disconnected).await?;
     ended
+}
+
+/// Whether the node can follow this replica, which may have to hear of the node's epoch first.
+async fn caught_up(shared: &Shared, hello: &Hello) -> Result<(), fence::Ahead> {
+    let enforced = hello.last_epoch.map(fence::from_wire);
+    let follows = |ours: Epoch| fence::check(enforced, &hello.cluster_id, ours, &shared.cluster_id);
+    let now = follows(shared.state.borrow().epoch);
+    if now.is_ok() || shared.replica.decides() || hello.cluster_id != shared.cluster_id {
+        return now;
+    }
+    let mut state = shared.state.clone();
+    let caught_up = state.wait_for(|state| follows(state.epoch).is_ok());
+    match timeout(shared.limits.catch_up, caught_up).await {
+        Ok(Ok(_)) => Ok(()),
+        _ => now,
+    }
 }
 
 /// The first message, which must be for the certificate's node.
@@ -116,6 +136,9 @@ async fn follow(
     tokio::pin!(age);
     let mut verdict_due = Instant::now();
     let mut asking = shared.drops.asking(node);
+    let mut again = shared.again.clone();
+    again.mark_unchanged();
+    let mut says_again = false;
     loop {
         let signer = shared.signers.of(&state.borrow_and_update());
         // A new store has no signer for a moment.
@@ -129,8 +152,13 @@ async fn follow(
             () = shared.drain.cancelled() => return Err(End::Away("the operator restarts")),
             () = session.superseded.cancelled() => return Err(End::Away("a newer stream of this node took over")),
             said = incoming.message() => hear(shared, node, session, &mut offer, said).await?,
-            room = outgoing.reserve(), if due || offer.owes_shards() => {
+            Ok(()) = again.changed() => says_again = true,
+            room = outgoing.reserve(), if due || says_again || offer.owes_shards() => {
                 let room = room.map_err(|_| End::Gone)?;
+                if std::mem::take(&mut says_again) {
+                    room.send(Ok(message(Kind::SayAgain(SayAgain {}))));
+                    continue;
+                }
                 let next = match (offer.shards(), &signer) {
                     (Some(shards), _) => Some(Kind::Shards(shards)),
                     (None, Some(signer)) => offer.next(&state.borrow_and_update(), signer).map(Kind::Update),

@@ -5,6 +5,8 @@
 mod agent;
 #[path = "streams/operator.rs"]
 mod operator;
+#[path = "streams/replicas.rs"]
+mod replicas;
 #[path = "streams/sets.rs"]
 mod sets;
 

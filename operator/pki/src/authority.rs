@@ -113,17 +113,19 @@ impl Authority {
         self.issue(client(now, YEAR, name, Peer::ADMIN))
     }
 
-    /// For the listener; `names` are the DNS names and IP addresses that it is reached by.
-    pub fn issue_server(&self, names: &[String], now: SystemTime) -> Result<KeyAndCertificate, PkiError> {
+    /// For a replica of the operator, as a server and towards other replicas; `names` are the DNS names and IP addresses
+    /// that it is reached by.
+    pub fn issue_operator(&self, names: &[String], now: SystemTime) -> Result<KeyAndCertificate, PkiError> {
         let mut params = validity(now, 2 * YEAR);
         for name in names {
             let named = CertificateParams::new(vec![name.clone()]);
             let named = named.map_err(|_| PkiError::ServerName { found: name.clone() })?;
             params.subject_alt_names.extend(named.subject_alt_names);
         }
-        params.distinguished_name = subject("sluice-operator", "sluice:operator");
+        params.distinguished_name = subject("sluice-operator", Peer::OPERATOR);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         self.issue(params)
     }
 

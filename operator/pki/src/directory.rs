@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use crate::authority::YEAR;
 use crate::{Authority, KeyAndCertificate, PkiError, Tokens, files};
 
-/// `DATA/pki`: ca.crt, ca.key, token.key, admin.crt, admin.key. Keys have mode 0600.
+/// `DATA/pki`, or another directory that replicas share: ca.crt, ca.key, token.key, admin.crt, admin.key. Keys have mode 0600.
 pub struct Directory {
     pub authority: Authority,
     pub tokens: Tokens,
@@ -19,7 +19,11 @@ impl Directory {
     /// Opens `DATA/pki`, makes what is missing, and renews the administrator's certificate when less than a third of
     /// its year is left.
     pub fn open(data: &Path, now: SystemTime) -> Result<Directory, PkiError> {
-        let path = data.join("pki");
+        Directory::at(data.join("pki"), now)
+    }
+
+    /// As [`Directory::open`], elsewhere.
+    pub fn at(path: PathBuf, now: SystemTime) -> Result<Directory, PkiError> {
         make_private(&path)?;
         let authority = authority(&path, now)?;
         let tokens = tokens(&path)?;

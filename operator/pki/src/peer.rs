@@ -12,12 +12,15 @@ pub enum Peer {
     Node(String),
     /// Directory mode's CLI.
     Admin(String),
+    /// A replica of the operator.
+    Operator(String),
 }
 
 impl Peer {
     /// Organizations of client certificates.
     pub(crate) const NODE: &str = "sluice:node";
     pub(crate) const ADMIN: &str = "sluice:admin";
+    pub(crate) const OPERATOR: &str = "sluice:operator";
 
     /// None for a caller without a certificate.
     pub fn of<T>(request: &Request<T>) -> Result<Option<Peer>, PkiError> {
@@ -42,6 +45,7 @@ impl Peer {
         match role.as_str() {
             Peer::NODE => Ok(Peer::Node(name)),
             Peer::ADMIN => Ok(Peer::Admin(name)),
+            Peer::OPERATOR => Ok(Peer::Operator(name)),
             other => Err(unreadable(&format!("organization {other:?} is no role"))),
         }
     }

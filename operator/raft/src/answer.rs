@@ -47,6 +47,10 @@ impl Raft {
                 Err(ProposeError::Elsewhere(leader)) => Reply::Elsewhere(leader),
                 Err(error) => refused(&error),
             },
+            Call::Agreed => match raft.ensure_linearizable().await {
+                Ok(position) => Reply::Agreed(position.map(|position| position.index)),
+                Err(_) => Reply::Elsewhere(self.leader_address()),
+            },
         }
     }
 

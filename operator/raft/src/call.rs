@@ -34,6 +34,8 @@ pub enum Call {
         state: Bytes,
     },
     Propose(Command),
+    /// How far has the log been agreed on, as a quorum says?
+    Agreed,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,6 +50,8 @@ pub enum Reply {
     Vote(VoteResponse<u64>),
     Snapshot(SnapshotResponse<u64>),
     Proposed(Applied),
+    /// Up to this entry, if there is one.
+    Agreed(Option<u64>),
     /// Ask there, or again where nobody leads.
     Elsewhere(Option<String>),
     Refused(String),

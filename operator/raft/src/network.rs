@@ -32,6 +32,8 @@ pub struct Client {
     address: String,
     peers: Option<Peers>,
     sending: Option<Sending>,
+    /// Whether the last entries arrived; what openraft itself says of it, it says five times a second.
+    arrives: bool,
 }
 
 /// Entries on their way. openraft gives an answer as long as a heartbeat takes and then sends the same again; a large
@@ -49,7 +51,7 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 
     async fn new_client(&mut self, target: u64, node: &BasicNode) -> Client {
         let to = Identity { cluster_id: self.cluster_id.clone(), node_id: target };
-        Client { to, address: node.addr.clone(), peers: self.peers.clone(), sending: None }
+        Client { to, address: node.addr.clone(), peers: self.peers.clone(), sending: None, arrives: true }
     }
 }
 
@@ -78,7 +80,21 @@ impl Client {
         let answer = &mut self.sending.insert(sending).answer;
         let answer = answer.await.map_err(|error| error.to_string())?;
         self.sending = None;
+        self.tell(answer.as_ref().err());
         answer
+    }
+
+    fn tell(&mut self, failed: Option<&String>) {
+        let arrived = std::mem::replace(&mut self.arrives, failed.is_none());
+        match failed {
+            Some(reason) if arrived => {
+                tracing::warn!(replica = %self.to, address = self.address, reason, "a replica is not reached");
+            }
+            None if !arrived => {
+                tracing::info!(replica = %self.to, address = self.address, "a replica is reached again");
+            }
+            _ => {}
+        }
     }
 }
 

@@ -162,12 +162,46 @@ impl Raft {
         }
     }
 
-    /// Every replica's address, this one's included; empty where it is alone.
-    pub fn members(&self) -> Vec<String> {
+    /// Where the other replicas are reached.
+    pub fn others(&self) -> Vec<String> {
         let metrics = self.inner.raft.metrics();
         let metrics = metrics.borrow();
         let nodes = metrics.membership_config.membership().nodes();
-        nodes.map(|(_, node)| node.addr.clone()).filter(|address| !address.is_empty()).collect()
+        let others = nodes.filter(|(id, _)| **id != self.inner.identity.node_id);
+        others.map(|(_, node)| node.addr.clone()).collect()
+    }
+
+    /// Whether this replica has a vote.
+    pub fn votes(&self) -> bool {
+        self.voters().contains(&self.inner.identity.node_id)
+    }
+
+    /// Waits until this replica has all that was agreed on before it was called.
+    pub async fn caught_up(&self) {
+        loop {
+            if let Some(index) = self.agreed().await {
+                let mut metrics = self.inner.raft.metrics();
+                let applied = metrics.wait_for(|metrics| metrics.last_applied.map(|at| at.index) >= index);
+                // Where consensus ended nothing is waited for any more.
+                drop(applied.await);
+                return;
+            }
+            sleep(SLOWLY).await;
+        }
+    }
+
+    /// Up to where the log is agreed on, as whoever leads says, if somebody does.
+    async fn agreed(&self) -> Option<Option<u64>> {
+        if let Ok(position) = self.inner.raft.ensure_linearizable().await {
+            return Some(position.map(|position| position.index));
+        }
+        let (leader, peers) = (self.leader_address()?, self.inner.peers.as_ref()?);
+        let request = encode(&Request { to: None, call: Call::Agreed });
+        let answer = peers.transport.call(&leader, request, self.inner.propose_timeout).await.ok()?;
+        match decode(&answer).ok()? {
+            Reply::Agreed(index) => Some(index),
+            _ => None,
+        }
     }
 
     /// The agreed state, on disk before it is shown here.
@@ -269,5 +303,7 @@ async fn tell_when_failed(
     }
 }
 
+/// Before somebody is asked again what nobody could say.
+const SLOWLY: Duration = Duration::from_millis(100);
 /// Before a leader is looked for again.
 const AGAIN: Duration = Duration::from_millis(5);

@@ -30,8 +30,10 @@ pub struct Total {
 #[derive(Clone, Debug, Default)]
 pub struct NodeState {
     pub connected: bool,
-    /// Greeted since this process started.
+    /// Greeted since this operator began to listen.
     pub greeted: bool,
+    /// And said what it enforces.
+    pub spoken: bool,
     /// Unix milliseconds.
     pub joined: i64,
     pub last_seen: i64,
@@ -90,9 +92,9 @@ impl Book {
             .or_insert_with(|| NodeState { last_seen: now, ..NodeState::default() });
     }
 
-    /// True once every known node has greeted, or has been silent for too long.
+    /// True once every known node has said what it enforces, or has been silent for too long.
     pub fn settled(&self, now: i64) -> bool {
-        self.nodes.values().all(|node| node.greeted || node.is_silent(now))
+        self.nodes.values().all(|node| node.spoken || node.is_silent(now))
     }
 
     pub fn forget(&mut self, name: &str) {
@@ -106,6 +108,8 @@ impl Book {
             .or_insert_with(|| NodeState { joined: now, ..NodeState::default() });
         node.connected = true;
         node.greeted = true;
+        // Who enforces nothing need not say so.
+        node.spoken |= hello.last_epoch.is_none();
         node.last_seen = now;
         node.version = hello.version.clone();
         node.plan_schemas = hello.plan_schemas.clone();
@@ -129,6 +133,7 @@ impl Book {
     pub fn verdicts(&mut self, name: &str, verdicts: &Verdicts, now: i64) {
         let Some(node) = self.nodes.get_mut(name) else { return };
         node.last_seen = now;
+        node.spoken = true;
         let epoch = verdicts.epoch.map(Epoch::from);
         // They name everything that is enforced, and what was refused.
         let named: BTreeSet<&str> = verdicts.resources.iter().map(|resource| resource.key.as_str()).collect();

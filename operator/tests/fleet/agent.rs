@@ -1,7 +1,6 @@
 //! An agent without a kernel: it says what a test has it take, and confirms every plan that it does not refuse.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,6 +21,8 @@ pub struct Agent {
     pub refuses: watch::Sender<Option<(String, i64)>>,
     /// What it counted.
     pub telemetry: watch::Sender<Telemetry>,
+    /// To which operator it is connected.
+    pub link: watch::Receiver<LinkState>,
     _parts: JoinSet<()>,
 }
 
@@ -54,13 +55,13 @@ impl Shelf for Nothing {
 
 impl Agent {
     /// Of a node that has nothing.
-    pub fn start(node: &str, operator: SocketAddr, data: &Path, capabilities: Capabilities) -> Agent {
+    pub fn start(node: &str, operator: String, data: &Path, capabilities: Capabilities) -> Agent {
         let token = data.join(format!("{node}.token"));
         let made = sluice_operator::token(node, data).expect("a token");
         std::fs::write(&token, made).expect("written");
         let config = Config {
             node: node.to_owned(),
-            operator: operator.to_string(),
+            operator,
             known: Vec::new(),
             ca: data.join("pki/ca.crt"),
             token,
@@ -75,6 +76,7 @@ impl Agent {
         let (told, filters) = watch::channel(Vec::new());
         let (refuses, refused) = watch::channel(None);
         let (telemetry, telemetry_port) = watch::channel(Telemetry::default());
+        let (link, linked) = watch::channel(LinkState::default());
         let (sampling, _) = watch::channel(v1::SampleRequest::default());
         let (samples, samples_port) = mpsc::channel(1);
         let (updates_port, mut updates) = mpsc::channel::<sluice_client::Update>(1);
@@ -86,7 +88,7 @@ impl Agent {
             updates: updates_port,
             shelf: Arc::new(Nothing),
             dialling,
-            link: watch::channel(LinkState::default()).0,
+            link,
             network: Arc::default(),
             sampling,
             samples: samples_port,
@@ -121,7 +123,7 @@ impl Agent {
                 verdicts.send_replace(said);
             }
         });
-        Agent { filters, refuses, telemetry, _parts: parts }
+        Agent { filters, refuses, telemetry, link: linked, _parts: parts }
     }
 }
 

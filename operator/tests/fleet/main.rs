@@ -3,4 +3,6 @@
 mod agent;
 mod limits;
 mod operator;
+mod replicas;
 mod rollouts;
+mod trio;

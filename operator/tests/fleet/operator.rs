@@ -45,6 +45,8 @@ impl Operator {
             metrics: SocketAddr::from(([127, 0, 0, 1], 0)),
             ca_dir: None,
             names: Vec::new(),
+            replicas: Vec::new(),
+            replica: None,
             fleet: None,
             namespace: String::new(),
         };
@@ -54,7 +56,7 @@ impl Operator {
     }
 
     pub fn agent(&self, node: &str, capabilities: Capabilities) -> Agent {
-        Agent::start(node, self.address, &self.place.path().join("data"), capabilities)
+        Agent::start(node, self.address.to_string(), &self.place.path().join("data"), capabilities)
     }
 
     pub fn save(&self, name: &str, text: &str) {

@@ -220,6 +220,27 @@ async fn reports_carry_what_changed() {
 }
 
 #[tokio::test]
+async fn everything_is_said_again_to_whoever_has_not_heard_it() {
+    let dir = TempDir::new().expect("a directory");
+    let mut operator = Operator::start(dir.path()).await;
+    let agent = Agent::start(dir.path(), &operator, Held::default(), Arc::default());
+    let mut conversation = operator.conversation().await;
+    let dialled = conversation.next(hello).await.dialled;
+    agent.verdicts.send_replace(programmed(7));
+    agent.telemetry.send_replace(counted(100));
+    let confirmed = |kind| verdicts(kind).filter(|verdicts| !verdicts.resources.is_empty());
+    conversation.next(confirmed).await;
+    assert_eq!(conversation.next(report).await.counters[0].packets, 100);
+    conversation.send(Server::SayAgain(v1::SayAgain {})).await;
+    conversation.next(confirmed).await;
+    let again = conversation.next(report).await.counters;
+    assert_eq!((again[0].packets, again[0].packets_delta), (100, 0), "a whole, not a difference");
+    // Of two streams it can be told which is the later one.
+    conversation.fail(Status::unavailable("busy")).await;
+    assert!(operator.conversation().await.next(hello).await.dialled > dialled);
+}
+
+#[tokio::test]
 async fn a_backend_that_goes_down_is_told_at_once() {
     let dir = TempDir::new().expect("a directory");
     let mut operator = Operator::start(dir.path()).await;

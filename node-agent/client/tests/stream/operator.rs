@@ -78,8 +78,10 @@ impl Operator {
         let tokens = Tokens::new(&[7; 32]);
         let (enrolled, certified) = Default::default();
         let shared = Shared { authority, signer, tokens, enrolled, certified, valid, streams: sender };
-        let server =
-            shared.authority.issue_server(&[OPERATOR_NAME.into()], SystemTime::now()).expect("a certificate");
+        let server = shared
+            .authority
+            .issue_operator(&[OPERATOR_NAME.into()], SystemTime::now())
+            .expect("a certificate");
         let stop = CancellationToken::new();
         let serving = Server::builder()
             .tls_config(server_tls(&shared.authority, &server))

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
-use sluice_distribute::{AgentEvent, AgentEventKind, Distributor, Drops, Limits, ServeError};
+use sluice_distribute::{AgentEvent, AgentEventKind, Alone, Distributor, Drops, Limits, Replica, ServeError};
 use sluice_pki::{Authority, KeyAndCertificate, Tokens, server_tls};
 use sluice_plan::Epoch;
 use sluice_raft::{Bytes, Plan, SIGNER, State};
@@ -22,6 +22,8 @@ pub struct Operator {
     pub events: mpsc::Receiver<AgentEvent>,
     pub drain: CancellationToken,
     pub drops: Drops,
+    /// Has the agents say again what they said.
+    pub again: watch::Sender<u64>,
     pub served: JoinHandle<Result<(), ServeError>>,
 }
 
@@ -39,18 +41,30 @@ impl Operator {
         state: watch::Receiver<Arc<State>>,
         limits: Limits,
     ) -> Operator {
+        Operator::start_as(Arc::new(Alone), authority, state, limits).await
+    }
+
+    pub async fn start_as(
+        replica: Arc<dyn Replica>,
+        authority: Arc<Authority>,
+        state: watch::Receiver<Arc<State>>,
+        limits: Limits,
+    ) -> Operator {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let server = authority.issue_server(&["localhost".into()], SystemTime::now()).unwrap();
+        let server = authority.issue_operator(&["localhost".into()], SystemTime::now()).unwrap();
         let (events, received) = mpsc::channel(64);
+        let (again, asked) = watch::channel(0);
         let tokens = Tokens::new(&[7; 32]);
         let drops = Drops::default();
         let distributor = Distributor {
             state,
             cluster_id: CLUSTER.into(),
+            replica,
             authority: authority.clone(),
             tokens: Arc::new(tokens.clone()),
             events,
+            again: asked,
             drops: drops.clone(),
             limits,
             clock: SystemTime::now,
@@ -58,7 +72,7 @@ impl Operator {
         let drain = CancellationToken::new();
         let tls = server_tls(&authority, &server);
         let served = tokio::spawn(distributor.serve(listener, tls, Routes::default(), drain.clone()));
-        Operator { address, authority, tokens, events: received, drain, drops, served }
+        Operator { address, authority, tokens, events: received, drain, drops, again, served }
     }
 
     pub fn admin(&self) -> KeyAndCertificate {

@@ -115,7 +115,10 @@ async fn a_restarted_leader_decides_only_once_a_quorum_has_answered() {
 async fn a_call_for_another_replica_changes_nothing() {
     let (fleet, rafts) = Fleet::founded(3).await;
     let (leads, lead) = leader(&all(&rafts)).await;
-    lead.propose(plan("before")).await.unwrap();
+    let before = lead.propose(plan("before")).await.unwrap().epoch;
+    for raft in &rafts {
+        has(raft, before).await;
+    }
     // Pods take over each other's addresses.
     let (a, b) = ((leads + 1) % 3, (leads + 2) % 3);
     fleet.swap(a, b);

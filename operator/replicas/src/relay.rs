@@ -1,0 +1,82 @@
+//! From this replica's desk to the replica that decides.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::StreamExt;
+use sluice_distribute::{AgentEvent, AgentEventKind, Drops};
+use sluice_proto::v1::relayed::Kind;
+use sluice_proto::v1::replication_client::ReplicationClient;
+use sluice_proto::v1::{Ahead, Gone, Relayed};
+use sluice_raft::Raft;
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+use crate::samples::Watched;
+use crate::{Channels, Desk};
+
+/// Relays to whichever other replica decides, for as long as it is polled.
+pub async fn relay(raft: &Raft, channels: &Channels, desk: &Desk, drops: &Drops) -> std::convert::Infallible {
+    loop {
+        let ended = tokio::select! {
+            ended = once(raft, channels, desk, drops) => ended,
+            () = raft.leader_changed() => continue,
+        };
+        if let Err(status) = ended {
+            tracing::debug!(reason = status.message(), "the relay to the deciding replica ended");
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+/// Until the stream ends.
+async fn once(raft: &Raft, channels: &Channels, desk: &Desk, drops: &Drops) -> Result<(), Status> {
+    let Some(leader) = raft.leader_address() else { return Ok(()) };
+    let channel = channels.to(&leader).map_err(|error| Status::invalid_argument(error.to_string()))?;
+    let (outgoing, queue) = mpsc::channel(QUEUE);
+    let mut client = ReplicationClient::new(channel);
+    let mut orders = client.relay(ReceiverStream::new(queue)).await?.into_inner();
+    tracing::info!(leader, "what agents say goes to the replica that decides");
+    let (ear, mut heard) = mpsc::channel(1);
+    let _listening = desk.listen(ear);
+    let (watched, wanted) = watch::channel(BTreeSet::new());
+    let mut samples = Watched::new(drops.clone(), wanted);
+    loop {
+        let next = tokio::select! {
+            order = orders.next() => match order.transpose()? {
+                Some(order) => {
+                    watched.send_replace(order.watched.into_iter().collect());
+                    continue;
+                }
+                None => return Ok(()),
+            },
+            event = heard.recv() => match event {
+                Some(event) => to_wire(event),
+                None => return Ok(()),
+            },
+            (node, batch) = samples.next() => Relayed { node, session: 0, kind: Some(Kind::Samples(batch)) },
+        };
+        if outgoing.send(next).await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+fn to_wire(event: AgentEvent) -> Relayed {
+    let AgentEvent { node, session, kind } = event;
+    let kind = match kind {
+        AgentEventKind::Connected(hello) => Kind::Connected(*hello),
+        AgentEventKind::Disconnected => Kind::Disconnected(Gone {}),
+        AgentEventKind::Ahead { epoch, cluster_id } => {
+            Kind::Ahead(Ahead { epoch: Some(epoch.into()), cluster_id })
+        }
+        AgentEventKind::Verdicts(verdicts) => Kind::Verdicts(verdicts),
+        AgentEventKind::Report(report) => Kind::Report(*report),
+    };
+    Relayed { node, session, kind: Some(kind) }
+}
+
+const QUEUE: usize = 256;
+const AGAIN: Duration = Duration::from_millis(50);

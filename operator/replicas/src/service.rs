@@ -1,0 +1,133 @@
+//! The side that is called.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::{Stream, StreamExt};
+use sluice_distribute::{AgentEvent, AgentEventKind};
+use sluice_pki::Peer;
+use sluice_proto::v1::relayed::Kind;
+use sluice_proto::v1::replication_server::Replication;
+use sluice_proto::v1::{Part, RelayOrder, Relayed};
+use sluice_raft::{Bytes, Raft, answer_without_store};
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::wire::{parts, whole};
+use crate::{Heard, Intake};
+
+/// Who answers calls of the consensus.
+#[derive(Clone)]
+pub enum Answers {
+    WithoutStore,
+    Replica(Raft),
+}
+
+pub struct ReplicationService {
+    pub answers: Answers,
+    /// None while this replica does not decide.
+    pub intake: watch::Receiver<Option<Intake>>,
+    relays: Arc<AtomicU64>,
+}
+
+impl ReplicationService {
+    pub fn new(answers: Answers, intake: watch::Receiver<Option<Intake>>) -> ReplicationService {
+        ReplicationService { answers, intake, relays: Arc::default() }
+    }
+
+    async fn answer(&self, request: &[u8]) -> Bytes {
+        match &self.answers {
+            Answers::WithoutStore => answer_without_store(request),
+            Answers::Replica(raft) => raft.answer(request).await,
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Replication for ReplicationService {
+    type CallStream = Pin<Box<dyn Stream<Item = Result<Part, Status>> + Send>>;
+    type RelayStream = ReceiverStream<Result<RelayOrder, Status>>;
+
+    async fn call(&self, request: Request<Streaming<Part>>) -> Result<Response<Self::CallStream>, Status> {
+        require_operator(&request)?;
+        let request = whole(request.into_inner()).await?;
+        let answer = self.answer(&request).await;
+        Ok(Response::new(Box::pin(parts(answer).map(Ok))))
+    }
+
+    async fn relay(
+        &self,
+        request: Request<Streaming<Relayed>>,
+    ) -> Result<Response<Self::RelayStream>, Status> {
+        require_operator(&request)?;
+        let mut intake = self.intake.clone();
+        let open = intake.borrow_and_update().clone();
+        let open = open.ok_or_else(|| Status::failed_precondition("this replica does not decide"))?;
+        let replica = self.relays.fetch_add(1, Ordering::Relaxed) + 1;
+        let (orders, answer) = mpsc::channel(1);
+        tokio::spawn(take_in(replica, open, intake, request.into_inner(), orders));
+        Ok(Response::new(ReceiverStream::new(answer)))
+    }
+}
+
+fn require_operator<T>(request: &Request<T>) -> Result<(), Status> {
+    match Peer::of(request) {
+        Ok(Some(Peer::Operator(_))) => Ok(()),
+        _ => Err(Status::permission_denied("only replicas of this operator may call this")),
+    }
+}
+
+/// Runs until the relay ends or this replica decides no more.
+async fn take_in(
+    replica: u64,
+    open: Intake,
+    mut intake: watch::Receiver<Option<Intake>>,
+    mut relayed: Streaming<Relayed>,
+    orders: mpsc::Sender<Result<RelayOrder, Status>>,
+) {
+    let mut watched = open.drops.watched();
+    watched.mark_changed();
+    loop {
+        tokio::select! {
+            _ = intake.changed() => break,
+            Ok(()) = watched.changed() => {
+                let nodes = watched.borrow_and_update().values().cloned().collect();
+                if orders.send(Ok(RelayOrder { watched: nodes })).await.is_err() {
+                    break;
+                }
+            }
+            message = relayed.next() => {
+                let Some(Ok(message)) = message else { break };
+                if !pass_on(replica, &open, message).await {
+                    break;
+                }
+            }
+        }
+    }
+    // If nobody hears it, nobody decides here any more.
+    _ = open.heard.send(Heard::RelayEnded(replica)).await;
+}
+
+async fn pass_on(replica: u64, open: &Intake, message: Relayed) -> bool {
+    let Relayed { node, session, kind } = message;
+    let kind = match kind {
+        Some(Kind::Connected(hello)) => AgentEventKind::Connected(Box::new(hello)),
+        Some(Kind::Disconnected(_)) => AgentEventKind::Disconnected,
+        Some(Kind::Ahead(ahead)) => AgentEventKind::Ahead {
+            epoch: ahead.epoch.map(Into::into).unwrap_or_default(),
+            cluster_id: ahead.cluster_id,
+        },
+        Some(Kind::Verdicts(verdicts)) => AgentEventKind::Verdicts(verdicts),
+        Some(Kind::Report(report)) => AgentEventKind::Report(Box::new(report)),
+        Some(Kind::Samples(samples)) => {
+            open.drops.publish(&node, samples);
+            return true;
+        }
+        // Of a newer version.
+        None => return true,
+    };
+    let event = AgentEvent { node, session, kind };
+    open.heard.send(Heard::Agent { replica, event }).await.is_ok()
+}

@@ -1,0 +1,80 @@
+//! What a replica does besides serving its agents: it decides, or passes on what they say to the one that does.
+
+use std::sync::Arc;
+
+use sluice_distribute::Drops;
+use sluice_index::Desired;
+use sluice_raft::{Lead, ProposeError, Raft};
+use sluice_replicas::{Channels, Desk, Heard, Intake, relay};
+use tokio::sync::{mpsc, watch};
+
+use crate::publish::{Publisher, Writer};
+use crate::reconcile::{Inputs, Reconciler};
+use crate::view::View;
+
+/// What agents say that may wait for the reconciler.
+const HEARD: usize = 1024;
+
+pub struct Duty {
+    pub raft: Raft,
+    pub channels: Channels,
+    pub desk: Desk,
+    pub drops: Drops,
+    pub desired: watch::Receiver<Arc<Desired>>,
+    pub confirm: mpsc::Receiver<()>,
+    pub intake: watch::Sender<Option<Intake>>,
+    pub view: watch::Sender<Arc<View>>,
+    pub writer: Arc<Writer>,
+}
+
+impl Duty {
+    /// Runs for ever.
+    ///
+    /// # Errors
+    /// The store failed: nothing can be agreed any more.
+    pub async fn run(mut self) -> Result<std::convert::Infallible, ProposeError> {
+        loop {
+            let lead = tokio::select! {
+                lead = self.raft.lead() => lead?,
+                never = relay(&self.raft, &self.channels, &self.desk, &self.drops) => match never {},
+            };
+            tracing::info!(term = lead.term(), "this replica decides");
+            let outcome = tokio::select! {
+                outcome = self.decide(&lead) => outcome,
+                () = lead.ended() => Ok(()),
+            };
+            self.intake.send_replace(None);
+            // What this replica knew is not the truth any more.
+            self.view.send_replace(Arc::default());
+            match outcome {
+                Ok(()) | Err(ProposeError::Overtaken) => {
+                    tracing::info!(term = lead.term(), "this replica decides no more");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn decide(&mut self, lead: &Lead) -> Result<(), ProposeError> {
+        let (hear, heard) = mpsc::channel(HEARD);
+        let (own, mut said) = mpsc::channel(1);
+        let _listening = self.desk.listen(own);
+        self.intake.send_replace(Some(Intake { heard: hear.clone(), drops: self.drops.clone() }));
+        let publisher = Publisher::new(self.writer.clone(), self.view.subscribe(), self.desired.clone());
+        let reconciler = Reconciler::new(lead.clone(), self.view.clone());
+        let inputs = Inputs { desired: &mut self.desired, agents: heard, confirm: &mut self.confirm };
+        let own = async {
+            while let Some(event) = said.recv().await {
+                if hear.send(Heard::Agent { replica: 0, event }).await.is_err() {
+                    break;
+                }
+            }
+            std::future::pending().await
+        };
+        tokio::select! {
+            reconciled = reconciler.run(inputs) => reconciled.map(|never| match never {}),
+            () = publisher.run() => Ok(()),
+            never = own => never,
+        }
+    }
+}

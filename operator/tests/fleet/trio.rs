@@ -1,0 +1,190 @@
+//! Three operators on loopback that share policies and an authority.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sluice_operator::args::{RunArgs, Source};
+use sluice_operator::run;
+use sluice_proto::OPERATOR_NAME;
+use sluice_proto::v1::ListRequest;
+use sluice_proto::v1::admin_client::AdminClient;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+
+use crate::operator::PATIENCE;
+
+pub struct Trio {
+    place: TempDir,
+    replicas: Vec<SocketAddr>,
+    metrics: Vec<SocketAddr>,
+    /// Each on a runtime of its own, that dies with all that it did.
+    running: Vec<Option<Runtime>>,
+}
+
+fn free() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("bound")
+}
+
+impl Trio {
+    /// Returns once each has a vote.
+    pub async fn start() -> Trio {
+        let place = tempfile::tempdir().expect("a directory");
+        std::fs::create_dir(place.path().join("policies")).expect("made");
+        let three = || (0..3).map(|_| free()).collect();
+        let mut trio = Trio { place, replicas: three(), metrics: three(), running: vec![] };
+        // Whoever comes first makes the authority.
+        std::fs::create_dir(trio.data(0)).expect("made");
+        sluice_operator::token("first", &trio.data(0)).expect("a token");
+        trio.running = (0..3).map(|index| Some(trio.run(index))).collect();
+        for index in 0..3 {
+            trio.is_ready(index).await;
+        }
+        trio
+    }
+
+    fn run(&self, index: usize) -> Runtime {
+        let addresses: Vec<String> = self.replicas.iter().map(ToString::to_string).collect();
+        let args = RunArgs {
+            source: Source::Directory(self.place.path().join("policies")),
+            data: self.data(index),
+            listen: self.replicas[index],
+            metrics: self.metrics[index],
+            ca_dir: Some(self.data(0).join("pki")),
+            names: Vec::new(),
+            replica: Some(addresses[index].clone()),
+            replicas: addresses,
+            fleet: None,
+            namespace: String::new(),
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        runtime.spawn(async move { run(args, CancellationToken::new()).await.expect("an operator") });
+        runtime
+    }
+
+    pub fn data(&self, index: usize) -> PathBuf {
+        self.place.path().join(format!("data-{index}"))
+    }
+
+    pub fn address(&self, index: usize) -> String {
+        self.replicas[index].to_string()
+    }
+
+    /// Which replica is there.
+    pub fn at(&self, address: SocketAddr) -> usize {
+        self.replicas.iter().position(|replica| *replica == address).expect("a replica's address")
+    }
+
+    pub fn addresses(&self) -> String {
+        self.replicas.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+    }
+
+    pub fn save(&self, text: &str) {
+        let file = self.place.path().join("policies/edge.yaml");
+        std::fs::write(file.with_extension("tmp"), text).expect("written");
+        std::fs::rename(file.with_extension("tmp"), file).expect("renamed");
+    }
+
+    /// All at once, as a power cut does.
+    pub async fn kill(&mut self, index: usize) {
+        let runtime = self.running[index].take().expect("it runs");
+        tokio::task::spawn_blocking(move || runtime.shutdown_timeout(Duration::from_secs(5)))
+            .await
+            .expect("no panic");
+    }
+
+    pub async fn revive(&mut self, index: usize) {
+        self.running[index] = Some(self.run(index));
+        self.is_ready(index).await;
+    }
+
+    async fn get(&self, index: usize, path: &str) -> String {
+        let answer = async {
+            let mut stream = TcpStream::connect(self.metrics[index]).await?;
+            stream
+                .write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes())
+                .await?;
+            let mut text = String::new();
+            stream.read_to_string(&mut text).await?;
+            std::io::Result::Ok(text)
+        };
+        answer.await.unwrap_or_default()
+    }
+
+    async fn is_ready(&self, index: usize) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.get(index, "/readyz").await;
+            if answer.starts_with("HTTP/1.1 200") {
+                return;
+            }
+            assert!(Instant::now() < until, "replica {index}: {answer}");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// How many replicas have a line in their metrics.
+    pub async fn metrics_of_all(&self, line: &str) -> usize {
+        let mut found = 0;
+        for index in 0..3 {
+            found += usize::from(self.get(index, "/metrics").await.lines().any(|it| it == line));
+        }
+        found
+    }
+
+    /// The replica whose metrics tell of the fleet.
+    pub async fn deciding(&self) -> usize {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            for index in 0..3 {
+                let told = self.get(index, "/metrics").await;
+                if told.lines().any(|line| line.starts_with("sluice_nodes ") && line != "sluice_nodes 0") {
+                    return index;
+                }
+            }
+            assert!(Instant::now() < until, "nobody tells of the fleet");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn admin(&self, index: usize) -> AdminClient<Channel> {
+        let read = |name: &str| std::fs::read_to_string(self.data(0).join("pki").join(name)).expect("made");
+        let tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(read("ca.crt")))
+            .identity(Identity::from_pem(read("admin.crt"), read("admin.key")))
+            .domain_name(OPERATOR_NAME);
+        let endpoint = Endpoint::from_shared(format!("https://{}", self.address(index))).expect("an address");
+        AdminClient::new(endpoint.tls_config(tls).expect("certificates").connect_lazy())
+    }
+
+    /// Waits until a replica says this of the filter.
+    pub async fn says(&self, index: usize, part: &str) {
+        let (mut admin, until) = (self.admin(index).await, Instant::now() + PATIENCE);
+        loop {
+            let said = match admin.list_policies(ListRequest::default()).await {
+                Ok(answer) => answer.into_inner().policies.into_iter().map(|policy| policy.message).collect(),
+                Err(status) => status.message().to_owned(),
+            };
+            if said.contains(part) {
+                return;
+            }
+            assert!(Instant::now() < until, "replica {index}: {said}");
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    pub async fn end(mut self) {
+        for index in 0..3 {
+            if self.running[index].is_some() {
+                self.kill(index).await;
+            }
+        }
+    }
+}
