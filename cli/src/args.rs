@@ -2,6 +2,7 @@
 
 mod drops;
 mod offline;
+mod rollout;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use sluice_agent::args::{label, wait};
 
 pub use drops::{Drops, DropsOutput};
 pub use offline::{Compile, Explain, Hook, LineOutput, Lint, Place, PolicyFiles, Simulate, Test, TestOutput};
+pub use rollout::{History, Rollout, RolloutStatus};
 
 const HELP: &str = "Examples:
   kubectl sluice status
@@ -73,6 +75,11 @@ pub enum Command {
     Get {
         #[command(subcommand)]
         what: Get,
+    },
+    /// New versions on their way to the nodes: look, hold up, hurry, take back
+    Rollout {
+        #[command(subcommand)]
+        what: Rollout,
     },
     /// Shows dropped packets as they come, and what dropped them
     Drops(Drops),

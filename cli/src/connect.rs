@@ -45,9 +45,13 @@ enum Place {
     Directory { pki: PathBuf, data: Option<PathBuf> },
 }
 
+/// Whether the operator is one of a cluster.
+pub fn is_cluster(connection: &Connection) -> bool {
+    meant(connection) == Place::Cluster
+}
+
 pub async fn connect(connection: &Connection) -> anyhow::Result<Operator> {
-    let usual = USUAL_DATA.map(Path::new);
-    match place(connection, std::env::var_os("KUBECONFIG").is_some(), &usual) {
+    match meant(connection) {
         Place::Cluster => cluster::connect(connection).await,
         Place::Directory { pki, data } => {
             directory::connect(connection.operator.as_deref(), &pki, data.as_deref()).await
@@ -73,6 +77,10 @@ pub fn answer<T>(result: Result<Response<T>, Status>) -> anyhow::Result<T> {
         }
         _ => anyhow!("the operator says: {}", status.message()),
     })
+}
+
+fn meant(connection: &Connection) -> Place {
+    place(connection, std::env::var_os("KUBECONFIG").is_some(), &USUAL_DATA.map(Path::new))
 }
 
 /// What is named decides; then KUBECONFIG; then what is found on this machine.

@@ -15,6 +15,7 @@ mod output;
 mod packet;
 mod policies;
 mod recover;
+mod rollout;
 mod simulate;
 mod standalone;
 mod status;
@@ -56,6 +57,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Status(args) => status::run(&cli.connection, args.output).await,
             Command::Nodes(args) => nodes::run(&cli.connection, args.output).await,
             Command::Get { what: Get::Counters(args) } => counters::run(&cli.connection, &args).await,
+            Command::Rollout { what } => rollout::run(&cli.connection, &what).await,
             Command::Drops(args) => drops::run(&cli.connection, &args).await,
             Command::Detach(args) => detach::run(&cli.connection, &args).await,
             Command::ConfirmDeletion => status::confirm_deletion(&cli.connection).await,

@@ -4,18 +4,18 @@ mod door;
 
 use std::sync::Arc;
 
-use sluice_crds::Kind;
+use sluice_crds::{Kind, RolloutStatus};
 use sluice_distribute::Drops;
 use sluice_index::ObjectKey;
 use sluice_pki::Peer;
 use sluice_proto::v1::admin_server::Admin;
 use sluice_proto::v1::{
-    FailingNode, ListCountersResponse, ListNodesResponse, ListPoliciesResponse, ListRequest, NamedCounter,
-    NodeCounters, NodeStatus, PolicyStatus, RecoverRequest, RecoverResponse, SetStatus, VersionResponse,
-    WatchDropsRequest,
+    self, FailingNode, ListCountersResponse, ListNodesResponse, ListPoliciesResponse, ListRequest,
+    ListRevisionsResponse, NamedCounter, NodeCounters, NodeStatus, PolicyStatus, RecoverRequest,
+    RecoverResponse, SetStatus, VersionResponse, WatchDropsRequest,
 };
 use sluice_raft::Raft;
-use sluice_status::{Conditions, Placed, PolicyState};
+use sluice_status::{Conditions, Placed, PolicyState, rollout_status};
 use tokio::sync::{mpsc, watch};
 use tonic::{Request, Response, Status};
 
@@ -24,6 +24,7 @@ pub use door::AdminDoor;
 use crate::counters::{self, Counter};
 use crate::drops::{DropStream, Watching};
 use crate::gate::{Caller, Gate, Reader};
+use crate::revisions::{self, Revision};
 use crate::sight::Sight;
 use crate::view::View;
 
@@ -133,6 +134,21 @@ impl Admin for AdminService {
         Ok(Response::new(watching.stream(watcher)))
     }
 
+    async fn list_revisions(
+        &self,
+        request: Request<ListRequest>,
+    ) -> Result<Response<ListRevisionsResponse>, Status> {
+        let (view, _, sight) = self.admit(&request).await?;
+        let key = ObjectKey::new(Kind::XdpFilter, "", &request.get_ref().name);
+        let (placed, _) = view.objects.get(&key).filter(|_| sight.sees(&key)).ok_or_else(|| {
+            Status::not_found(format!("there is no {key}, or you may not see it: `kubectl sluice status`"))
+        })?;
+        let found = revisions::of(&self.raft.state().borrow(), &placed.uid);
+        let revision =
+            |Revision { generation, at, spec }| v1::Revision { generation, at, spec: spec.to_string() };
+        Ok(Response::new(ListRevisionsResponse { revisions: found.into_iter().map(revision).collect() }))
+    }
+
     async fn version(&self, request: Request<ListRequest>) -> Result<Response<VersionResponse>, Status> {
         self.gate.recognise(&self.caller(&request)).await?;
         Ok(Response::new(self.own_version()))
@@ -224,6 +240,10 @@ fn policy_status(placed: &Placed, state: &PolicyState) -> PolicyStatus {
         backends_healthy: healthy as u32,
         backends_total: placed.backends.len() as u32,
         warnings: warnings(placed, state),
+        rollout: placed.rolling.as_ref().map(|facts| {
+            let RolloutStatus { phase, wave, updated, total, message } = rollout_status(facts);
+            v1::RolloutStatus { phase: format!("{phase:?}"), wave, updated, total, message }
+        }),
         set: placed.set.as_ref().map(|facts| SetStatus {
             entries: facts.size.map_or(0, |size| size.entries),
             prefixes: facts.size.map_or(0, |size| size.prefixes),

@@ -18,6 +18,7 @@ mod metrics;
 mod planner;
 mod publish;
 mod reconcile;
+mod revisions;
 mod rollouts;
 mod run;
 mod sight;

@@ -25,6 +25,7 @@ use crate::backends::Votes;
 use crate::feeds::{self, FeedDesk};
 use crate::lints::Lints;
 use crate::planner::{self, Planned};
+use crate::revisions;
 use crate::rollouts::Due;
 use crate::streams::{At, Streams};
 use crate::view::{View, view};
@@ -263,15 +264,21 @@ impl Reconciler {
         self.index.set_in_force(self.planned.in_force(), self.planned.filters_in_force());
         let saved = serde_json::to_vec(&SavedIndex::from(self.index.state()))
             .expect("index state has string keys only");
+        let mut blobs = revisions::new(&self.index, &agreed, now());
+        // With the plans: a restart never finds newer policies beside older plans.
+        blobs.insert(INDEX.to_owned(), Bytes::from(saved));
         let command = Command::PutFleet {
             classes,
             sets,
             node_class: self.planned.node_class.clone(),
             rings: Bytes::from(encode(&self.planned.rings)),
-            // With the plans: a restart never finds newer policies beside older plans.
-            blobs: [(INDEX.to_owned(), Bytes::from(saved))].into(),
+            blobs,
         };
         let applied = self.lead.propose(command).await?;
+        let outdated = revisions::outdated(&self.index, &self.lead.raft().state().borrow());
+        for key in outdated {
+            self.lead.propose(Command::RemoveBlob { key }).await?;
+        }
         // Behind the agreement: nodes do not wait for warnings.
         self.planned.warnings = self.lints.of(&self.index, &self.planned.snapshot);
         tracing::info!(epoch = %applied.epoch, classes = self.planned.classes.len(), "plans agreed");

@@ -52,7 +52,7 @@ impl Cli<'_> {
     }
 
     /// Polls until `found` is satisfied with the JSON that the command prints.
-    fn until(&self, line: &str, found: impl Fn(&Value) -> bool) -> Value {
+    pub fn until(&self, line: &str, found: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;
         let asked = eventually(PATIENCE, || {
             last = self.run(line).json();

@@ -9,6 +9,7 @@ mod fleet;
 mod lint;
 mod metrics;
 mod pages;
+mod rollout;
 mod run;
 mod simulate;
 mod standalone;

@@ -108,6 +108,8 @@ fn follow(page: &str) -> (usize, usize) {
                 std::fs::write(file, block.text).unwrap();
                 files += 1;
             }
+            // Told of a fleet that no page has.
+            ["shown"] => {}
             ["console"] => commands += run_all(place.path(), &block.text),
             _ => panic!("a block of {:?} is not run by anything", block.info),
         }

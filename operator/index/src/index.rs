@@ -14,7 +14,7 @@ use sluice_rollout::Seen;
 use sluice_sets::Resolution;
 
 use crate::class::{self, KnownNode, Refused, Snapshot};
-use crate::desired::{Desired, ObjectKey, Problem};
+use crate::desired::{Desired, Object, ObjectKey, Problem};
 use crate::held::Held;
 use crate::node::Node;
 use crate::rolling::Versions;
@@ -54,6 +54,11 @@ impl Index {
 
     pub fn state(&self) -> &IndexState {
         &self.state
+    }
+
+    /// As the source has it.
+    pub fn object(&self, key: &ObjectKey) -> Option<&Object> {
+        self.desired.objects.get(key).map(Arc::as_ref)
     }
 
     pub fn problems(&self) -> &[Problem] {

@@ -108,12 +108,14 @@ impl Going<'_> {
     }
 
     fn advance(&self, progress: &Progress, phase: &Phase, nodes: &[Seen], now: i64) -> Progress {
+        let complete = self.is_complete(progress, nodes);
         let since = match phase {
             Phase::Holding { since } => *since,
-            _ if self.is_complete(progress, nodes) => now,
+            _ if complete => now,
             _ => return Progress { phase: Phase::Advancing, ..progress.clone() },
         };
-        if now < since.saturating_add(self.hold(progress)) {
+        // Whoever comes to decide has to hear of all of them before it goes on.
+        if !complete || now < since.saturating_add(self.hold(progress)) {
             return Progress { phase: Phase::Holding { since }, ..progress.clone() };
         }
         self.draw(progress, progress.wave + 1, nodes, now)

@@ -1,6 +1,6 @@
 //! What is said of a rollout.
 
-use crate::gates::named;
+use crate::gates::{Failure, named};
 use crate::progress::{Going, Phase, Progress};
 use crate::{Seen, Word};
 
@@ -44,13 +44,11 @@ impl Going<'_> {
                 format!("{gate} does not hold: {found}; promote or abort it, or save another version")
             }
             Phase::RolledBack(None) => {
-                "taken back by annotation: promote it, or save another version".to_owned()
+                format!("taken back by annotation: promote it, or save another version{}", going_back(nodes))
             }
-            Phase::RolledBack(Some(failure)) => {
-                format!(
-                    "{} did not hold: {}; promote it, or save another version",
-                    failure.gate, failure.found
-                )
+            Phase::RolledBack(Some(Failure { gate, found })) => {
+                let back = going_back(nodes);
+                format!("{gate} did not hold: {found}; promote it, or save another version{back}")
             }
             Phase::Done => String::new(),
         };
@@ -72,4 +70,13 @@ impl Going<'_> {
         (silent.len() > self.rollout.max_unreachable.at_most(all))
             .then(|| format!("waits for silent nodes: {}", named(&silent)))
     }
+}
+
+/// As long as not all of them have the version before again.
+fn going_back(nodes: &[Seen]) -> String {
+    let back = nodes.iter().filter(|node| node.word == Word::Has).count();
+    if back == nodes.len() {
+        return String::new();
+    }
+    format!("; {back} of {} nodes have the version before again", nodes.len())
 }

@@ -6,8 +6,8 @@ use sluice_pki::Peer;
 use sluice_proto::v1::admin_client::AdminClient;
 use sluice_proto::v1::admin_server::Admin;
 use sluice_proto::v1::{
-    ListCountersResponse, ListNodesResponse, ListPoliciesResponse, ListRequest, RecoverRequest,
-    RecoverResponse, VersionResponse, WatchDropsRequest,
+    ListCountersResponse, ListNodesResponse, ListPoliciesResponse, ListRequest, ListRevisionsResponse,
+    RecoverRequest, RecoverResponse, VersionResponse, WatchDropsRequest,
 };
 use sluice_replicas::Channels;
 use tokio::time::timeout;
@@ -105,6 +105,16 @@ impl Admin for AdminDoor {
                 let drops = leader.watch_drops(request).await?;
                 Ok(drops.map(|drops| Box::pin(drops) as DropStream))
             }
+        }
+    }
+
+    async fn list_revisions(
+        &self,
+        mut request: Request<ListRequest>,
+    ) -> Result<Response<ListRevisionsResponse>, Status> {
+        match self.place(&mut request).await? {
+            Place::Here => self.here.list_revisions(request).await,
+            Place::There(mut leader) => leader.list_revisions(request).await,
         }
     }
 

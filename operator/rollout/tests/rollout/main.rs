@@ -34,6 +34,20 @@ fn waves_go_on_when_their_nodes_have_it_and_the_hold_is_over() {
 }
 
 #[test]
+fn a_hold_does_not_end_before_all_nodes_were_heard() {
+    let mut fleet = Fleet::new(10, rollout(&[("20%", 30)]));
+    fleet.all_have_it();
+    fleet.step(0);
+    let first = fleet.reached()[0].clone();
+    fleet.says(&first, Word::Pending);
+    fleet.step(60_000);
+    assert_eq!((fleet.phase(), fleet.updated()), (Phase::Holding { since: 0 }, 2));
+    fleet.all_have_it();
+    fleet.step(60_001);
+    assert_eq!(fleet.updated(), 10);
+}
+
+#[test]
 fn canaries_come_first_and_count_in_the_shares() {
     let mut fleet = Fleet::new(10, rollout(&[("20%", 1), ("50%", 0)]));
     fleet.canaries(&["node-3", "node-7", "node-8"]);
@@ -84,9 +98,11 @@ fn a_version_that_is_refused_goes_back() {
     let found = format!("1 of 2 nodes refuse it: {first}: NoDriver: no");
     assert_eq!(fleet.phase(), Phase::RolledBack(Some(Failure { gate: Gate::Rejects, found })));
     assert_eq!(fleet.updated(), 0);
+    assert!(fleet.standing().words.ends_with("; 0 of 10 nodes have the version before again"));
     fleet.all_have_it();
     fleet.step(100_000);
     assert_eq!(fleet.updated(), 0, "it is not tried again");
+    assert!(fleet.standing().words.ends_with("save another version"), "{}", fleet.standing().words);
     assert!(fleet.standing().words.starts_with("maxRejects did not hold: 1 of 2 nodes refuse it"));
 }
 
