@@ -71,6 +71,8 @@ pub enum Command {
     Status(Status),
     /// Nodes: agent, kernel, cards, XDP modes
     Nodes(Nodes),
+    /// The operator's own replicas: which decides, who has not caught up
+    Replicas(Replicas),
     /// Raw values
     Get {
         #[command(subcommand)]
@@ -146,6 +148,20 @@ XDP is native (in the driver), generic (behind it, slower), - (nothing attached)
 #[derive(Clone, Debug, Args)]
 #[command(after_help = NODES_HELP)]
 pub struct Nodes {
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+const REPLICAS_HELP: &str = "Examples:
+  kubectl sluice replicas
+  kubectl sluice replicas -o json | jq '.replicas[] | select(.silent).address'
+
+STATE is decides, follows, catches up (it has no vote yet) or silent (what was sent to it last did not arrive). BEHIND are the log
+entries that a replica is not known to have.";
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = REPLICAS_HELP)]
+pub struct Replicas {
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
 }

@@ -15,6 +15,7 @@ mod output;
 mod packet;
 mod policies;
 mod recover;
+mod replicas;
 mod rollout;
 mod simulate;
 mod standalone;
@@ -56,6 +57,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         match cli.command {
             Command::Status(args) => status::run(&cli.connection, args.output).await,
             Command::Nodes(args) => nodes::run(&cli.connection, args.output).await,
+            Command::Replicas(args) => replicas::run(&cli.connection, args.output).await,
             Command::Get { what: Get::Counters(args) } => counters::run(&cli.connection, &args).await,
             Command::Rollout { what } => rollout::run(&cli.connection, &what).await,
             Command::Drops(args) => drops::run(&cli.connection, &args).await,

@@ -164,6 +164,29 @@ fn options_render() {
 }
 
 #[test]
+fn three_replicas_know_each_other_and_are_apart() {
+    let arguments = |objects: &[Value]| {
+        let pod = &find(objects, "StatefulSet", "sluice-operator")["spec"]["template"]["spec"];
+        let arguments = pod["containers"][0]["args"].as_array().unwrap().clone();
+        let replicas = arguments.iter().find_map(|argument| argument.as_str()?.strip_prefix("--replicas="));
+        (replicas.unwrap().to_owned(), pod["affinity"].clone())
+    };
+    let address = |number| format!("sluice-operator-{number}.sluice-operator.sluice-system.svc:9443");
+    let one = render(&[]).unwrap();
+    assert_eq!(arguments(&one), (address(0), Value::Null));
+    assert!(one.iter().all(|object| object["kind"] != "PodDisruptionBudget"), "it would hold up every drain");
+    let three = render(&["operator.replicas=3"]).unwrap();
+    let (replicas, affinity) = arguments(&three);
+    assert_eq!(replicas, [0, 1, 2].map(address).join(","));
+    let apart = &affinity["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][0];
+    let chosen = &find(&three, "StatefulSet", "sluice-operator")["spec"]["selector"];
+    assert_eq!(&apart["labelSelector"], chosen);
+    let budget = &find(&three, "PodDisruptionBudget", "sluice-operator")["spec"];
+    assert_eq!((&budget["maxUnavailable"], &budget["selector"]), (&json!(1), chosen));
+    assert!(render(&["operator.replicas=2"]).is_err(), "two cannot lose one");
+}
+
+#[test]
 fn an_authority_of_ones_own_is_used_and_never_left_out() {
     let own = r#"ca.existingSecret="own""#;
     let error = format!("{:#}", render(&[own]).unwrap_err());

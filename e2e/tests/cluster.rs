@@ -52,8 +52,8 @@ fn the_main_job_on_three_nodes() {
     step("drops are shown to who may list their policies");
     disruptions::agent_pod_deleted(&cluster, "node-b");
     step("agent pod deleted and back");
-    disruptions::operator_pod_deleted(&cluster);
-    step("operator pod deleted and back");
+    disruptions::operator_pods_replaced(&cluster);
+    step("every operator pod replaced");
     disruptions::node_off_and_on(&cluster, "node-c");
     step("node off, told, and back");
     disruptions::api_server_killed(&cluster, &traffic);

@@ -10,11 +10,11 @@ use sluice_index::ObjectKey;
 use sluice_pki::Peer;
 use sluice_proto::v1::admin_server::Admin;
 use sluice_proto::v1::{
-    self, FailingNode, ListCountersResponse, ListNodesResponse, ListPoliciesResponse, ListRequest,
-    ListRevisionsResponse, NamedCounter, NodeCounters, NodeStatus, PolicyStatus, RecoverRequest,
-    RecoverResponse, SetStatus, VersionResponse, WatchDropsRequest,
+    self, FailingNode, ListCountersResponse, ListNodesResponse, ListPoliciesResponse, ListReplicasResponse,
+    ListRequest, ListRevisionsResponse, NamedCounter, NodeCounters, NodeStatus, PolicyStatus, RecoverRequest,
+    RecoverResponse, ReplicaStatus, SetStatus, VersionResponse, WatchDropsRequest,
 };
-use sluice_raft::Raft;
+use sluice_raft::{Member, Raft};
 use sluice_status::{Conditions, Placed, PolicyState, rollout_status};
 use tokio::sync::{mpsc, watch};
 use tonic::{Request, Response, Status};
@@ -152,6 +152,23 @@ impl Admin for AdminService {
     async fn version(&self, request: Request<ListRequest>) -> Result<Response<VersionResponse>, Status> {
         self.gate.recognise(&self.caller(&request)).await?;
         Ok(Response::new(self.own_version()))
+    }
+
+    async fn list_replicas(
+        &self,
+        request: Request<ListRequest>,
+    ) -> Result<Response<ListReplicasResponse>, Status> {
+        self.gate.recognise(&self.caller(&request)).await?.require("list", Kind::XdpNode).await?;
+        let status = |Member { node_id, address, leads, votes, behind, silent }| ReplicaStatus {
+            id: node_id,
+            address,
+            leads,
+            votes,
+            behind,
+            silent,
+        };
+        let replicas = self.raft.members().into_iter().map(status).collect();
+        Ok(Response::new(ListReplicasResponse { replicas, term: self.raft.report().term }))
     }
 
     async fn confirm_deletion(

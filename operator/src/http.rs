@@ -79,6 +79,7 @@ async fn readyz(State(shared): State<Shared>) -> impl IntoResponse {
 
 async fn metrics_text(State(shared): State<Shared>) -> impl IntoResponse {
     let view = shared.view.borrow().clone();
+    let replica = shared.readiness.raft.get().map(Raft::report);
     let content = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
-    (content, metrics::text(&view))
+    (content, metrics::text(view, replica))
 }

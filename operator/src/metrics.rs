@@ -1,6 +1,7 @@
 //! Prometheus series, made from the view at every scrape.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -8,6 +9,8 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetri
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
+
+use sluice_raft::Report;
 
 use crate::counters::{Counter, of_node};
 use crate::view::View;
@@ -33,11 +36,15 @@ struct ObjectLabels {
 }
 
 #[derive(Clone, Debug)]
-struct Snapshot(View);
+struct Snapshot {
+    view: Arc<View>,
+    /// None until there is a store.
+    replica: Option<Report>,
+}
 
-pub fn text(view: &View) -> String {
+pub fn text(view: Arc<View>, replica: Option<Report>) -> String {
     let mut registry = Registry::with_prefix("sluice");
-    registry.register_collector(Box::new(Snapshot(view.clone())));
+    registry.register_collector(Box::new(Snapshot { view, replica }));
     let mut text = String::new();
     encode(&mut text, &registry).expect("a string takes any text");
     text
@@ -45,13 +52,20 @@ pub fn text(view: &View) -> String {
 
 impl std::fmt::Display for Snapshot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "epoch {}", self.0.epoch)
+        write!(f, "epoch {}", self.view.epoch)
     }
 }
 
 impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
-        let view = &self.0;
+        if let Some(replica) = &self.replica {
+            encode_replica(replica, &mut encoder)?;
+        }
+        let view = &self.view;
+        // The others know nothing of the fleet, and a 0 would say that there is none.
+        if !view.known {
+            return Ok(());
+        }
         let connected = view.nodes.values().filter(|node| node.connected).count() as i64;
         gauge(&mut encoder, "agents_connected", "Agents with an open stream", connected)?;
         gauge(&mut encoder, "nodes", "Nodes known to the operator", view.nodes.len() as i64)?;
@@ -65,6 +79,14 @@ impl Collector for Snapshot {
         encode_objects(view, &mut encoder)?;
         encode_rules(view, &mut encoder)
     }
+}
+
+fn encode_replica(replica: &Report, encoder: &mut DescriptorEncoder) -> Result<(), std::fmt::Error> {
+    let Report { leads, term, applied, voters } = *replica;
+    gauge(encoder, "raft_leads", "This replica decides", i64::from(leads))?;
+    gauge(encoder, "raft_voters", "Replicas that have a vote", voters as i64)?;
+    gauge(encoder, "raft_term", "Term of the consensus", term as i64)?;
+    gauge(encoder, "raft_applied_index", "Last log entry in this replica's state", applied as i64)
 }
 
 fn gauge(encoder: &mut DescriptorEncoder, name: &str, help: &str, value: i64) -> Result<(), std::fmt::Error> {

@@ -18,3 +18,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "sluice.caSecret" -}}
 {{ .Values.ca.existingSecret | default "sluice-ca" }}
 {{- end }}
+
+{{- /* Every replica of the operator, the first one first. */}}
+{{- define "sluice.replicas" -}}
+{{- $replicas := list }}
+{{- range $number := until (int .Values.operator.replicas) }}
+{{- $replicas = append $replicas (printf "sluice-operator-%d.sluice-operator.%s.svc:9443" $number $.Release.Namespace) }}
+{{- end }}
+{{- join "," $replicas }}
+{{- end }}

@@ -253,7 +253,10 @@ fn status_and_nodes(fleet: &Fleet) {
         let nic = &node["nics"].as_array().unwrap().iter().find(|nic| nic["name"] == "eth0").unwrap();
         assert_eq!((&nic["driver"], &nic["xdpMode"]), (&"veth".into(), &"native".into()));
     }
-    for line in ["status", "nodes", "get counters", "version"] {
+    let replicas = cli.run("replicas -o json").json();
+    assert_eq!((&replicas["replicas"][0]["leads"], &replicas["replicas"][1]), (&true.into(), &Value::Null));
+    assert!(cli.run("replicas").well().contains("decides"));
+    for line in ["status", "nodes", "replicas", "get counters", "version"] {
         let table = cli.run(line).well();
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
         assert!(!table.contains('\x1b'), "colours are for terminals");

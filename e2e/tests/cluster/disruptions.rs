@@ -39,11 +39,13 @@ pub fn agent_pod_deleted(cluster: &Cluster, node: &str) {
     ready_everywhere(cluster);
 }
 
-/// The same plans are served from its volume: nobody loads anything anew.
-pub fn operator_pod_deleted(cluster: &Cluster) {
+/// One after the other, the one that decides among them. The others go on, and each serves the same plans from its volume:
+/// nobody loads anything anew.
+pub fn operator_pods_replaced(cluster: &Cluster) {
     let before = cluster.object("xdpfilter", "edge").unwrap();
-    cluster.kubectl(&["delete", "pod", "-n", NAMESPACE, "sluice-operator-0"]).unwrap();
-    cluster.kubectl(&["rollout", "status", "-n", NAMESPACE, "sts/sluice-operator", "--timeout=40s"]).unwrap();
+    let operator = ["-n", NAMESPACE, "sts/sluice-operator"];
+    cluster.kubectl(&[&["rollout", "restart"], &operator[..]].concat()).unwrap();
+    cluster.kubectl(&[&["rollout", "status", "--timeout=90s"], &operator[..]].concat()).unwrap();
     let after = ready_everywhere(cluster);
     assert_eq!(before["status"]["hash"], after["status"]["hash"]);
     let transition = |object: &Value| {

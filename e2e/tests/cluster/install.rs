@@ -11,21 +11,26 @@ use sluice_e2e::process::eventually;
 
 use crate::{NAMESPACE, NODES, PATIENCE};
 
-/// A volume made by hand: this cluster provisions none.
-const VOLUME: &str = "
+/// A volume of a node, made by hand: this cluster provisions none.
+fn volume(node: &str) -> String {
+    format!(
+        "
 apiVersion: v1
 kind: PersistentVolume
-metadata: {name: sluice-operator}
+metadata: {{name: sluice-operator-{node}}}
 spec:
-  capacity: {storage: 1Gi}
+  capacity: {{storage: 1Gi}}
   accessModes: [ReadWriteOnce]
   persistentVolumeReclaimPolicy: Retain
-  local: {path: /var/lib/sluice-operator}
+  local: {{path: /var/lib/sluice-operator}}
   nodeAffinity:
     required:
       nodeSelectorTerms:
-      - matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [node-a]}]
-";
+      - matchExpressions: [{{key: kubernetes.io/hostname, operator: In, values: [{node}]}}]
+"
+    )
+}
+
 const POOLS: &str =
     r#"fleet.addressPools=[{"name":"public","prefixes":["203.0.113.0/24"],"namespaces":["default"]}]"#;
 
@@ -34,9 +39,9 @@ const PATIENT: &str = "uninstall.timeoutSeconds=10";
 
 /// With an authority that is there already.
 pub fn install(cluster: &Cluster, directory: &Path) {
-    cluster.on_node("node-a", &["/usr/bin/mkdir", "-p", "/var/lib/sluice-operator"]).unwrap();
-    cluster.apply(VOLUME).unwrap();
     for node in NODES {
+        cluster.on_node(node, &["/usr/bin/mkdir", "-p", "/var/lib/sluice-operator"]).unwrap();
+        cluster.apply(&volume(node)).unwrap();
         cluster.kubectl(&["label", "node", node, "role=edge"]).unwrap();
     }
     let chart = chart();
@@ -44,6 +49,7 @@ pub fn install(cluster: &Cluster, directory: &Path) {
     let values = [
         ["--set", "image.pullPolicy=Never"],
         ["--set", "operator.persistence.storageClass=-"],
+        ["--set", "operator.replicas=3"],
         ["--set", "ca.existingSecret=own"],
         ["--set", PATIENT],
         ["--set-json", POOLS],
@@ -180,7 +186,8 @@ fn nothing_else_is_left(cluster: &Cluster) {
     let left = eventually(PATIENCE, || {
         let left = cluster.kubectl(&["get", kinds, "-n", NAMESPACE, "-o", "name"])?;
         let left: Vec<&str> = left.lines().filter(|name| !OF_THE_NAMESPACE.contains(name)).collect();
-        Ok((left == ["persistentvolumeclaim/data-sluice-operator-0"]).then_some(()))
+        let claims = [0, 1, 2].map(|replica| format!("persistentvolumeclaim/data-sluice-operator-{replica}"));
+        Ok((left == claims).then_some(()))
     });
     left.unwrap_or_else(|_| panic!("{}", cluster.kubectl(&["get", kinds, "-n", NAMESPACE]).unwrap()));
     let roles = cluster.kubectl(&["get", "clusterrole,clusterrolebinding", "-o", "name"]).unwrap();

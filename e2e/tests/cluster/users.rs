@@ -65,6 +65,9 @@ impl User {
         let status = self.sluice(&["status"]).unwrap();
         assert!(status.contains("edge") && !status.contains("web"), "{status}");
         assert!(self.sluice(&["nodes"]).unwrap().contains("node-c"));
+        let replicas = self.sluice(&["replicas"]).unwrap();
+        let states = |state: &str| replicas.matches(state).count();
+        assert_eq!((states("decides"), states("follows")), (1, 2), "{replicas}");
         let refused = self.sluice(&["confirm-deletion"]).unwrap_err().to_string();
         assert!(refused.contains("system:serviceaccount:default:viewer may not delete"), "{refused}");
     }

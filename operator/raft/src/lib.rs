@@ -26,6 +26,7 @@ mod network;
 mod peers;
 mod raft;
 mod recover;
+mod report;
 mod state;
 mod store;
 
@@ -39,4 +40,5 @@ pub use lead::Lead;
 pub use peers::{Peers, Transport, Unreached};
 pub use raft::{Options, Raft};
 pub use recover::RecoverError;
+pub use report::{Member, Report};
 pub use state::{KEPT_SET, Plan, SIGNER, SetManifest, State, shard_key};

@@ -1,6 +1,8 @@
 //! openraft's calls to other replicas.
 
+use std::collections::BTreeSet;
 use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,15 +27,19 @@ pub struct Network {
     pub cluster_id: String,
     /// None where this replica is to stay alone.
     pub peers: Option<Peers>,
+    pub silent: Silent,
 }
+
+/// Members that the last entries did not reach.
+#[derive(Clone, Default)]
+pub struct Silent(Arc<Mutex<BTreeSet<u64>>>);
 
 pub struct Client {
     to: Identity,
     address: String,
     peers: Option<Peers>,
     sending: Option<Sending>,
-    /// Whether the last entries arrived; what openraft itself says of it, it says five times a second.
-    arrives: bool,
+    silent: Silent,
 }
 
 /// Entries on their way. openraft gives an answer as long as a heartbeat takes and then sends the same again; a large
@@ -51,7 +57,13 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 
     async fn new_client(&mut self, target: u64, node: &BasicNode) -> Client {
         let to = Identity { cluster_id: self.cluster_id.clone(), node_id: target };
-        Client { to, address: node.addr.clone(), peers: self.peers.clone(), sending: None, arrives: true }
+        Client {
+            to,
+            address: node.addr.clone(),
+            peers: self.peers.clone(),
+            sending: None,
+            silent: self.silent.clone(),
+        }
     }
 }
 
@@ -84,17 +96,35 @@ impl Client {
         answer
     }
 
-    fn tell(&mut self, failed: Option<&String>) {
-        let arrived = std::mem::replace(&mut self.arrives, failed.is_none());
+    /// Once for each change: openraft itself says it five times a second.
+    fn tell(&self, failed: Option<&String>) {
+        let changed = self.silent.set(self.to.node_id, failed.is_some());
         match failed {
-            Some(reason) if arrived => {
+            Some(reason) if changed => {
                 tracing::warn!(replica = %self.to, address = self.address, reason, "a replica is not reached");
             }
-            None if !arrived => {
+            None if changed => {
                 tracing::info!(replica = %self.to, address = self.address, "a replica is reached again");
             }
             _ => {}
         }
+    }
+}
+
+impl Silent {
+    pub fn contains(&self, node_id: u64) -> bool {
+        self.lock().contains(&node_id)
+    }
+
+    /// Whether that is new.
+    fn set(&self, node_id: u64, silent: bool) -> bool {
+        let mut members = self.lock();
+        if silent { members.insert(node_id) } else { members.remove(&node_id) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        // No code that can panic runs under the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

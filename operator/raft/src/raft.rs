@@ -14,7 +14,7 @@ use crate::call::{Call, Reply, Request, decode, encode};
 use crate::config::{LOG_BYTES, TypeConfig, config};
 use crate::lead::leads;
 use crate::members::{self, Join, leader_address};
-use crate::network::Network;
+use crate::network::{Network, Silent};
 use crate::peers::Peers;
 use crate::store::{self, LogStore, Stop, Store};
 use crate::{Applied, Command, Identity, OpenError, ProposeError, State};
@@ -50,6 +50,7 @@ pub(crate) struct Inner {
     stop: std::sync::Mutex<Option<Stop>>,
     propose_timeout: Duration,
     peers: Option<Peers>,
+    pub silent: Silent,
     /// Replicas that want to be members; none where this one is alone.
     pub joins: Option<mpsc::Sender<Join>>,
 }
@@ -69,7 +70,9 @@ impl Raft {
         }
         let config = config(&identity.cluster_id)?;
         let Options { on_fatal, propose_timeout, peers } = options;
-        let network = Network { cluster_id: identity.cluster_id.clone(), peers: peers.clone() };
+        let silent = Silent::default();
+        let network =
+            Network { cluster_id: identity.cluster_id.clone(), peers: peers.clone(), silent: silent.clone() };
         let raft =
             openraft::Raft::new(identity.node_id, Arc::new(config), network, log.clone(), machine).await;
         let raft = raft.map_err(|error| OpenError::Start(error.to_string()))?;
@@ -85,7 +88,17 @@ impl Raft {
         });
         let stop = std::sync::Mutex::new(Some(stop));
         Ok(Raft {
-            inner: Arc::new(Inner { raft, identity, state, log, stop, propose_timeout, peers, joins }),
+            inner: Arc::new(Inner {
+                raft,
+                identity,
+                state,
+                log,
+                stop,
+                propose_timeout,
+                peers,
+                silent,
+                joins,
+            }),
         })
     }
 

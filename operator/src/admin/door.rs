@@ -6,8 +6,8 @@ use sluice_pki::Peer;
 use sluice_proto::v1::admin_client::AdminClient;
 use sluice_proto::v1::admin_server::Admin;
 use sluice_proto::v1::{
-    ListCountersResponse, ListNodesResponse, ListPoliciesResponse, ListRequest, ListRevisionsResponse,
-    RecoverRequest, RecoverResponse, VersionResponse, WatchDropsRequest,
+    ListCountersResponse, ListNodesResponse, ListPoliciesResponse, ListReplicasResponse, ListRequest,
+    ListRevisionsResponse, RecoverRequest, RecoverResponse, VersionResponse, WatchDropsRequest,
 };
 use sluice_replicas::Channels;
 use tokio::time::timeout;
@@ -122,6 +122,16 @@ impl Admin for AdminDoor {
         match self.place(&mut request).await? {
             Place::Here => self.here.version(request).await,
             Place::There(mut leader) => leader.version(request).await,
+        }
+    }
+
+    async fn list_replicas(
+        &self,
+        mut request: Request<ListRequest>,
+    ) -> Result<Response<ListReplicasResponse>, Status> {
+        match self.place(&mut request).await? {
+            Place::Here => self.here.list_replicas(request).await,
+            Place::There(mut leader) => leader.list_replicas(request).await,
         }
     }
 

@@ -145,7 +145,7 @@ impl Trio {
         loop {
             for index in 0..3 {
                 let told = self.get(index, "/metrics").await;
-                if told.lines().any(|line| line.starts_with("sluice_nodes ") && line != "sluice_nodes 0") {
+                if told.lines().any(|line| line == "sluice_raft_leads 1") {
                     return index;
                 }
             }
