@@ -104,6 +104,8 @@ pub enum Command {
     ConfirmDeletion,
     /// Has an operator whose store was lost go on above the epochs that nodes still enforce
     Recover(Recover),
+    /// Prints a token with which a node's agent joins an operator without a cluster, once
+    Join(Join),
     /// Versions of this command and of the operator
     #[command(after_help = "Example:\n  kubectl sluice version")]
     Version,
@@ -218,6 +220,16 @@ pub struct Recover {
     /// Highest incarnation of the lost store; default: the highest that those nodes report
     #[arg(long)]
     pub seen_incarnation: Option<std::num::NonZeroU64>,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example:\n  kubectl sluice join edge-1 > edge-1.token")]
+pub struct Join {
+    /// The node's name, as its agent is given it with --node
+    pub node: String,
+    /// How long it is good, in minutes
+    #[arg(long = "valid-for", value_name = "MINUTES", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1440))]
+    pub valid_minutes: u32,
 }
 
 const STANDALONE_HELP: &str = "Examples:

@@ -8,6 +8,7 @@ mod counters;
 mod detach;
 mod drops;
 mod explain;
+mod join;
 mod judge;
 mod lint;
 mod nodes;
@@ -64,6 +65,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Detach(args) => detach::run(&cli.connection, &args).await,
             Command::ConfirmDeletion => status::confirm_deletion(&cli.connection).await,
             Command::Recover(args) => recover::run(&cli.connection, &args).await,
+            Command::Join(args) => join::run(&cli.connection, &args).await,
             Command::Version => version::run(&cli.connection).await,
             Command::Compile(_)
             | Command::Lint(_)

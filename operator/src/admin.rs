@@ -3,16 +3,18 @@
 mod door;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use sluice_crds::{Kind, RolloutStatus};
 use sluice_distribute::Drops;
 use sluice_index::ObjectKey;
-use sluice_pki::Peer;
+use sluice_pki::{Peer, Tokens};
 use sluice_proto::v1::admin_server::Admin;
 use sluice_proto::v1::{
-    self, FailingNode, ListCountersResponse, ListNodesResponse, ListPoliciesResponse, ListReplicasResponse,
-    ListRequest, ListRevisionsResponse, NamedCounter, NodeCounters, NodeStatus, PolicyStatus, RecoverRequest,
-    RecoverResponse, ReplicaStatus, SetStatus, VersionResponse, WatchDropsRequest,
+    self, FailingNode, JoinRequest, JoinResponse, ListCountersResponse, ListNodesResponse,
+    ListPoliciesResponse, ListReplicasResponse, ListRequest, ListRevisionsResponse, NamedCounter,
+    NodeCounters, NodeStatus, PolicyStatus, RecoverRequest, RecoverResponse, ReplicaStatus, SetStatus,
+    VersionResponse, WatchDropsRequest,
 };
 use sluice_raft::{Member, Raft};
 use sluice_status::{Conditions, Placed, PolicyState, rollout_status};
@@ -24,6 +26,7 @@ pub use door::AdminDoor;
 use crate::counters::{self, Counter};
 use crate::drops::{DropStream, Watching};
 use crate::gate::{Caller, Gate, Reader};
+use crate::join;
 use crate::revisions::{self, Revision};
 use crate::sight::Sight;
 use crate::view::View;
@@ -36,6 +39,8 @@ pub struct AdminService {
     pub confirm: mpsc::Sender<()>,
     pub raft: Raft,
     pub drops: Drops,
+    /// Makes join tokens; a cluster's agents have the API server's.
+    pub join: Option<Tokens>,
 }
 
 impl AdminService {
@@ -192,6 +197,14 @@ impl Admin for AdminService {
         let applied = self.raft.raise(seen).await.map_err(|error| Status::unavailable(error.to_string()))?;
         tracing::warn!(epoch = %applied.epoch, "recovered: epochs are above those of the lost store");
         Ok(Response::new(RecoverResponse { epoch: Some(applied.epoch.into()) }))
+    }
+
+    async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
+        self.admit_to_decide(&request).await?;
+        let tokens = self.join.as_ref().ok_or_else(|| {
+            Status::failed_precondition("in a cluster agents join with their ServiceAccount's token")
+        })?;
+        join::token(tokens, request.get_ref(), SystemTime::now()).map(Response::new)
     }
 }
 

@@ -10,7 +10,7 @@ const EXAMPLES: &str = "Examples:
   sluice-operator --source dir:policies/ --data /var/lib/sluice-operator
   sluice-operator --source kubernetes --ca-dir /etc/sluice/ca
   sluice-operator --source dir:policies/ --replica op-1:9443 --replicas op-1:9443,op-2:9443,op-3:9443
-  sluice-operator token edge-1 --data /var/lib/sluice-operator > edge-1.token";
+  sluice-operator token edge-1 --data /var/lib/sluice-operator > edge-1.token    (else: kubectl sluice join edge-1)";
 
 /// Compiles policies and distributes them to the node agents.
 #[derive(Debug, Parser)]
@@ -24,7 +24,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Prints the token with which a node's agent joins (directory mode)
+    /// Prints a token with which a node's agent joins (directory mode), where no operator runs yet: good once, for 15 minutes
     Token {
         /// The node's name
         node: String,

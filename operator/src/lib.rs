@@ -13,6 +13,7 @@ mod duty;
 mod feeds;
 mod gate;
 mod http;
+mod join;
 mod lints;
 mod metrics;
 mod planner;

@@ -7,9 +7,9 @@ use std::time::SystemTime;
 
 use anyhow::Context;
 use kube::Client;
-use sluice_distribute::{Distributor, Drops, Limits, TokenCheck};
+use sluice_distribute::{Distributor, Drops};
 use sluice_index::Desired;
-use sluice_pki::{Authority, Directory, KeyAndCertificate, NodeName, server_tls};
+use sluice_pki::{Authority, Directory, KeyAndCertificate, NodeName, Tokens, server_tls};
 use sluice_plan::Fleet;
 use sluice_proto::OPERATOR_NAME;
 use sluice_proto::v1::admin_server::AdminServer;
@@ -30,6 +30,7 @@ use crate::args::{RunArgs, Source};
 use crate::duty::Duty;
 use crate::gate::Gate;
 use crate::http::{self, Readiness};
+use crate::join::Joining;
 use crate::publish::Writer;
 use crate::signer;
 use crate::tokens::ReviewedTokens;
@@ -42,7 +43,7 @@ const EVENTS: usize = 1024;
 struct Ports {
     desired: watch::Receiver<Arc<Desired>>,
     authority: Arc<Authority>,
-    tokens: Arc<dyn TokenCheck>,
+    joining: Joining,
     gate: Gate,
     writer: Writer,
 }
@@ -148,6 +149,7 @@ async fn serve(
     let cluster_id = raft.identity().cluster_id.clone();
     let drops = Drops::default();
     let Standing { listener, certificate, channels, peers: _ } = standing;
+    let (join, tokens, limits) = ports.joining.parts(raft);
     let admin = AdminService {
         view: view.subscribe(),
         gate: ports.gate,
@@ -155,6 +157,7 @@ async fn serve(
         confirm: confirm_sender,
         raft: raft.clone(),
         drops: drops.clone(),
+        join,
     };
     let admin = AdminDoor { here: admin, channels: channels.clone() };
     let distributor = Distributor {
@@ -162,11 +165,11 @@ async fn serve(
         cluster_id,
         replica: Arc::new(raft.clone()),
         authority: ports.authority.clone(),
-        tokens: ports.tokens,
+        tokens,
         events: event_sender,
         again,
         drops: drops.clone(),
-        limits: Limits::default(),
+        limits,
         clock: SystemTime::now,
     };
     let signing = signer::keep(raft.clone(), ports.authority.clone());
@@ -203,7 +206,7 @@ async fn directory_ports(path: &Path, args: &RunArgs) -> anyhow::Result<Ports> {
     Ok(Ports {
         desired: directory::watch(path).await?,
         authority: Arc::new(pki.authority),
-        tokens: Arc::new(pki.tokens),
+        joining: Joining::Tokens(pki.tokens),
         gate: Gate::Certificate,
         writer: Writer::Directory(writer),
     })
@@ -224,7 +227,7 @@ async fn cluster_ports(args: &RunArgs) -> anyhow::Result<Ports> {
     Ok(Ports {
         desired: kubernetes::watch_cluster(client.clone(), fleet(args)?),
         authority: Arc::new(authority),
-        tokens: Arc::new(ReviewedTokens::new(client.clone(), &args.namespace)),
+        joining: Joining::Reviewed(ReviewedTokens::new(client.clone(), &args.namespace)),
         gate: Gate::AccessReview(client.clone()),
         writer: Writer::Kubernetes(KubernetesWriter::new(client)),
     })
@@ -245,10 +248,10 @@ async fn bind(address: std::net::SocketAddr, flag: &str) -> anyhow::Result<TcpLi
     })
 }
 
-/// The join token of a node, in directory mode.
+/// A join token for a node, in directory mode, where no operator runs yet that could be asked for it.
 pub fn token(node: &str, data: &Path) -> anyhow::Result<String> {
     let pki = Directory::open(data, SystemTime::now())?;
-    Ok(pki.tokens.token(&NodeName::parse(node)?))
+    Ok(pki.tokens.token(&NodeName::parse(node)?, SystemTime::now() + Tokens::VALIDITY))
 }
 
 /// A new store whose epochs are above those of the lost one.

@@ -48,7 +48,7 @@ impl ReviewedTokens {
 
 #[tonic::async_trait]
 impl TokenCheck for ReviewedTokens {
-    async fn node_of(&self, token: &str) -> Result<NodeName, TokenRefused> {
+    async fn node_of(&self, token: &str, _: &[u8]) -> Result<NodeName, TokenRefused> {
         let spec = TokenReviewSpec {
             token: Some(token.trim().to_owned()),
             audiences: Some(vec![AUDIENCE.to_owned()]),

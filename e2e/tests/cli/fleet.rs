@@ -262,6 +262,8 @@ fn status_and_nodes(fleet: &Fleet) {
         assert!(!table.contains('\x1b'), "colours are for terminals");
     }
     assert!(cli.run("version").well().contains("operator  0.1.0 (cluster "));
+    assert!(cli.run("join edge-9 --valid-for 1").well().starts_with("edge-9."));
+    cli.run("join edge_9").fails(1, &["node name \"edge_9\": write lower-case letters"]);
 }
 
 /// Four of five objects vanish at once.

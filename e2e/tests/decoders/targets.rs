@@ -140,7 +140,7 @@ fn identities() -> [Target; 4] {
     let trust = authority.trust().unwrap();
 
     let tokens = Tokens::new(&[7; 32]);
-    let token = tokens.token(&node).into_bytes();
+    let token = tokens.token(&node, now + day).into_bytes();
     [
         target("certificate", [certificate], |bytes| Peer::from_der(bytes).is_ok()),
         target("certificate request", [request], move |bytes| {
@@ -152,7 +152,7 @@ fn identities() -> [Target; 4] {
             trust.verify(&statement, &seal, now).is_ok()
         }),
         target("join token", [token], move |bytes| {
-            std::str::from_utf8(bytes).is_ok_and(|text| tokens.check(text).is_ok())
+            std::str::from_utf8(bytes).is_ok_and(|text| tokens.check(text, now).is_ok())
         }),
     ]
 }

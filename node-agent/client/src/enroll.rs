@@ -8,33 +8,38 @@ use tonic::transport::Channel;
 
 use crate::{ClientError, Config, Identity, dial};
 
-/// What vouches for this node.
-pub(crate) enum Proof {
-    Token(String),
-    /// The channel shows the present certificate.
-    Channel,
+/// A new key, which never leaves this node, and the request to have it certified.
+pub(crate) struct Request {
+    key: KeyPair,
+    csr: Vec<u8>,
 }
 
-impl Proof {
-    pub async fn token(config: &Config) -> Result<Proof, ClientError> {
-        Ok(Proof::Token(dial::read(&config.token).await?.trim().to_owned()))
+impl Request {
+    pub fn new(config: &Config) -> Result<Request, ClientError> {
+        let key = KeyPair::generate().map_err(damaged)?;
+        let request =
+            CertificateParams::new([config.node.clone()]).and_then(|params| params.serialize_request(&key));
+        Ok(Request { csr: request.map_err(damaged)?.der().to_vec(), key })
     }
 }
 
-/// Makes a new key, which never leaves this node, and has it certified.
+/// The token of this moment; they are replaced where the cluster makes them.
+pub(crate) async fn token(config: &Config) -> Result<String, ClientError> {
+    Ok(dial::read(&config.token).await?.trim().to_owned())
+}
+
+/// Has the key certified for a token; for the certificate that the channel shows if that is empty.
 ///
 /// # Errors
 /// [`ClientError::Enroll`] carries the operator's words; [`ClientError::Certificate`] if it certified another node.
-pub(crate) async fn enroll(channel: Channel, config: &Config, proof: Proof) -> Result<Identity, ClientError> {
-    let token = match proof {
-        Proof::Token(token) => token,
-        Proof::Channel => String::new(),
-    };
-    let key = KeyPair::generate().map_err(damaged)?;
-    let request =
-        CertificateParams::new([config.node.clone()]).and_then(|params| params.serialize_request(&key));
-    let csr = request.map_err(damaged)?.der().to_vec();
-    let answer = EnrollmentClient::new(channel).enroll(EnrollRequest { token, csr }).await;
+pub(crate) async fn enroll(
+    channel: Channel,
+    config: &Config,
+    request: &Request,
+    token: String,
+) -> Result<Identity, ClientError> {
+    let asked = EnrollRequest { token, csr: request.csr.clone() };
+    let answer = EnrollmentClient::new(channel).enroll(asked).await;
     let answer = answer.map_err(ClientError::Enroll)?.into_inner();
     if answer.node != config.node {
         let (found, node) = (answer.node, &config.node);
@@ -42,7 +47,7 @@ pub(crate) async fn enroll(channel: Channel, config: &Config, proof: Proof) -> R
     }
     let certificate: String =
         answer.chain.into_iter().map(|der| pem::encode(&Pem::new("CERTIFICATE", der))).collect();
-    let identity = Identity { certificate, private_key: key.serialize_pem() };
+    let identity = Identity { certificate, private_key: request.key.serialize_pem() };
     identity.validity()?;
     Ok(identity)
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::sleep;
 
-use crate::enroll::{Proof, enroll};
+use crate::enroll::{Request, enroll, token};
 use crate::run::connect;
 use crate::{ClientError, Config, Identity, Vault};
 
@@ -21,12 +21,14 @@ pub(crate) struct Papers {
     identity: Option<Identity>,
     /// Next try of a renewal that failed.
     renew_at: Option<SystemTime>,
+    /// Sent with a token, and again with it until there is an answer: a token is good for one request.
+    request: Option<Request>,
 }
 
 impl Papers {
     pub fn new(vault: Arc<dyn Vault>) -> Papers {
         let identity = vault.load();
-        Papers { vault, identity, renew_at: None }
+        Papers { vault, identity, renew_at: None, request: None }
     }
 
     pub fn identity(&self) -> Option<&Identity> {
@@ -45,20 +47,21 @@ impl Papers {
         if valid && now < self.renewal() {
             return Ok(());
         }
-        let fresh = match self.identity.as_ref().filter(|_| valid) {
+        let fresh = if valid {
             // Needs no token and nobody who could judge one.
-            Some(identity) => match exchange(endpoints, config, Some(identity), Proof::Channel).await {
-                Err(error) if error.is_unauthenticated() => join(endpoints, config).await,
+            match renew(endpoints, config, self.identity.as_ref()).await {
+                Err(error) if error.is_unauthenticated() => self.join(endpoints, config).await,
                 other => other,
-            },
-            None => join(endpoints, config).await,
+            }
+        } else {
+            self.join(endpoints, config).await
         };
         match fresh {
             Ok(identity) => {
                 tracing::info!("the operator certified this node");
                 self.vault.save(&identity);
                 self.identity = Some(identity);
-                self.renew_at = None;
+                (self.renew_at, self.request) = (None, None);
             }
             Err(error) if valid => {
                 tracing::warn!(%error, "the certificate could not be renewed yet");
@@ -82,6 +85,17 @@ impl Papers {
         }
     }
 
+    async fn join(&mut self, endpoints: &[SocketAddr], config: &Config) -> Result<Identity, ClientError> {
+        let token = token(config).await?;
+        let request = match self.request.take() {
+            Some(request) => request,
+            None => Request::new(config)?,
+        };
+        let request = self.request.insert(request);
+        let (_, channel) = connect(endpoints, config, None).await?;
+        enroll(channel, config, request, token).await
+    }
+
     fn renewal(&self) -> SystemTime {
         let half_life =
             self.identity.as_ref().and_then(Identity::half_life).unwrap_or(SystemTime::UNIX_EPOCH);
@@ -89,16 +103,12 @@ impl Papers {
     }
 }
 
-async fn join(endpoints: &[SocketAddr], config: &Config) -> Result<Identity, ClientError> {
-    exchange(endpoints, config, None, Proof::token(config).await?).await
-}
-
-async fn exchange(
+async fn renew(
     endpoints: &[SocketAddr],
     config: &Config,
     identity: Option<&Identity>,
-    proof: Proof,
 ) -> Result<Identity, ClientError> {
+    let request = Request::new(config)?;
     let (_, channel) = connect(endpoints, config, identity).await?;
-    enroll(channel, config, proof).await
+    enroll(channel, config, &request, String::new()).await
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use sluice_address_set::AddressSet;
-use sluice_distribute::{AgentEvent, AgentEventKind, Alone, Distributor, Drops, Limits};
+use sluice_distribute::{
+    AgentEvent, AgentEventKind, Alone, Distributor, Drops, Limits, TokenCheck, TokenRefused,
+};
 use sluice_pki::{Authority, NodeName, Tokens, server_tls};
 use sluice_plan::{Epoch, Hash, NodePlan};
 use sluice_proto::OPERATOR_NAME;
@@ -32,6 +34,17 @@ pub struct Operator {
     served: JoinHandle<()>,
 }
 
+/// That a token is taken once is decided elsewhere.
+struct AnyTimes(Tokens);
+
+#[tonic::async_trait]
+impl TokenCheck for AnyTimes {
+    async fn node_of(&self, token: &str, _: &[u8]) -> Result<NodeName, TokenRefused> {
+        let ticket = self.0.check(token, SystemTime::now());
+        ticket.map(|ticket| ticket.node).map_err(|error| TokenRefused::Denied(error.to_string()))
+    }
+}
+
 impl Operator {
     /// Writes `ca.crt` and `token` into `dir`.
     pub async fn start(dir: &Path) -> Operator {
@@ -39,7 +52,8 @@ impl Operator {
         let tokens = Tokens::new(&[7; 32]);
         let node = NodeName::parse(NODE).expect("a name");
         std::fs::write(dir.join("ca.crt"), authority.pem()).expect("written");
-        std::fs::write(dir.join("token"), tokens.token(&node)).expect("written");
+        std::fs::write(dir.join("token"), tokens.token(&node, SystemTime::now() + Tokens::VALIDITY))
+            .expect("written");
         let server =
             authority.issue_operator(&[OPERATOR_NAME.into()], SystemTime::now()).expect("a certificate");
         let authority = Arc::new(authority);
@@ -52,7 +66,7 @@ impl Operator {
             cluster_id: "store".into(),
             replica: Arc::new(Alone),
             authority: authority.clone(),
-            tokens: Arc::new(tokens),
+            tokens: Arc::new(AnyTimes(tokens)),
             events: sender,
             again: watch::channel(0).1,
             drops: Drops::default(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use sluice_pki::{Authority, NodeName, Peer, Tokens};
+use sluice_pki::{Authority, NodeName, Peer};
 use sluice_proto::v1::enrollment_server::Enrollment;
 use sluice_proto::v1::{EnrollRequest, EnrollResponse};
 use tokio::sync::Semaphore;
@@ -12,7 +12,8 @@ use tonic::{Request, Response, Status};
 /// Who a token belongs to: directory mode's own tokens, or the API server's TokenReview.
 #[tonic::async_trait]
 pub trait TokenCheck: Send + Sync + 'static {
-    async fn node_of(&self, token: &str) -> Result<NodeName, TokenRefused>;
+    /// `request` is the certificate request that comes with it.
+    async fn node_of(&self, token: &str, request: &[u8]) -> Result<NodeName, TokenRefused>;
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -23,13 +24,6 @@ pub enum TokenRefused {
     /// Nobody can tell now; the agent tries again.
     #[error("{0}")]
     Unavailable(String),
-}
-
-#[tonic::async_trait]
-impl TokenCheck for Tokens {
-    async fn node_of(&self, token: &str) -> Result<NodeName, TokenRefused> {
-        self.check(token).map_err(|error| TokenRefused::Denied(error.to_string()))
-    }
 }
 
 pub struct Enroller {
@@ -51,7 +45,7 @@ impl Enroller {
                 _ => Err(denied(&"give a join token, or renew with the node's client certificate")),
             };
         }
-        self.tokens.node_of(token).await.map_err(|refused| match refused {
+        self.tokens.node_of(token, &request.get_ref().csr).await.map_err(|refused| match refused {
             TokenRefused::Denied(_) => denied(&refused),
             TokenRefused::Unavailable(_) => Status::unavailable(refused.to_string()),
         })

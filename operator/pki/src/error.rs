@@ -22,8 +22,8 @@ pub enum PkiError {
     KeyMismatch,
     #[error("the certificate has no identity of this fleet: {0}")]
     Peer(String),
-    #[error(
-        "the join token is not one of this operator's; print the node's with `sluice-operator token NODE`"
-    )]
+    #[error("the join token is not one of this operator's: print the node's with `kubectl sluice join NODE`")]
     Token,
+    #[error("the join token of {node} is over: print a new one with `kubectl sluice join {node}`")]
+    TokenOver { node: String },
 }

@@ -22,4 +22,4 @@ pub use error::PkiError;
 pub use name::NodeName;
 pub use peer::Peer;
 pub use tls::server_tls;
-pub use token::{Tokens, node_claimed_by};
+pub use token::{Ticket, Tokens, node_claimed_by};

@@ -46,8 +46,8 @@ fn a_directory_keeps_its_authority_and_hides_its_keys() {
     let first = Directory::open(data.path(), now()).unwrap();
     let again = Directory::open(data.path(), now() + DAY).unwrap();
     assert_eq!(first.authority.pem(), again.authority.pem());
-    let token = first.tokens.token(&node("edge-1"));
-    assert_eq!(again.tokens.check(&token).unwrap(), node("edge-1"));
+    let token = first.tokens.token(&node("edge-1"), now() + DAY);
+    assert_eq!(again.tokens.check(&token, now()).unwrap().node, node("edge-1"));
     let pki = data.path().join("pki");
     let mode = |name: &str| fs::metadata(pki.join(name)).unwrap().permissions().mode() & 0o777;
     for key in ["ca.key", "token.key", "admin.key"] {

@@ -5,7 +5,10 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use sluice_plan::Epoch;
+use sluice_plan::{Epoch, Hash};
+
+use crate::State;
+use crate::state::token_key;
 
 /// A change of the [`State`](crate::State); at most [`Command::MAX_BYTES`] once encoded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +56,16 @@ pub enum Command {
         term: u64,
         command: Box<Command>,
     },
+    /// Takes a token, or nothing if another took it before: who did and heard no answer may ask again. Tokens that are
+    /// over are forgotten.
+    TakeToken {
+        number: [u8; 16],
+        /// Of what was asked for with it.
+        by: Hash,
+        /// Unix seconds.
+        until: u64,
+        now: u64,
+    },
 }
 
 /// What the nodes of a class are to enforce.
@@ -68,9 +81,16 @@ impl Command {
     /// Entries are held in memory and sent whole to other replicas.
     pub const MAX_BYTES: usize = 16 << 20;
 
-    /// Whether it was decided in another term than it stands in.
-    pub(crate) fn is_void(&self, agreed_in: u64) -> bool {
-        matches!(self, Command::Decided { term, .. } if *term != agreed_in)
+    /// Whether it was decided in another term than it stands in, or takes what was taken.
+    pub(crate) fn is_void(&self, agreed_in: u64, state: &State) -> bool {
+        match self {
+            Command::Decided { term, command } => *term != agreed_in || command.is_void(agreed_in, state),
+            Command::TakeToken { number, by, .. } => {
+                let taken = state.blobs.get(&token_key(number));
+                taken.is_some_and(|taken| !taken.ends_with(&by.0))
+            }
+            _ => false,
+        }
     }
 
     /// What is in it, in bytes.
@@ -96,7 +116,7 @@ impl Command {
             Command::PutBlobs { blobs } => values(blobs),
             Command::PutBlob { key, bytes } => key.len() + bytes.len(),
             Command::RemoveBlob { key } => key.len(),
-            Command::Recover { .. } => 0,
+            Command::Recover { .. } | Command::TakeToken { .. } => 0,
             Command::Decided { command, .. } => command.size(),
         }
     }
@@ -122,6 +142,6 @@ impl From<&str> for ClassKey {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Applied {
     pub epoch: Epoch,
-    /// The command was decided in another term and changed nothing.
+    /// The command was decided in another term, or took what was taken before, and changed nothing.
     pub void: bool,
 }

@@ -94,11 +94,19 @@ impl State {
                 Arc::make_mut(&mut next.blobs).remove(&key);
             }
             Command::PutBlobs { blobs } => Arc::make_mut(&mut next.blobs).extend(blobs),
-            void if void.is_void(term) => {}
+            void if void.is_void(term, self) => {}
             Command::Decided { command, .. } => return self.apply(*command, term, index),
             Command::Recover { seen_incarnation } => {
                 let incarnation = self.epoch.incarnation.max(seen_incarnation) + 1;
                 next.epoch = Epoch { incarnation, term, index };
+            }
+            Command::TakeToken { number, by, until, now } => {
+                let blobs = Arc::make_mut(&mut next.blobs);
+                let is_over =
+                    |taken: &Bytes| taken.first_chunk().is_none_or(|until| u64::from_be_bytes(*until) <= now);
+                blobs.retain(|key, taken| !key.starts_with(TOKEN) || !is_over(taken));
+                let taken = [until.to_be_bytes().as_slice(), &by.0].concat();
+                blobs.insert(token_key(&number), taken.into());
             }
         }
         next
@@ -121,6 +129,13 @@ impl State {
 pub fn shard_key(hash: Hash) -> String {
     format!("{SHARD}{}", hash.to_hex())
 }
+
+/// Key of a token that was taken; its value is when it ends, in big-endian Unix seconds, and what it was taken for.
+pub(crate) fn token_key(number: &[u8; 16]) -> String {
+    format!("{TOKEN}{}", hex::encode(number))
+}
+
+const TOKEN: &str = "token/";
 
 /// Blobs that are encoded manifests: sets that are not in use, and whose shards stay.
 pub const KEPT_SET: &str = "kept-set/";
@@ -158,6 +173,26 @@ impl Default for State {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_is_taken_once_and_forgotten_when_it_is_over() {
+        let take = |number, by, now| Command::TakeToken {
+            number: [number; 16],
+            by: Hash([by; 32]),
+            until: now / 1000 * 1000 + 1000,
+            now,
+        };
+        let before = State::default();
+        assert!(!take(1, 7, 10).is_void(1, &before));
+        let taken = before.apply(take(1, 7, 10), 1, 1);
+        assert!(take(1, 8, 20).is_void(1, &taken) && !take(2, 8, 20).is_void(1, &taken));
+        assert!(!take(1, 7, 20).is_void(1, &taken), "whoever took it asks again");
+        assert_eq!(taken.apply(take(1, 8, 20), 1, 2), taken);
+        let decided = Command::Decided { term: 1, command: Box::new(take(1, 8, 20)) };
+        assert!(decided.is_void(1, &taken));
+        let later = taken.apply(take(3, 7, 1000), 1, 3);
+        assert_eq!(later.blobs.keys().collect::<Vec<_>>(), [&token_key(&[3; 16])]);
+    }
 
     #[test]
     fn what_was_decided_in_another_term_is_void() {

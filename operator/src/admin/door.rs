@@ -6,8 +6,9 @@ use sluice_pki::Peer;
 use sluice_proto::v1::admin_client::AdminClient;
 use sluice_proto::v1::admin_server::Admin;
 use sluice_proto::v1::{
-    ListCountersResponse, ListNodesResponse, ListPoliciesResponse, ListReplicasResponse, ListRequest,
-    ListRevisionsResponse, RecoverRequest, RecoverResponse, VersionResponse, WatchDropsRequest,
+    JoinRequest, JoinResponse, ListCountersResponse, ListNodesResponse, ListPoliciesResponse,
+    ListReplicasResponse, ListRequest, ListRevisionsResponse, RecoverRequest, RecoverResponse,
+    VersionResponse, WatchDropsRequest,
 };
 use sluice_replicas::Channels;
 use tokio::time::timeout;
@@ -153,6 +154,11 @@ impl Admin for AdminDoor {
             Place::Here => self.here.recover(request).await,
             Place::There(mut leader) => leader.recover(request).await,
         }
+    }
+
+    /// Every replica has the key of the tokens.
+    async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
+        self.here.join(request).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! A whole operator and agents without a kernel.
 
 mod agent;
+mod joins;
 mod limits;
 mod operator;
 mod replicas;

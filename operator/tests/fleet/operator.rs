@@ -19,7 +19,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct Operator {
     pub place: TempDir,
-    address: SocketAddr,
+    pub address: SocketAddr,
     stop: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
 }

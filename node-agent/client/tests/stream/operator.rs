@@ -96,7 +96,11 @@ impl Operator {
     pub fn publish(&self, dir: &Path) {
         let node = NodeName::parse("edge-1").expect("a name");
         std::fs::write(dir.join("ca.crt"), self.shared.authority.pem()).expect("written");
-        std::fs::write(dir.join("token"), self.shared.tokens.token(&node)).expect("written");
+        std::fs::write(
+            dir.join("token"),
+            self.shared.tokens.token(&node, SystemTime::now() + Tokens::VALIDITY),
+        )
+        .expect("written");
     }
 
     pub async fn conversation(&mut self) -> Conversation {
@@ -174,7 +178,7 @@ impl Enrollment for Shared {
         let request = request.into_inner();
         let node = match peer {
             Some(Peer::Node(node)) if request.token.is_empty() => NodeName::parse(&node),
-            _ => self.tokens.check(&request.token),
+            _ => self.tokens.check(&request.token, SystemTime::now()).map(|ticket| ticket.node),
         };
         let node = node.map_err(|error| Status::permission_denied(error.to_string()))?;
         let certificate = self.authority.sign_node(&request.csr, &node, SystemTime::now(), self.valid);

@@ -1,7 +1,9 @@
 //! An agent that says what a test has it say.
 
+use std::time::SystemTime;
+
 use rcgen::{CertificateParams, KeyPair};
-use sluice_pki::{KeyAndCertificate, NodeName};
+use sluice_pki::{KeyAndCertificate, NodeName, Tokens};
 use sluice_plan::{Epoch, Hash, SCHEMA, fleet_hash};
 use sluice_proto::v1::agent_message::Kind as Said;
 use sluice_proto::v1::distribution_client::DistributionClient;
@@ -26,7 +28,7 @@ pub struct Stream {
 
 /// Enrolls with the node's token.
 pub async fn join(operator: &Operator, node: &str) -> KeyAndCertificate {
-    let token = operator.tokens.token(&NodeName::parse(node).unwrap());
+    let token = operator.tokens.token(&NodeName::parse(node).unwrap(), SystemTime::now() + Tokens::VALIDITY);
     let key = KeyPair::generate().unwrap();
     let response = enroll(operator, None, &token, &key).await.unwrap();
     assert_eq!(response.node, node);

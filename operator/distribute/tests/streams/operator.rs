@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
-use sluice_distribute::{AgentEvent, AgentEventKind, Alone, Distributor, Drops, Limits, Replica, ServeError};
-use sluice_pki::{Authority, KeyAndCertificate, Tokens, server_tls};
+use sluice_distribute::{
+    AgentEvent, AgentEventKind, Alone, Distributor, Drops, Limits, Replica, ServeError, TokenCheck,
+    TokenRefused,
+};
+use sluice_pki::{Authority, KeyAndCertificate, NodeName, Tokens, server_tls};
 use sluice_plan::Epoch;
 use sluice_raft::{Bytes, Plan, SIGNER, State};
 use tokio::net::TcpListener;
@@ -62,7 +65,7 @@ impl Operator {
             cluster_id: CLUSTER.into(),
             replica,
             authority: authority.clone(),
-            tokens: Arc::new(tokens.clone()),
+            tokens: Arc::new(AnyTimes(tokens.clone())),
             events,
             again: asked,
             drops: drops.clone(),
@@ -111,6 +114,17 @@ pub fn signer() -> Bytes {
         authority.issue_signer(CLUSTER, SystemTime::now()).unwrap().encode().into()
     });
     SIGNER.clone()
+}
+
+/// That a token is taken once is decided elsewhere.
+struct AnyTimes(Tokens);
+
+#[tonic::async_trait]
+impl TokenCheck for AnyTimes {
+    async fn node_of(&self, token: &str, _: &[u8]) -> Result<NodeName, TokenRefused> {
+        let ticket = self.0.check(token, SystemTime::now());
+        ticket.map(|ticket| ticket.node).map_err(|error| TokenRefused::Denied(error.to_string()))
+    }
 }
 
 pub fn is_connected(kind: &AgentEventKind) -> bool {

@@ -65,7 +65,7 @@ impl Machine {
         match entry.payload {
             EntryPayload::Blank => {}
             EntryPayload::Normal(command) => {
-                void = command.is_void(at.leader_id.term);
+                void = command.is_void(at.leader_id.term, &self.state);
                 let next = self.state.apply(command, at.leader_id.term, at.index);
                 if next != *self.state {
                     self.state = Arc::new(next);
