@@ -7,9 +7,10 @@ use std::time::SystemTime;
 
 use anyhow::Context;
 use kube::Client;
+use rustls::ServerConfig;
 use sluice_distribute::{Distributor, Drops};
 use sluice_index::Desired;
-use sluice_pki::{Authority, Directory, KeyAndCertificate, NodeName, Tokens, server_tls};
+use sluice_pki::{Authority, Credentials, Directory, NodeName, Tokens, accept, server_tls};
 use sluice_plan::Fleet;
 use sluice_proto::OPERATOR_NAME;
 use sluice_proto::v1::admin_server::AdminServer;
@@ -23,7 +24,6 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tonic::transport::server::TcpIncoming;
 
 use crate::admin::{AdminDoor, AdminService};
 use crate::args::{RunArgs, Source};
@@ -51,7 +51,7 @@ struct Ports {
 /// Who this replica is to agents, to the CLI and to the others.
 struct Standing {
     listener: TcpListener,
-    certificate: KeyAndCertificate,
+    tls: Arc<ServerConfig>,
     channels: Channels,
     peers: Option<Peers>,
 }
@@ -74,7 +74,7 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> anyhow::Result<()> {
         let (fail, failed) = oneshot::channel();
         let dir = args.data.join("raft");
         tokio::select! {
-            founded = found(&dir, &standing, &ports) => founded?,
+            founded = found(&dir, &standing) => founded?,
             () = stop.cancelled() => return Ok(()),
         }
         // Nobody waits any more for a store that fails while the operator ends.
@@ -98,10 +98,11 @@ async fn stand(args: &RunArgs, ports: &Ports) -> anyhow::Result<Standing> {
     let listener = bind(args.listen, "--listen").await?;
     // Agents, the CLI and replicas verify this name wherever they reach the operator; the others are for further clients.
     let names = [args.names.as_slice(), &[OPERATOR_NAME.to_owned()]].concat();
-    let certificate = ports.authority.issue_operator(&names, SystemTime::now())?;
-    let channels = Channels::new(&ports.authority, &certificate);
+    let authority = ports.authority.clone();
+    let credentials = Credentials::new(authority, &names, Credentials::VALIDITY, SystemTime::now)?;
+    let (tls, channels) = (server_tls(credentials.clone())?, Channels::new(credentials));
     let peers = peers(args, &channels)?;
-    Ok(Standing { listener, certificate, channels, peers })
+    Ok(Standing { listener, tls, channels, peers })
 }
 
 fn peers(args: &RunArgs, channels: &Channels) -> anyhow::Result<Option<Peers>> {
@@ -113,17 +114,17 @@ fn peers(args: &RunArgs, channels: &Channels) -> anyhow::Result<Option<Peers>> {
 }
 
 /// Sees to it that there is a store. Meanwhile the others are told that there is none yet.
-async fn found(dir: &Path, standing: &Standing, ports: &Ports) -> anyhow::Result<()> {
+async fn found(dir: &Path, standing: &Standing) -> anyhow::Result<()> {
     let Some(peers) = &standing.peers else { return Ok(()) };
     let listener = standing.listener.as_fd().try_clone_to_owned()?;
     let listener = TcpListener::from_std(listener.into())?;
     let (_intake, closed) = watch::channel(None);
     let replication = ReplicationServer::new(ReplicationService::new(Answers::WithoutStore, closed));
     let is_founded = CancellationToken::new();
-    let served = tonic::transport::Server::builder()
-        .tls_config(server_tls(&ports.authority, &standing.certificate))?
-        .add_service(replication)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener), is_founded.clone().cancelled_owned());
+    let served = tonic::transport::Server::builder().add_service(replication).serve_with_incoming_shutdown(
+        accept(listener, standing.tls.clone()),
+        is_founded.clone().cancelled_owned(),
+    );
     let founded = async {
         let founded = found_or_join(dir, peers).await;
         // Connections that were opened to this answer must not outlive it.
@@ -148,7 +149,7 @@ async fn serve(
     let (intake_sender, intake) = watch::channel(None);
     let cluster_id = raft.identity().cluster_id.clone();
     let drops = Drops::default();
-    let Standing { listener, certificate, channels, peers: _ } = standing;
+    let Standing { listener, tls, channels, peers: _ } = standing;
     let (join, tokens, limits) = ports.joining.parts(raft);
     let admin = AdminService {
         view: view.subscribe(),
@@ -173,7 +174,6 @@ async fn serve(
         clock: SystemTime::now,
     };
     let signing = signer::keep(raft.clone(), ports.authority.clone());
-    let tls = server_tls(&ports.authority, &certificate);
     let replication = ReplicationService::new(Answers::Replica(raft.clone()), intake);
     let routes = Routes::new(AdminServer::new(admin)).add_service(ReplicationServer::new(replication));
     let duty = Duty {

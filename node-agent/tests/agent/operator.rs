@@ -8,7 +8,7 @@ use sluice_address_set::AddressSet;
 use sluice_distribute::{
     AgentEvent, AgentEventKind, Alone, Distributor, Drops, Limits, TokenCheck, TokenRefused,
 };
-use sluice_pki::{Authority, NodeName, Tokens, server_tls};
+use sluice_pki::{Authority, Credentials, NodeName, Tokens, server_tls};
 use sluice_plan::{Epoch, Hash, NodePlan};
 use sluice_proto::OPERATOR_NAME;
 use sluice_proto::v1::ResourceVerdict;
@@ -54,13 +54,13 @@ impl Operator {
         std::fs::write(dir.join("ca.crt"), authority.pem()).expect("written");
         std::fs::write(dir.join("token"), tokens.token(&node, SystemTime::now() + Tokens::VALIDITY))
             .expect("written");
-        let server =
-            authority.issue_operator(&[OPERATOR_NAME.into()], SystemTime::now()).expect("a certificate");
         let authority = Arc::new(authority);
+        let names = [OPERATOR_NAME.to_owned()];
+        let own = Credentials::new(authority.clone(), &names, Credentials::VALIDITY, SystemTime::now);
+        let tls = server_tls(own.expect("a certificate")).expect("TLS");
         let signer = authority.issue_signer("store", SystemTime::now()).expect("a signer").encode().into();
         let (state, states) = watch::channel(Arc::new(State::default()));
         let (sender, events) = mpsc::channel(64);
-        let tls = server_tls(&authority, &server);
         let distributor = Distributor {
             state: states,
             cluster_id: "store".into(),

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use sluice_pki::Authority;
+use rustls::ServerConfig;
+use sluice_pki::{Authority, accept};
 use sluice_proto::v1::distribution_server::DistributionServer;
 use sluice_proto::v1::enrollment_server::EnrollmentServer;
 use sluice_raft::State;
@@ -12,8 +13,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Server, ServerTlsConfig};
+use tonic::transport::Server;
 
 use crate::enroll::Enroller;
 use crate::service::{Service, Shared};
@@ -48,19 +48,17 @@ impl Distributor {
     pub async fn serve(
         self,
         listener: TcpListener,
-        tls: ServerTlsConfig,
+        tls: Arc<ServerConfig>,
         others: Routes,
         drain: CancellationToken,
     ) -> Result<(), ServeError> {
         let patience = self.limits.drain;
         let routes = self.routes(others, &drain);
         let mut server = Server::builder()
-            .tls_config(tls)
-            .map_err(ServeError::Tls)?
             .http2_keepalive_interval(Some(KEEPALIVE))
             .http2_keepalive_timeout(Some(KEEPALIVE))
             .max_concurrent_streams(64);
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let incoming = accept(listener, tls);
         let served =
             server.add_routes(routes).serve_with_incoming_shutdown(incoming, drain.clone().cancelled_owned());
         tokio::select! {

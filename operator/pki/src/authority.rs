@@ -115,8 +115,13 @@ impl Authority {
 
     /// For a replica of the operator, as a server and towards other replicas; `names` are the DNS names and IP addresses
     /// that it is reached by.
-    pub fn issue_operator(&self, names: &[String], now: SystemTime) -> Result<KeyAndCertificate, PkiError> {
-        let mut params = validity(now, 2 * YEAR);
+    pub fn issue_operator(
+        &self,
+        names: &[String],
+        now: SystemTime,
+        valid: Duration,
+    ) -> Result<KeyAndCertificate, PkiError> {
+        let mut params = validity(now, valid);
         for name in names {
             let named = CertificateParams::new(vec![name.clone()]);
             let named = named.map_err(|_| PkiError::ServerName { found: name.clone() })?;

@@ -8,6 +8,7 @@
 //! * Time is passed in; nothing here reads a clock.
 
 mod authority;
+mod credentials;
 mod directory;
 mod error;
 mod files;
@@ -17,9 +18,10 @@ mod tls;
 mod token;
 
 pub use authority::{Authority, KeyAndCertificate, NodeCertificate};
+pub use credentials::Credentials;
 pub use directory::Directory;
 pub use error::PkiError;
 pub use name::NodeName;
 pub use peer::Peer;
-pub use tls::server_tls;
+pub use tls::{accept, server_tls};
 pub use token::{Ticket, Tokens, node_claimed_by};

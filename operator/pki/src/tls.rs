@@ -1,15 +1,87 @@
+//! The operator's port.
+
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tonic::transport::{Certificate, Identity, ServerTlsConfig};
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::server::WebPkiClientVerifier;
+use rustls::version::TLS13;
+use rustls::{RootCertStore, ServerConfig};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_stream::wrappers::ReceiverStream;
 
-use crate::{Authority, KeyAndCertificate};
+use crate::{Credentials, PkiError};
+
+/// For one handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Handshakes at once: a bound on what strangers can have the operator hold.
+const HANDSHAKES: usize = 512;
+/// When the system has no room for another connection.
+const TRY_AGAIN: Duration = Duration::from_millis(50);
 
 /// TLS for the operator's port. A client certificate is verified when it is given and may be absent, because an agent
 /// that joins has none yet: each service decides by [`Peer::of`](crate::Peer::of).
-pub fn server_tls(authority: &Authority, server: &KeyAndCertificate) -> ServerTlsConfig {
-    ServerTlsConfig::new()
-        .identity(Identity::from_pem(&server.certificate, &server.key))
-        .client_ca_root(Certificate::from_pem(authority.pem()))
-        .client_auth_optional(true)
-        .timeout(Duration::from_secs(10))
+pub fn server_tls(credentials: Arc<Credentials>) -> Result<Arc<ServerConfig>, PkiError> {
+    let unfit = |reason: String| PkiError::Authority { part: "certificate", reason };
+    let mut roots = RootCertStore::empty();
+    for root in CertificateDer::pem_slice_iter(credentials.authority().pem().as_bytes()) {
+        let root = root.map_err(|error| unfit(error.to_string()))?;
+        roots.add(root).map_err(|error| unfit(error.to_string()))?;
+    }
+    let provider = Arc::new(default_provider());
+    let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+    let clients = clients.allow_unauthenticated().build().map_err(|error| unfit(error.to_string()))?;
+    let config = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13]);
+    let config = config.map_err(|error| unfit(error.to_string()))?;
+    let mut config = config.with_client_cert_verifier(clients).with_cert_resolver(credentials);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// Connections whose handshake is done. Handshakes go on side by side, so that a slow one holds up nobody; the port is
+/// closed once the stream is dropped.
+pub fn accept(
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+) -> ReceiverStream<io::Result<TlsStream<TcpStream>>> {
+    let (ready, connections) = mpsc::channel(1);
+    tokio::spawn(async move {
+        tokio::select! {
+            () = ready.closed() => {}
+            () = accept_all(&listener, TlsAcceptor::from(tls), &ready) => {}
+        }
+    });
+    ReceiverStream::new(connections)
+}
+
+async fn accept_all(
+    listener: &TcpListener,
+    acceptor: TlsAcceptor,
+    ready: &mpsc::Sender<io::Result<TlsStream<TcpStream>>>,
+) {
+    let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+    // The semaphore is never closed.
+    while let Ok(permit) = handshakes.clone().acquire_owned().await {
+        let Ok((stream, _)) = listener.accept().await else {
+            sleep(TRY_AGAIN).await;
+            continue;
+        };
+        // Without it a connection is slower, and no less good.
+        _ = stream.set_nodelay(true);
+        let (acceptor, ready) = (acceptor.clone(), ready.clone());
+        tokio::spawn(async move {
+            if let Ok(Ok(stream)) = timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                // Nobody waits for it any more where the port is being closed.
+                _ = ready.send(Ok(stream)).await;
+            }
+            drop(permit);
+        });
+    }
 }

@@ -103,13 +103,13 @@ fn a_lost_or_foreign_key_is_named_with_its_file() {
 fn server_names_are_dns_names_and_addresses() {
     let authority = Authority::generate(now()).unwrap().0;
     let names = ["localhost", "10.0.0.1", "fd00::1"].map(String::from);
-    let issued = authority.issue_operator(&names, now()).unwrap();
+    let issued = authority.issue_operator(&names, now(), DAY).unwrap();
     let pem = x509_parser::pem::parse_x509_pem(issued.certificate.as_bytes()).unwrap().1;
     let leaf = pem.parse_x509().unwrap();
     assert_eq!(leaf.subject_alternative_name().unwrap().unwrap().value.general_names.len(), 3);
     let peer = Peer::from_der(&pem.contents).unwrap();
     assert_eq!(peer, Peer::Operator("sluice-operator".into()), "a client to other replicas, and no node");
-    let refused = authority.issue_operator(&["exämple".into()], now()).map(|_| ()).unwrap_err();
+    let refused = authority.issue_operator(&["exämple".into()], now(), DAY).map(|_| ()).unwrap_err();
     assert!(matches!(refused, PkiError::ServerName { .. }), "{refused}");
 }
 

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use sluice_pki::{Authority, NodeName, Peer, Tokens, server_tls};
+use sluice_pki::{Authority, Credentials, NodeName, Peer, Tokens, accept, server_tls};
 use sluice_plan::Hash;
 use sluice_proto::OPERATOR_NAME;
 use sluice_proto::v1::agent_message::Kind;
@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, Receiver, Sender, UnboundedReceiver, UnboundedSender};
 use tokio::time::timeout;
-use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
@@ -78,17 +78,14 @@ impl Operator {
         let tokens = Tokens::new(&[7; 32]);
         let (enrolled, certified) = Default::default();
         let shared = Shared { authority, signer, tokens, enrolled, certified, valid, streams: sender };
-        let server = shared
-            .authority
-            .issue_operator(&[OPERATOR_NAME.into()], SystemTime::now())
-            .expect("a certificate");
+        let (own, names) = (shared.authority.clone(), [OPERATOR_NAME.to_owned()]);
+        let own = Credentials::new(own, &names, Credentials::VALIDITY, SystemTime::now);
+        let tls = server_tls(own.expect("a certificate")).expect("TLS");
         let stop = CancellationToken::new();
         let serving = Server::builder()
-            .tls_config(server_tls(&shared.authority, &server))
-            .expect("a TLS configuration")
             .add_service(EnrollmentServer::new(shared.clone()))
             .add_service(DistributionServer::new(shared.clone()))
-            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.clone().cancelled_owned());
+            .serve_with_incoming_shutdown(accept(listener, tls), stop.clone().cancelled_owned());
         let stopped = tokio::spawn(async move { serving.await.expect("serving") });
         Operator { address, streams, shared, stop, stopped }
     }

@@ -8,7 +8,7 @@ use sluice_distribute::{
     AgentEvent, AgentEventKind, Alone, Distributor, Drops, Limits, Replica, ServeError, TokenCheck,
     TokenRefused,
 };
-use sluice_pki::{Authority, KeyAndCertificate, NodeName, Tokens, server_tls};
+use sluice_pki::{Authority, Credentials, KeyAndCertificate, NodeName, Tokens, server_tls};
 use sluice_plan::Epoch;
 use sluice_raft::{Bytes, Plan, SIGNER, State};
 use tokio::net::TcpListener;
@@ -55,7 +55,8 @@ impl Operator {
     ) -> Operator {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let server = authority.issue_operator(&["localhost".into()], SystemTime::now()).unwrap();
+        let names = ["localhost".to_owned()];
+        let own = Credentials::new(authority.clone(), &names, Credentials::VALIDITY, SystemTime::now);
         let (events, received) = mpsc::channel(64);
         let (again, asked) = watch::channel(0);
         let tokens = Tokens::new(&[7; 32]);
@@ -73,7 +74,7 @@ impl Operator {
             clock: SystemTime::now,
         };
         let drain = CancellationToken::new();
-        let tls = server_tls(&authority, &server);
+        let tls = server_tls(own.unwrap()).unwrap();
         let served = tokio::spawn(distributor.serve(listener, tls, Routes::default(), drain.clone()));
         Operator { address, authority, tokens, events: received, drain, drops, again, served }
     }
