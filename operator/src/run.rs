@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use kube::Client;
@@ -22,6 +22,7 @@ use sluice_status::writer::directory::DirectoryWriter;
 use sluice_status::writer::kubernetes::KubernetesWriter;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -38,6 +39,8 @@ use crate::view::View;
 
 /// Events of all agents that may wait to be passed on.
 const EVENTS: usize = 1024;
+
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The parts that differ between a cluster and a directory.
 struct Ports {
@@ -71,7 +74,7 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> anyhow::Result<()> {
     let readiness = Readiness::new(ports.desired.clone());
     let http = http::serve(http_listener, view, readiness.clone());
     let served = async {
-        let (fail, failed) = oneshot::channel();
+        let (fail, mut failed) = oneshot::channel();
         let dir = args.data.join("raft");
         tokio::select! {
             founded = found(&dir, &standing) => founded?,
@@ -82,8 +85,11 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> anyhow::Result<()> {
         let raft = Raft::open(&dir, Options { peers: standing.peers.clone(), ..options }).await?;
         readiness.opened(raft.clone());
         let outcome = tokio::select! {
-            outcome = serve(ports, standing, &raft, view_sender, stop.clone()) => outcome,
-            Ok(reason) = failed => Err(ProposeError::Stopped(reason).into()),
+            outcome = serve(ports, standing, &raft, view_sender, stop.clone()) => match outcome {
+                Err(error) if is_stopped(&error) => Err(last_words(&mut failed).await.unwrap_or(error)),
+                outcome => outcome,
+            },
+            Ok(reason) = &mut failed => Err(ProposeError::Stopped(reason).into()),
         };
         raft.shutdown().await;
         outcome
@@ -92,6 +98,16 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> anyhow::Result<()> {
         outcome = served => outcome,
         answered = http => answered.map_err(Into::into),
     }
+}
+
+/// Whoever uses the store may hear that it stopped before it has said why.
+fn is_stopped(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(ProposeError::Stopped(_)))
+}
+
+async fn last_words(failed: &mut oneshot::Receiver<String>) -> Option<anyhow::Error> {
+    let reason = timeout(LAST_WORDS, failed).await.ok()?.ok()?;
+    Some(ProposeError::Stopped(reason).into())
 }
 
 async fn stand(args: &RunArgs, ports: &Ports) -> anyhow::Result<Standing> {
