@@ -52,6 +52,12 @@ impl Cluster {
         output(command.env("CLUSTER", &self.name).args(arguments))
     }
 
+    /// What accounts of namespace sluice-system asked for, an event in JSON on each line.
+    pub fn audit_log(&self) -> PathBuf {
+        let pki = self.kubeconfig.parent();
+        pki.and_then(Path::parent).unwrap_or(Path::new(".")).join("audit.log")
+    }
+
     /// kubectl as cluster admin.
     pub fn kubectl(&self, arguments: &[&str]) -> anyhow::Result<String> {
         output(&mut self.kubectl_command(arguments))

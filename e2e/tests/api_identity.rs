@@ -5,6 +5,8 @@
 
 #[path = "api_identity/agent.rs"]
 mod agent;
+#[path = "api_identity/rights.rs"]
+mod rights;
 #[path = "api_identity/server.rs"]
 mod server;
 #[path = "api_identity/users.rs"]
@@ -19,6 +21,7 @@ use sluice_e2e::process::eventually;
 use tonic::Code;
 
 use agent::Agent;
+use rights::each_right_is_needed;
 use server::{LISTS, Server};
 use users::drops_are_shown_to_who_may_list_their_policies;
 
@@ -47,6 +50,7 @@ fn the_operator_and_its_agents_are_who_the_api_server_says() {
         .unwrap_or_else(|error| panic!("its XdpNode stays: {error:#}\n{}", operator.log()));
 
     refusals(&server, &agent);
+    each_right_is_needed(&server);
 }
 
 const AUDIENCE: &str = "sluice-operator";
