@@ -14,6 +14,7 @@ use sluice_pki::{Authority, NodeName, Peer, Tokens};
 use sluice_plan::{Epoch, Hash, NodePlan};
 use sluice_policy::ListFormat;
 use sluice_proto::v1;
+use sluice_raft::{Command, answer_without_store};
 use sluice_seal::{Seal, Statement};
 use sluice_sets::read_list;
 
@@ -28,7 +29,7 @@ type Read = Box<dyn Fn(&[u8]) -> bool>;
 
 pub fn targets() -> Vec<Target> {
     let plain = [plan(), manifest(), shard(), list(ListFormat::Plain), list(ListFormat::SpamhausJson)];
-    plain.into_iter().chain(messages()).chain(identities()).collect()
+    plain.into_iter().chain([calls()]).chain(messages()).chain(identities()).collect()
 }
 
 fn target(
@@ -87,6 +88,18 @@ fn list(format: ListFormat) -> Target {
         ),
     };
     target(name, [text.as_bytes().to_vec()], move |bytes| read_list(bytes, format).is_ok())
+}
+
+/// Between replicas: the layout's number, to whom, and what.
+fn calls() -> Target {
+    let put = Command::PutBlob { key: "key".into(), bytes: vec![7; 90].into() };
+    let take = Command::TakeToken { number: [1; 16], by: Hash([2; 32]), until: 900, now: 0 };
+    let decided = Command::Decided { term: 3, command: sluice_plan::encode(&put).into() };
+    let propose = |command| [vec![1, 0, 5], sluice_plan::encode(&command)].concat();
+    let who = vec![1, 0, 0];
+    let is_understood = answer_without_store(&who);
+    let examples = [who, propose(put), propose(take), propose(decided)];
+    target("call of a replica", examples, move |bytes| answer_without_store(bytes) == is_understood)
 }
 
 fn messages() -> [Target; 3] {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use sluice_plan::{Epoch, Hash};
+use sluice_plan::{Epoch, Hash, encode};
 
 use crate::State;
 use crate::state::token_key;
@@ -54,7 +54,9 @@ pub enum Command {
     /// replica may have decided otherwise meanwhile.
     Decided {
         term: u64,
-        command: Box<Command>,
+        /// Encoded, and no other of this kind: a command that holds commands could be nested until its reader has no
+        /// stack left.
+        command: Bytes,
     },
     /// Takes a token, or nothing if another took it before: who did and heard no answer may ask again. Tokens that are
     /// over are forgotten.
@@ -81,10 +83,21 @@ impl Command {
     /// Entries are held in memory and sent whole to other replicas.
     pub const MAX_BYTES: usize = 16 << 20;
 
-    /// Whether it was decided in another term than it stands in, or takes what was taken.
-    pub(crate) fn is_void(&self, agreed_in: u64, state: &State) -> bool {
+    /// This one, as decided in a term.
+    pub(crate) fn decided_in(self, term: u64) -> Command {
+        Command::Decided { term, command: encode(&self).into() }
+    }
+
+    /// What it comes to where it was agreed on in a term; none if it was decided in another.
+    pub(crate) fn agreed_in(self, agreed: u64) -> Option<Command> {
+        let Command::Decided { term, command } = self else { return Some(self) };
+        let inner = (term == agreed).then(|| postcard::from_bytes(&command).ok())?;
+        inner.filter(|inner| !matches!(inner, Command::Decided { .. }))
+    }
+
+    /// Whether it takes what was taken.
+    pub(crate) fn is_void(&self, state: &State) -> bool {
         match self {
-            Command::Decided { term, command } => *term != agreed_in || command.is_void(agreed_in, state),
             Command::TakeToken { number, by, .. } => {
                 let taken = state.blobs.get(&token_key(number));
                 taken.is_some_and(|taken| !taken.ends_with(&by.0))
@@ -117,7 +130,7 @@ impl Command {
             Command::PutBlob { key, bytes } => key.len() + bytes.len(),
             Command::RemoveBlob { key } => key.len(),
             Command::Recover { .. } | Command::TakeToken { .. } => 0,
-            Command::Decided { command, .. } => command.size(),
+            Command::Decided { command, .. } => command.len(),
         }
     }
 }

@@ -44,8 +44,7 @@ impl Lead {
     /// # Errors
     /// [`ProposeError::Overtaken`] if another one may have decided meanwhile.
     pub async fn propose(&self, command: Command) -> Result<Applied, ProposeError> {
-        let command = Command::Decided { term: self.term, command: Box::new(command) };
-        match self.raft.write(command).await {
+        match self.raft.write(command.decided_in(self.term)).await {
             Ok(applied) if applied.void => Err(ProposeError::Overtaken),
             Err(ProposeError::Elsewhere(_)) => Err(ProposeError::Overtaken),
             other => other,

@@ -66,6 +66,9 @@ impl State {
     /// The state after `command`, agreed at this place of the log.
     pub(crate) fn apply(&self, command: Command, term: u64, index: u64) -> State {
         let mut next = self.clone();
+        let Some(command) = command.agreed_in(term).filter(|command| !command.is_void(self)) else {
+            return next;
+        };
         match command {
             Command::PutPlans { classes, node_class, rings, blobs } => {
                 let plan = |plan| ClassPlan { plan, sets: Vec::new() };
@@ -94,8 +97,7 @@ impl State {
                 Arc::make_mut(&mut next.blobs).remove(&key);
             }
             Command::PutBlobs { blobs } => Arc::make_mut(&mut next.blobs).extend(blobs),
-            void if void.is_void(term, self) => {}
-            Command::Decided { command, .. } => return self.apply(*command, term, index),
+            Command::Decided { .. } => unreachable!("what was agreed on is none"),
             Command::Recover { seen_incarnation } => {
                 let incarnation = self.epoch.incarnation.max(seen_incarnation) + 1;
                 next.epoch = Epoch { incarnation, term, index };
@@ -183,13 +185,12 @@ mod tests {
             now,
         };
         let before = State::default();
-        assert!(!take(1, 7, 10).is_void(1, &before));
+        assert!(!take(1, 7, 10).is_void(&before));
         let taken = before.apply(take(1, 7, 10), 1, 1);
-        assert!(take(1, 8, 20).is_void(1, &taken) && !take(2, 8, 20).is_void(1, &taken));
-        assert!(!take(1, 7, 20).is_void(1, &taken), "whoever took it asks again");
+        assert!(take(1, 8, 20).is_void(&taken) && !take(2, 8, 20).is_void(&taken));
+        assert!(!take(1, 7, 20).is_void(&taken), "whoever took it asks again");
         assert_eq!(taken.apply(take(1, 8, 20), 1, 2), taken);
-        let decided = Command::Decided { term: 1, command: Box::new(take(1, 8, 20)) };
-        assert!(decided.is_void(1, &taken));
+        assert_eq!(taken.apply(take(1, 8, 20).decided_in(1), 1, 2), taken);
         let later = taken.apply(take(3, 7, 1000), 1, 3);
         assert_eq!(later.blobs.keys().collect::<Vec<_>>(), [&token_key(&[3; 16])]);
     }
@@ -197,9 +198,10 @@ mod tests {
     #[test]
     fn what_was_decided_in_another_term_is_void() {
         let put = Command::PutBlob { key: "key".to_owned(), bytes: Bytes::from_static(b"value") };
-        let decided = |term| Command::Decided { term, command: Box::new(put.clone()) };
+        let decided = |term| put.clone().decided_in(term);
         let before = State::default();
         assert_eq!(before.apply(decided(3), 4, 10), before);
         assert_eq!(before.apply(decided(4), 4, 10), before.apply(put.clone(), 4, 10));
+        assert_eq!(before.apply(decided(4).decided_in(4), 4, 10), before, "none holds another");
     }
 }

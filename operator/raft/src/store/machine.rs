@@ -65,9 +65,11 @@ impl Machine {
         match entry.payload {
             EntryPayload::Blank => {}
             EntryPayload::Normal(command) => {
-                void = command.is_void(at.leader_id.term, &self.state);
-                let next = self.state.apply(command, at.leader_id.term, at.index);
-                if next != *self.state {
+                let command = command.agreed_in(at.leader_id.term);
+                let command = command.filter(|command| !command.is_void(&self.state));
+                void = command.is_none();
+                let next = command.map(|command| self.state.apply(command, at.leader_id.term, at.index));
+                if let Some(next) = next.filter(|next| *next != *self.state) {
                     self.state = Arc::new(next);
                 }
             }
