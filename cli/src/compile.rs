@@ -120,7 +120,7 @@ const DIMENSIONS: [(usize, &str, usize); dimension::COUNT] = [
 ];
 
 fn report(plan: &NodePlan) -> Report {
-    let NodePlan { filters, balancers, failsafe: _, sets: _ } = plan;
+    let NodePlan { filters, balancers, failsafe: _, sets: _, confirm_ms: _ } = plan;
     let used = |index: usize| filters.tables.features & features::dimension(index) != 0;
     let mut tables = Vec::new();
     let mut add = |name: &str, bytes: usize, element: usize| {

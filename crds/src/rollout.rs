@@ -40,6 +40,14 @@ pub struct Rollout {
     /// again or somebody decides. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_rollback: Option<bool>,
+    /// Within this time, 10s to 1h, an agent must hear of the operator once a plan with this filter is in force, or it goes
+    /// back to the plan before by itself, also after a restart. If the operator is not heard of then either, in the same time
+    /// again, the plan was not the cause and comes into force once more. Of several filters on a node the shortest time holds.
+    /// Default: plans stay in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("!self.matches('^([0-9]{1,5}(ms|s|m|h)){1,3}$') || duration(self) >= duration('10s')")
+        .message("confirmTimeout is shorter than a few of the operator's heartbeats: write 10s or more"))]
+    pub confirm_timeout: Option<Duration>,
 }
 
 /// One wave.

@@ -12,6 +12,7 @@ use sluice_netdev::{Facts, Netlink};
 use sluice_plan::{ControlEndpoint, Hash, NodePlan};
 use sluice_store::Store;
 
+use crate::confirmation::{CONFIRMATION, Confirmation};
 use crate::engine::sets::{self, Manifests};
 use crate::engine::standing::Origin;
 use crate::kept::{self, Kept};
@@ -27,6 +28,7 @@ pub struct Booted {
     pub facts: Facts,
     pub operators: Vec<SocketAddr>,
     pub confirmed: Option<Confirmed>,
+    pub confirmation: Option<Confirmation>,
 }
 
 /// The plan confirmed last, and what became of it now.
@@ -56,7 +58,9 @@ pub async fn boot(config: &Config) -> anyhow::Result<(Booted, JoinHandle<()>)> {
             Err(problem) => tracing::error!(%epoch, %hash, reason = problem.reason, "{}", problem.detail),
         }
     }
-    Ok((Booted { kernel, store, netlink, facts, operators, confirmed }, thread))
+    let confirmation = store.get(CONFIRMATION)?.filter(|_| confirmed.is_some());
+    let confirmation = confirmation.and_then(|found| found.proven(config));
+    Ok((Booted { kernel, store, netlink, facts, operators, confirmed, confirmation }, thread))
 }
 
 async fn enforce(

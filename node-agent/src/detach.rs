@@ -11,6 +11,7 @@ use sluice_store::{Error as StoreError, FORMER_PLAN, PLAN, Store};
 use tokio::time::{Instant, sleep};
 
 use crate::args::{DetachArgs, Place};
+use crate::confirmation::CONFIRMATION;
 use crate::records::DATAPATH;
 
 /// How often an agent that still runs is looked for.
@@ -29,6 +30,7 @@ pub async fn detach(args: DetachArgs) -> anyhow::Result<()> {
         store.update(|update| {
             update.remove(&PLAN)?;
             update.remove(&FORMER_PLAN)?;
+            update.remove(&CONFIRMATION)?;
             update.remove(&DATAPATH)
         })?;
     }

@@ -5,6 +5,7 @@ mod changes;
 mod outlets;
 pub mod sets;
 pub mod standing;
+mod trial;
 
 pub use outlets::{Inlets, Outlets};
 
@@ -18,10 +19,11 @@ use sluice_client::Dialling;
 use sluice_datapath::Drift;
 use sluice_netdev::{Facts, Netlink, Snapshot};
 use sluice_store::Store;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::boot::{Booted, endpoints};
+use crate::confirmation::Confirmation;
 use crate::kernel::Kernel;
 use crate::records::OPERATORS;
 use crate::shelf::StoreShelf;
@@ -47,6 +49,9 @@ pub struct Engine {
     unmended: Vec<Drift>,
     standing: Standing,
     unkept: Option<apply::Unkept>,
+    confirmation: Option<Confirmation>,
+    /// What is heard before that says nothing of the plan in force.
+    settled: Instant,
     operators: Vec<SocketAddr>,
     /// As the data plane was told last.
     addresses: BTreeSet<IpAddr>,
@@ -66,11 +71,11 @@ impl Engine {
         set_prefixes: u64,
         outlets: Outlets,
     ) -> Engine {
-        let Booted { kernel, store, netlink, facts, operators, confirmed } = booted;
+        let Booted { kernel, store, netlink, facts, operators, confirmed, confirmation } = booted;
         let standing = Standing::at_boot(confirmed);
         let addresses = local::addresses(&facts, &standing.plan);
         let default_routes = now.default_routes.clone();
-        let engine = Engine {
+        let mut engine = Engine {
             kernel,
             store,
             shelf,
@@ -80,12 +85,15 @@ impl Engine {
             unmended: Vec::new(),
             standing,
             unkept: None,
+            confirmation,
+            settled: Instant::now(),
             operators,
             addresses,
             default_routes,
             set_prefixes,
             outlets,
         };
+        engine.tell_of_trial();
         engine.outlets.plan.send_replace(engine.standing.plan.clone());
         engine.publish();
         engine
@@ -111,6 +119,13 @@ impl Engine {
                 Some(update) = inlets.updates.recv() => self.update(update).await?,
                 changes = inlets.changes.recv() => {
                     self.changed(changes.context("the watch on the interfaces ended")?).await?;
+                }
+                Ok(()) = inlets.heard.changed() => {
+                    let at = *inlets.heard.borrow_and_update();
+                    self.heard(at).await?;
+                }
+                () = sleep_until(self.silence_ends().unwrap_or_else(Instant::now)), if self.silence_ends().is_some() => {
+                    self.fell_silent().await?;
                 }
                 Ok(()) = inlets.health.changed() => self.health(&inlets.health.borrow_and_update()),
                 _ = drift.tick() => self.mend().await?,

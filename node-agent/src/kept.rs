@@ -43,7 +43,9 @@ pub fn read(config: &Config, store: &Store) -> sluice_store::Result<Option<Kept>
 }
 
 impl Kept {
-    fn prove(&self, config: &Config) -> Result<(), String> {
+    /// # Errors
+    /// Why it is not what the operator signed.
+    pub fn prove(&self, config: &Config) -> Result<(), String> {
         let ca = std::fs::read_to_string(&config.ca);
         let ca = ca.map_err(|error| format!("--ca {}: {error}", config.ca.display()))?;
         let trust = Trust::from_pem(&ca).map_err(|error| format!("--ca {}: {error}", config.ca.display()))?;

@@ -11,6 +11,7 @@ mod backends;
 mod boot;
 mod capabilities;
 mod config;
+mod confirmation;
 mod detach;
 mod drops;
 mod engine;

@@ -12,6 +12,7 @@ use sluice_proto::v1;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::boot::{Booted, boot};
@@ -113,10 +114,18 @@ fn wire(config: &Config, changes: mpsc::Receiver<Changes>, shelf: Arc<StoreShelf
     let (link, link_port) = watch::channel(LinkState::default());
     let (health, found) = watch::channel(Vec::new());
     let (sampling_port, sampling) = watch::channel(v1::SampleRequest::default());
+    let (heard_port, heard) = watch::channel(Instant::now());
     let (samples, samples_port) = mpsc::channel(SAMPLE_BATCHES);
     Wired {
         outlets: Outlets { held, verdicts, telemetry, plan, paths, network: network.clone() },
-        inlets: Inlets { updates, dialling, changes, health: found, report_interval: config.report_interval },
+        inlets: Inlets {
+            updates,
+            dialling,
+            changes,
+            health: found,
+            heard,
+            report_interval: config.report_interval,
+        },
         view: View {
             telemetry: telemetry_port.clone(),
             plan: plan_port,
@@ -134,6 +143,7 @@ fn wire(config: &Config, changes: mpsc::Receiver<Changes>, shelf: Arc<StoreShelf
             link,
             network,
             sampling: sampling_port,
+            heard: heard_port,
             samples: samples_port,
         },
         health,

@@ -47,6 +47,11 @@ pub fn refused_set(name: &str, hash: Hash, problem: &Problem) -> v1::ResourceVer
     refused(set_key(name), hash, problem)
 }
 
+/// The plan with this hash was in force and was taken back.
+pub fn rolled_back(plan: Hash, problem: &Problem) -> v1::ResourceVerdict {
+    v1::ResourceVerdict { stage: VerdictStage::RolledBack.into(), ..refused(PLAN.into(), plan, problem) }
+}
+
 fn refused(key: String, hash: Hash, problem: &Problem) -> v1::ResourceVerdict {
     v1::ResourceVerdict {
         key,

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use sluice_plan::{Epoch, Hash, fleet_hash};
 use sluice_proto::v1;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use crate::Update;
 
@@ -27,6 +28,8 @@ pub struct Ports {
     pub network: Arc<Notify>,
     /// What the operator asked for last, from its arrival on.
     pub sampling: watch::Sender<v1::SampleRequest>,
+    /// When an operator said something last, whatever it was.
+    pub heard: watch::Sender<Instant>,
     /// For the operator that asked; those of another are not sent.
     pub samples: mpsc::Receiver<v1::SampleBatch>,
 }

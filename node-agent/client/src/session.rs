@@ -10,7 +10,7 @@ use sluice_proto::v1::server_message::Kind as In;
 use sluice_proto::v1::{self, AgentMessage, ServerMessage};
 use sluice_seal::Trust;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
@@ -98,6 +98,7 @@ impl<'a> Session<'a> {
                 message = incoming.message() => {
                     let message = message.map_err(ClientError::Stream)?.ok_or(ClientError::Closed)?;
                     *self.heard = true;
+                    self.ports.heard.send_replace(Instant::now());
                     match message.kind {
                         Some(In::Update(update)) => self.update(update).await?,
                         Some(In::Sample(request)) => _ = self.ports.sampling.send_replace(request),

@@ -7,11 +7,13 @@ use sluice_datapath::{Applied, Datapath, LocalInterface, Problem};
 use sluice_plan::{Epoch, Hash, NodePlan};
 use sluice_proto::{PLAN as PLAN_KEY, SET};
 use sluice_store::{FORMER_PLAN, PLAN, SEAL, SETS, Store, StoredPlan};
-use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 use super::Engine;
 use super::sets::{self, Manifests};
 use super::standing::{Origin, Refused};
+use super::trial::SETTLE;
+use crate::confirmation::{CONFIRMATION, Confirmation};
 use crate::local;
 use crate::records::{CLUSTER, DATAPATH, OFFERED};
 
@@ -25,14 +27,14 @@ pub(super) struct Unkept {
 
 /// A plan with its address sets.
 #[derive(Clone)]
-struct Wanted {
-    hash: Hash,
+pub(super) struct Wanted {
+    pub hash: Hash,
     plan: Arc<NodePlan>,
     manifests: Arc<Manifests>,
 }
 
 impl Wanted {
-    fn new(hash: Hash, plan: Arc<NodePlan>, manifests: Manifests) -> Wanted {
+    pub fn new(hash: Hash, plan: Arc<NodePlan>, manifests: Manifests) -> Wanted {
         let manifests = Arc::new(sets::of_plan(manifests, &plan));
         Wanted { hash, plan, manifests }
     }
@@ -71,6 +73,7 @@ impl Engine {
             self.offered(origin, Wanted::new(hash, plan, manifests)).await?;
         } else {
             self.standing.forget_refusal();
+            self.forget_taken_back();
             self.confirm_again(origin).await?;
         }
         self.publish();
@@ -79,13 +82,26 @@ impl Engine {
         self.outlets.verdicts.send_modify(|_| ());
         // After the answer, which need not wait for it.
         if self.standing.manifests != before {
-            let (shelf, used) = (self.shelf.clone(), sets::shards(&self.standing.manifests));
-            spawn_blocking(move || shelf.forget_all_but(used)).await?;
+            self.forget_shards().await?;
         }
         Ok(())
     }
 
     async fn offered(&mut self, origin: Origin, wanted: Wanted) -> anyhow::Result<()> {
+        if self.was_taken_back(wanted.hash) {
+            self.tell_of_trial();
+            return Ok(());
+        }
+        let trial = self.trial_of(wanted.hash, &wanted.plan);
+        self.put_in_force(origin, wanted, trial).await
+    }
+
+    pub(super) async fn put_in_force(
+        &mut self,
+        origin: Origin,
+        wanted: Wanted,
+        trial: Option<Confirmation>,
+    ) -> anyhow::Result<()> {
         let Wanted { hash, plan, manifests } = wanted.clone();
         let epoch = origin.epoch;
         self.tell_addresses(&plan).await?;
@@ -98,12 +114,14 @@ impl Engine {
             former: self.standing.epoch().map(|epoch| (epoch, self.standing.plan.clone())),
             store: self.store.clone(),
             set_prefixes: self.set_prefixes,
+            trial: trial.clone(),
         };
         match self.kernel.call(move |datapath| order.run(datapath)).await? {
             Ok(applied) => {
                 let (took_ms, loaded) = (applied.took.as_millis() as u64, applied.loaded);
                 tracing::info!(%epoch, %hash, took_ms, loaded, "plan in force");
                 self.standing.confirm(origin, hash, (plan.clone(), manifests), applied);
+                (self.confirmation, self.settled) = (trial, Instant::now() + SETTLE);
                 self.outlets.plan.send_replace(plan);
                 self.serve_vips().await;
             }
@@ -175,6 +193,7 @@ struct Order {
     former: Option<(Epoch, Arc<NodePlan>)>,
     store: Arc<Store>,
     set_prefixes: u64,
+    trial: Option<Confirmation>,
 }
 
 impl Order {
@@ -202,6 +221,10 @@ impl Order {
                 update.put(&FORMER_PLAN, former)?;
             }
             update.put(&SETS, &self.manifests)?;
+            match &self.trial {
+                Some(trial) => update.put(&CONFIRMATION, trial)?,
+                None => update.remove(&CONFIRMATION)?,
+            }
             update.put(&DATAPATH, datapath.state())?;
             update.put(&SEAL, &self.origin.seal)?;
             update.put(&CLUSTER, &self.origin.cluster)

@@ -9,6 +9,7 @@ use sluice_netdev::Changes;
 use sluice_plan::NodePlan;
 use sluice_proto::v1;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
 
 /// What the engine hears.
 pub struct Inlets {
@@ -16,6 +17,8 @@ pub struct Inlets {
     pub dialling: mpsc::Receiver<Dialling>,
     pub changes: mpsc::Receiver<Changes>,
     pub health: watch::Receiver<Vec<Health>>,
+    /// When the operator said something last.
+    pub heard: watch::Receiver<Instant>,
     pub report_interval: Duration,
 }
 

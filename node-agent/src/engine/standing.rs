@@ -11,6 +11,7 @@ use sluice_seal::Seal;
 
 use super::sets::Manifests;
 use crate::boot::Confirmed;
+use crate::confirmation::NOT_CONFIRMED;
 use crate::verdicts;
 
 /// Where a plan comes from, and what proves it.
@@ -122,6 +123,14 @@ impl Standing {
     }
 
     pub fn verdicts(&self) -> v1::Verdicts {
+        if let Some(Refused { epoch, hash, problem, .. }) = &self.refused
+            && problem.reason == NOT_CONFIRMED
+            && let (Some(origin), Some(enforced), Some(applied)) = (&self.origin, self.hash, self.applied())
+        {
+            let mut verdicts = verdicts::programmed(self.nonce, origin.epoch.max(*epoch), enforced, applied);
+            verdicts.resources.push(verdicts::rolled_back(*hash, problem));
+            return verdicts;
+        }
         if let Some(Refused { epoch, hash, sets, problem }) = &self.refused {
             let mut verdicts = verdicts::rejected(self.nonce, *epoch, *hash, problem);
             verdicts.resources.extend(self.applied().into_iter().flat_map(verdicts::sets));
@@ -201,6 +210,16 @@ mod tests {
         assert_eq!(stage(&standing).0, VerdictStage::Rejected);
         standing.forget_refusal();
         assert_eq!(stage(&standing), (VerdictStage::Programmed, vec![5; 32], Some(epoch(5))));
+    }
+
+    #[test]
+    fn a_plan_that_was_taken_back_is_told_beside_the_one_in_force() {
+        let mut standing = confirmed();
+        let problem = Problem { reason: NOT_CONFIRMED.into(), detail: String::new() };
+        standing.refuse(Refused { epoch: epoch(6), hash: Hash([6; 32]), sets: vec![], problem });
+        assert_eq!(stage(&standing), (VerdictStage::Programmed, vec![5; 32], Some(epoch(6))));
+        let undone = &standing.verdicts().resources[1];
+        assert_eq!((undone.stage(), &undone.hash), (VerdictStage::RolledBack, &vec![6; 32]));
     }
 
     #[test]

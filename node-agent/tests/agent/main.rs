@@ -7,6 +7,7 @@ mod plans;
 mod seals;
 mod sets;
 mod tamper;
+mod trial;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

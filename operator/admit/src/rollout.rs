@@ -2,17 +2,22 @@
 
 use std::time::Duration;
 
-use sluice_crds::{Hold, MAX_STEPS, NodeShare, Ratio, Rollout as ApiRollout, RolloutGates, RolloutStep};
+use sluice_crds::{
+    Duration as ApiDuration, Hold, MAX_STEPS, NodeShare, Ratio, Rollout as ApiRollout, RolloutGates,
+    RolloutStep,
+};
 use sluice_policy::{Gates, Rollout, Share, Step};
 
+use crate::balancer::duration;
 use crate::refusal::Checks;
 use crate::selection;
 
 const MAX_HOLD: Duration = Duration::from_secs(168 * 3600);
+const MIN_CONFIRM: Duration = Duration::from_secs(10);
 const MAX_REJECTS: u32 = 100_000;
 
 pub(crate) fn admit(found: &ApiRollout, path: &str, checks: &mut Checks) -> Rollout {
-    let ApiRollout { canary, steps, gates, max_unreachable, auto_rollback } = found;
+    let ApiRollout { canary, steps, gates, max_unreachable, auto_rollback, confirm_timeout } = found;
     checks.at_most(steps.len(), MAX_STEPS, &format!("{path}.steps"));
     let at = |index: usize| format!("{path}.steps[{index}]");
     let steps: Vec<Step> =
@@ -31,7 +36,17 @@ pub(crate) fn admit(found: &ApiRollout, path: &str, checks: &mut Checks) -> Roll
         gates: admit_gates(gates, &format!("{path}.gates"), checks),
         max_unreachable: share(&silent, &format!("{path}.maxUnreachable"), checks),
         auto_rollback: auto_rollback.unwrap_or(true),
+        confirm_timeout: confirm_timeout
+            .as_ref()
+            .and_then(|found| admit_confirm(found, &format!("{path}.confirmTimeout"), checks)),
     }
+}
+
+fn admit_confirm(found: &ApiDuration, path: &str, checks: &mut Checks) -> Option<Duration> {
+    let timeout = duration(found, path, checks)?;
+    let message = "confirmTimeout is shorter than a few of the operator's heartbeats: write 10s or more";
+    checks.require(timeout >= MIN_CONFIRM, path, message);
+    Some(timeout)
 }
 
 /// Numbers and shares cannot be compared before the nodes are known.

@@ -1,4 +1,5 @@
 use sluice_plan::{Balancers, NodePlan};
+use sluice_policy::Filter;
 
 use crate::error::CompileError;
 use crate::input::ClassInput;
@@ -18,5 +19,12 @@ pub fn compile(input: &ClassInput) -> Result<NodePlan, CompileError> {
         balancers: Balancers { parts, tables, balancer_nodes },
         failsafe: input.failsafe.clone(),
         sets: sets.into_iter().map(str::to_owned).collect(),
+        confirm_ms: confirm_ms(&input.filters),
     })
+}
+
+/// The least that any filter asks for: whatever changes on the node is tried as the most careful of them is.
+fn confirm_ms(filters: &[&Filter]) -> u32 {
+    let timeouts = filters.iter().filter_map(|filter| filter.rollout.as_ref()?.confirm_timeout);
+    timeouts.min().map_or(0, |least| u32::try_from(least.as_millis()).unwrap_or(u32::MAX))
 }

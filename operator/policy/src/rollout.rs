@@ -17,6 +17,9 @@ pub struct Rollout {
     pub max_unreachable: Share,
     /// Whether a gate that fails brings the former version back; otherwise the rollout stands still.
     pub auto_rollback: bool,
+    /// Within this a node that has it must hear of the operator, or it goes back by itself.
+    #[serde(default)]
+    pub confirm_timeout: Option<Duration>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

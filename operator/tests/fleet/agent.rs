@@ -91,6 +91,7 @@ impl Agent {
             link,
             network: Arc::default(),
             sampling,
+            heard: watch::channel(tokio::time::Instant::now()).0,
             samples: samples_port,
         };
         let mut parts = JoinSet::new();

@@ -18,7 +18,7 @@ pub use fleet::{AddressPool, ControlEndpoint, Failsafe, FailsafeEntry, FeedTarge
 use serde::{Deserialize, Serialize};
 
 /// Numbers the encoding of [`NodePlan`]: a reader of another one would misread it.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// Everything for one class of nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub struct NodePlan {
     /// Names of the address sets that the filters use, sorted; a set's position is its bit. What is in a set is a
     /// resource of its own, so that a set changes without its plans.
     pub sets: Vec<String>,
+    /// Within so many milliseconds the operator must be heard of once this plan is in force, or the one before is put back;
+    /// 0 = it stays in any case.
+    pub confirm_ms: u32,
 }
 
 impl NodePlan {

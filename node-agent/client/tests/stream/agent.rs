@@ -115,6 +115,7 @@ impl Agent {
             link: link_port,
             network: Arc::default(),
             sampling: sampling_port,
+            heard: watch::channel(tokio::time::Instant::now()).0,
             samples: samples_port,
         };
         let allowed = Arc::<Mutex<Vec<Dialled>>>::default();

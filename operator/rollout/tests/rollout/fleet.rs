@@ -34,6 +34,7 @@ pub fn rollout(steps: &[(&str, u64)]) -> Rollout {
         gates: Gates::default(),
         max_unreachable: Share::Percent(1),
         auto_rollback: true,
+        confirm_timeout: None,
     }
 }
 

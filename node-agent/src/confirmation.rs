@@ -1,0 +1,111 @@
+//! Whether a plan may stay. One with a confirm time is in force on trial: unless the operator is heard of in time, the plan
+//! before is put back. If that does not bring the operator back in the same time again, the plan was not the cause and
+//! comes into force once more; otherwise it is not taken again.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sluice_datapath::Problem;
+use sluice_plan::{Epoch, Hash, NodePlan};
+use sluice_seal::Seal;
+use sluice_store::{Key, StoredPlan};
+
+use crate::Config;
+use crate::engine::sets::Manifests;
+use crate::engine::standing::Origin;
+use crate::kept::Kept;
+
+/// Written together with the plan that is in force.
+pub const CONFIRMATION: Key<Confirmation> = Key::new("confirmation");
+/// Reason of the verdict on a plan that was taken back.
+pub const NOT_CONFIRMED: &str = "NotConfirmed";
+
+/// Times are Unix milliseconds, because they outlive the process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Confirmation {
+    /// The plan in force is on trial until then.
+    Awaited { until: i64, former: Option<Whole> },
+    /// It was taken back; unless the operator is heard of until then, it was not the cause.
+    Undone { until: i64, undone: Whole },
+    /// The operator was heard of without it.
+    Refused { epoch: Epoch, hash: Hash },
+}
+
+/// A plan with all that puts it in force again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Whole {
+    cluster: String,
+    seal: Seal,
+    pub plan: StoredPlan,
+    pub sets: Manifests,
+}
+
+impl Confirmation {
+    pub fn until(&self) -> Option<i64> {
+        match self {
+            Confirmation::Awaited { until, .. } | Confirmation::Undone { until, .. } => Some(*until),
+            Confirmation::Refused { .. } => None,
+        }
+    }
+
+    /// The plan that was taken back.
+    pub fn undone(&self) -> Option<(Epoch, Hash)> {
+        match self {
+            Confirmation::Awaited { .. } => None,
+            Confirmation::Undone { undone, .. } => Some((undone.plan.epoch, undone.plan.hash)),
+            Confirmation::Refused { epoch, hash } => Some((*epoch, *hash)),
+        }
+    }
+
+    /// The plan that may come into force without the operator.
+    pub fn other(&self) -> Option<&Whole> {
+        match self {
+            Confirmation::Awaited { former, .. } => former.as_ref(),
+            Confirmation::Undone { undone, .. } => Some(undone),
+            Confirmation::Refused { .. } => None,
+        }
+    }
+
+    /// As read from disk: a plan that the operator did not sign is not put in force.
+    pub fn proven(self, config: &Config) -> Option<Confirmation> {
+        match self.other().map_or(Ok(()), |whole| whole.prove(config)) {
+            Ok(()) => Some(self),
+            Err(reason) => {
+                tracing::error!("the plan to go back to is not kept: {reason}");
+                None
+            }
+        }
+    }
+}
+
+impl Whole {
+    pub fn new(origin: &Origin, plan: &NodePlan, sets: &Manifests) -> Whole {
+        let Origin { cluster, epoch, seal } = origin.clone();
+        Whole { cluster, seal, plan: StoredPlan::new(epoch, plan), sets: sets.clone() }
+    }
+
+    pub fn origin(&self) -> Origin {
+        Origin { cluster: self.cluster.clone(), epoch: self.plan.epoch, seal: self.seal.clone() }
+    }
+
+    /// `None` of another version's plan.
+    pub fn decoded(&self) -> Option<Arc<NodePlan>> {
+        self.plan.plan().map(Arc::new)
+    }
+
+    fn prove(&self, config: &Config) -> Result<(), String> {
+        let plan = self.plan.plan().ok_or("it is another version's")?;
+        let kept = Kept { origin: self.origin(), hash: self.plan.hash, plan, manifests: self.sets.clone() };
+        kept.prove(config)
+    }
+}
+
+/// What is said of a plan that was taken back.
+pub fn not_confirmed() -> Problem {
+    Problem {
+        reason: NOT_CONFIRMED.into(),
+        detail: "the operator was not heard of in time once it was in force (rollout.confirmTimeout), so the node went \
+                 back to the plan before and then heard of it: save another version"
+            .into(),
+    }
+}

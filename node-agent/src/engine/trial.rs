@@ -1,0 +1,166 @@
+//! Plans on trial: what the operator's words and its silence do to them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluice_plan::{Hash, NodePlan};
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+
+use super::Engine;
+use super::apply::Wanted;
+use super::sets;
+use super::standing::Refused;
+use crate::confirmation::{CONFIRMATION, Confirmation, Whole, not_confirmed};
+
+/// What was on its way when a plan came into force proves nothing of it.
+pub(super) const SETTLE: Duration = Duration::from_secs(1);
+
+impl Engine {
+    /// What becomes of the trial once this plan is in force.
+    pub(super) fn trial_of(&self, hash: Hash, plan: &NodePlan) -> Option<Confirmation> {
+        if self.standing.hash() == Some(hash) {
+            return self.confirmation.clone();
+        }
+        if plan.confirm_ms == 0 {
+            return None;
+        }
+        let former = match &self.confirmation {
+            // The plan in force may be the one that must go.
+            Some(Confirmation::Awaited { former, .. }) => former.clone(),
+            _ => self.whole(),
+        };
+        Some(Confirmation::Awaited { until: now() + i64::from(plan.confirm_ms), former })
+    }
+
+    /// Whether the plan was taken back and is not to be tried again. Who offers it is heard of.
+    pub(super) fn was_taken_back(&self, hash: Hash) -> bool {
+        self.confirmation.as_ref().and_then(Confirmation::undone).is_some_and(|(_, undone)| undone == hash)
+    }
+
+    /// The operator wants something else than what was taken back.
+    pub(super) fn forget_taken_back(&mut self) {
+        if self.confirmation.as_ref().is_some_and(|trial| trial.undone().is_some()) {
+            self.set_trial(None);
+        }
+    }
+
+    /// When silence has lasted for too long.
+    pub(super) fn silence_ends(&self) -> Option<Instant> {
+        let until = self.confirmation.as_ref()?.until()?;
+        Some(Instant::now() + Duration::from_millis((until - now()).max(0).unsigned_abs()))
+    }
+
+    /// The operator said something at this moment.
+    pub(super) async fn heard(&mut self, at: Instant) -> anyhow::Result<()> {
+        if at < self.settled {
+            return Ok(());
+        }
+        match &self.confirmation {
+            Some(Confirmation::Awaited { .. }) => {
+                self.set_trial(None);
+                self.forget_shards().await?;
+            }
+            Some(Confirmation::Undone { undone, .. }) => {
+                let (epoch, hash) = (undone.plan.epoch, undone.plan.hash);
+                self.set_trial(Some(Confirmation::Refused { epoch, hash }));
+            }
+            Some(Confirmation::Refused { .. }) | None => {}
+        }
+        Ok(())
+    }
+
+    /// Puts the former plan back, or the newest once more where that did not help.
+    pub(super) async fn fell_silent(&mut self) -> anyhow::Result<()> {
+        let patience = i64::from(match &self.confirmation {
+            Some(Confirmation::Undone { undone, .. }) => undone.decoded().map_or(0, |plan| plan.confirm_ms),
+            _ => self.standing.plan.confirm_ms,
+        });
+        match (self.confirmation.take(), self.whole()) {
+            (Some(Confirmation::Awaited { former, .. }), Some(undone)) => {
+                tracing::error!(
+                    epoch = %undone.plan.epoch, hash = %undone.plan.hash,
+                    "the operator is not heard of since this plan came into force: the one before is put back"
+                );
+                let trial = Confirmation::Undone { until: now() + patience, undone: undone.clone() };
+                if !self.turn_to(former.as_ref(), &undone, Some(trial)).await? {
+                    let until = now() + patience;
+                    self.confirmation = Some(Confirmation::Awaited { until, former });
+                }
+            }
+            (Some(Confirmation::Undone { undone, .. }), _) => {
+                tracing::warn!(
+                    epoch = %undone.plan.epoch, hash = %undone.plan.hash,
+                    "the operator is not heard of without this plan either: it comes into force again"
+                );
+                self.turn_to(Some(&undone), &undone, None).await?;
+            }
+            (other, _) => self.confirmation = other,
+        }
+        self.publish();
+        Ok(())
+    }
+
+    /// True if it is in force now.
+    async fn turn_to(
+        &mut self,
+        to: Option<&Whole>,
+        newest: &Whole,
+        trial: Option<Confirmation>,
+    ) -> anyhow::Result<bool> {
+        let nothing = Arc::<NodePlan>::default();
+        let (origin, plan, manifests) = match to.and_then(|to| Some((to, to.decoded()?))) {
+            Some((to, plan)) => (to.origin(), plan, to.sets.clone()),
+            // It never had any: what is on its disk then proves nothing, and after a restart it asks for a plan.
+            None => (newest.origin(), nothing, sets::Manifests::new()),
+        };
+        let wanted = Wanted::new(plan.hash(), plan, manifests);
+        let hash = wanted.hash;
+        self.put_in_force(origin, wanted, trial).await?;
+        let is_in_force = self.standing.hash() == Some(hash);
+        if is_in_force {
+            self.tell_of_trial();
+        }
+        Ok(is_in_force)
+    }
+
+    /// A plan that was taken back is said to be.
+    pub(super) fn tell_of_trial(&mut self) {
+        if let Some((epoch, hash)) = self.confirmation.as_ref().and_then(Confirmation::undone) {
+            self.standing.refuse(Refused { epoch, hash, sets: Vec::new(), problem: not_confirmed() });
+        }
+    }
+
+    /// All shards but those that some plan may need.
+    pub(super) async fn forget_shards(&self) -> anyhow::Result<()> {
+        let mut used: BTreeSet<Hash> = sets::shards(&self.standing.manifests);
+        if let Some(other) = self.confirmation.as_ref().and_then(Confirmation::other) {
+            used.extend(sets::shards(&other.sets));
+        }
+        let shelf = self.shelf.clone();
+        Ok(spawn_blocking(move || shelf.forget_all_but(used)).await?)
+    }
+
+    fn whole(&self) -> Option<Whole> {
+        let origin = self.standing.origin.as_ref()?;
+        Some(Whole::new(origin, &self.standing.plan, &self.standing.manifests))
+    }
+
+    fn set_trial(&mut self, trial: Option<Confirmation>) {
+        let kept = match &trial {
+            Some(trial) => self.store.put(CONFIRMATION, trial),
+            None => self.store.remove(CONFIRMATION),
+        };
+        if let Err(error) = kept {
+            tracing::warn!(%error, "whether the plan is confirmed could not be kept");
+        }
+        self.confirmation = trial;
+    }
+}
+
+/// Unix milliseconds.
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
