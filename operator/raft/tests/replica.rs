@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a helper's panic is the test's failure")]
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,6 +25,18 @@ async fn a_restart_serves_the_same_epoch_before_there_is_a_leader() {
     assert_eq!(after.epoch, applied.epoch);
     assert_eq!(after.plan_of("node-a").unwrap().1.bytes, "plan a");
     raft.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_agreed_on_is_for_nobody_else_to_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("raft.redb");
+    let mode = || std::fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+    open(dir.path()).await.shutdown().await;
+    assert_eq!(mode(), 0o600);
+    std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+    open(dir.path()).await.shutdown().await;
+    assert_eq!(mode(), 0o600, "a file of an earlier version");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
