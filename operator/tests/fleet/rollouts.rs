@@ -9,6 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::agent::{Agent, NEW};
 use crate::operator::{Operator, PATIENCE};
+use crate::trio::Trio;
 
 const NODES: [&str; 5] = ["a", "b", "c", "d", "e"];
 
@@ -207,4 +208,28 @@ fn counted(name: &str, packets: u64, dropped: u64) -> Telemetry {
     };
     let stats = [("packets".to_owned(), packets)].into();
     Telemetry { counters: vec![dropped], stats, ..Telemetry::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_replica_goes_on_where_the_one_that_decided_was() {
+    let mut trio = Trio::start().await;
+    let start = |node: &&str| Agent::start(node, trio.addresses(), trio.data(0).as_path(), NEW);
+    let mut agents: Vec<Agent> = NODES[..3].iter().map(start).collect();
+    let rollout = |hold| format!("{{steps: [{{nodes: \"1\", hold: {hold}}}], maxUnreachable: \"100%\"}}");
+    trio.save(&filter("edge", "UDP", "promote@1", &rollout("1h")));
+    spread(&mut agents, "edge", 1, 3).await;
+    trio.save(&filter("edge", "TCP", "", &rollout("1h")));
+    spread(&mut agents, "edge", 2, 1).await;
+    let first = having(&agents, "edge", 2);
+    let dies = trio.deciding().await;
+    trio.says(dies, "wave 1/2: all 1 nodes of the wave have it").await;
+
+    trio.kill(dies).await;
+    let stays = (dies + 1) % 3;
+    trio.says(stays, "wave 1/2: all 1 nodes of the wave have it").await;
+    assert_eq!(having(&agents, "edge", 2), first, "no wave is decided twice");
+    assert_eq!(having(&agents, "edge", 1).len(), 2);
+    trio.save(&filter("edge", "TCP", "", &rollout("100ms")));
+    spread(&mut agents, "edge", 3, 3).await;
+    trio.end().await;
 }
