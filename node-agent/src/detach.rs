@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use sluice_datapath::{Datapath, State};
 use sluice_netdev::Netlink;
-use sluice_store::{Error as StoreError, FORMER_PLAN, PLAN, Store};
+use sluice_store::{Error as StoreError, FORMER_PLAN, PLAN, SEAL, Store};
 use tokio::time::{Instant, sleep};
 
 use crate::args::{DetachArgs, Place};
@@ -29,6 +29,7 @@ pub async fn detach(args: DetachArgs) -> anyhow::Result<()> {
     if let Some(store) = &store {
         store.update(|update| {
             update.remove(&PLAN)?;
+            update.remove(&SEAL)?;
             update.remove(&FORMER_PLAN)?;
             update.remove(&CONFIRMATION)?;
             update.remove(&DATAPATH)
