@@ -57,7 +57,7 @@ pub struct Held {
 }
 
 impl Held {
-    pub(crate) fn fleet_hash(&self) -> Hash {
+    pub fn fleet_hash(&self) -> Hash {
         fleet_hash(self.resources.iter().map(|(key, hash)| (key.as_str(), *hash)))
     }
 }

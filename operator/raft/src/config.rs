@@ -5,6 +5,12 @@ use openraft::{BasicNode, Config, SnapshotPolicy};
 
 use crate::{Applied, Command, OpenError};
 
+#[cfg(not(feature = "simulation"))]
+use openraft::TokioRuntime as Runtime;
+
+#[cfg(feature = "simulation")]
+use crate::simulated::Runtime;
+
 openraft::declare_raft_types!(
     pub TypeConfig:
         D = Command,
@@ -13,6 +19,7 @@ openraft::declare_raft_types!(
         Node = BasicNode,
         Entry = openraft::Entry<TypeConfig>,
         SnapshotData = Bytes,
+        AsyncRuntime = Runtime,
 );
 
 pub type Entry = openraft::Entry<TypeConfig>;

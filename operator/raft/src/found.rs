@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::call::{Call, Reply, Request, decode, encode};
 use crate::peers::{Peers, Unreached};
+use crate::store::Place;
 use crate::{Identity, OpenError, store};
 
 /// Returns once DIR has a store. One that is there already is left alone.
@@ -23,11 +24,11 @@ pub async fn found_or_join(dir: &Path, peers: &Peers) -> Result<(), OpenError> {
     }
     let identity = identity(peers).await;
     tracing::info!(%identity, "this replica's store is made");
-    store::make(dir, &identity)?;
+    store::make(&Place::Directory(dir), &identity)?;
     identity.write(dir)
 }
 
-async fn identity(peers: &Peers) -> Identity {
+pub(crate) async fn identity(peers: &Peers) -> Identity {
     let mut told = Instant::now();
     loop {
         let mut waits_for = Vec::new();

@@ -1,5 +1,6 @@
 //! The time in which this replica decides.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use openraft::{BasicNode, RaftMetrics, ServerState};
@@ -26,8 +27,11 @@ impl Raft {
             // The guard must be gone before the next await: it would block the core.
             let term = metrics.wait_for(|metrics| metrics.state == ServerState::Leader).await;
             let term = term.map(|metrics| metrics.current_term).map_err(|_| ended())?;
-            // A leader that restarted, or that nobody reaches, believes in itself until a quorum is asked.
-            if self.inner.raft.ensure_linearizable().await.is_ok() && holds(&metrics.borrow(), term) {
+            // A leader that restarted, or that nobody reaches, believes in itself until a quorum is asked. What an earlier
+            // lead of this replica had begun to agree on comes before this, and so into the state that the next starts from.
+            let nothing = Command::PutBlobs { blobs: BTreeMap::new() };
+            let begun = self.write(nothing.decided_in(term)).await;
+            if begun.is_ok_and(|applied| !applied.void) && holds(&metrics.borrow(), term) {
                 return Ok(Lead { raft: self.clone(), term });
             }
             if self.has_failed() {
@@ -54,8 +58,17 @@ impl Lead {
     /// Waits until this replica may no longer decide.
     pub async fn ended(&self) {
         let mut metrics = self.raft.inner.raft.metrics();
-        // A store that closed has no leader either.
-        _ = metrics.wait_for(|metrics| !holds(metrics, self.term)).await.map(drop);
+        loop {
+            let left = left(&metrics.borrow_and_update(), self.term);
+            let Some(left) = left else { return };
+            tokio::select! {
+                biased;
+                // A store that closed has no leader either.
+                changed = metrics.changed() => if changed.is_err() { return },
+                // What is known of the quorum gets older without a word.
+                () = sleep(left) => return,
+            }
+        }
     }
 
     pub fn term(&self) -> u64 {
@@ -72,6 +85,16 @@ fn holds(metrics: &RaftMetrics<u64, BasicNode>, term: u64) -> bool {
     metrics.current_term == term && leads(metrics)
 }
 
+/// For how long a leader of this term may go on without another word of a quorum.
+fn left(metrics: &RaftMetrics<u64, BasicNode>, term: u64) -> Option<Duration> {
+    if !holds(metrics, term) {
+        return None;
+    }
+    let lone = metrics.membership_config.membership().voter_ids().count() == 1;
+    let old = metrics.millis_since_quorum_ack.filter(|_| !lone);
+    Some(old.map_or(FOR_EVER, |old| Duration::from_millis(LEASE_MS.saturating_sub(old))))
+}
+
 pub fn leads(metrics: &RaftMetrics<u64, BasicNode>) -> bool {
     let lone = metrics.membership_config.membership().voter_ids().count() == 1;
     metrics.state == ServerState::Leader
@@ -84,4 +107,6 @@ fn ended() -> ProposeError {
 
 /// Shorter than what a follower waits before it votes for another, see `config`.
 const LEASE_MS: u64 = 1000;
+/// A lone replica asks nobody.
+const FOR_EVER: Duration = Duration::MAX;
 const AGAIN: Duration = Duration::from_millis(50);

@@ -27,6 +27,8 @@ mod peers;
 mod raft;
 mod recover;
 mod report;
+#[cfg(feature = "simulation")]
+pub mod simulated;
 mod state;
 mod store;
 

@@ -23,6 +23,7 @@ pub async fn run(raft: Raft, cluster_id: String, own: String, mut joins: mpsc::R
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            biased;
             join = joins.recv() => {
                 let Some((address, reply)) = join else { return };
                 let answer = admit(&raft, &cluster_id, address).await;

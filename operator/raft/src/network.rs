@@ -174,6 +174,7 @@ impl RaftNetwork<TypeConfig> for Client {
         let Snapshot { meta, snapshot: state } = snapshot;
         let state: Bytes = *state;
         tokio::select! {
+            biased;
             closed = cancel => Err(StreamingError::Closed(closed)),
             answer = self.call(Call::Snapshot { vote, meta, state }, option.hard_ttl()) => match answer {
                 Ok(Reply::Snapshot(response)) => Ok(response),

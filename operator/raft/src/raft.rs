@@ -16,7 +16,7 @@ use crate::lead::leads;
 use crate::members::{self, Join, leader_address};
 use crate::network::{Network, Silent};
 use crate::peers::Peers;
-use crate::store::{self, LogStore, Stop, Store};
+use crate::store::{self, LogStore, Place, Stop, Store};
 use crate::{Applied, Command, Identity, OpenError, ProposeError, State};
 
 /// How a replica runs.
@@ -63,11 +63,16 @@ impl Raft {
     pub async fn open(dir: &Path, options: Options) -> Result<Raft, OpenError> {
         std::fs::create_dir_all(dir).map_err(|source| OpenError::Io { path: dir.to_owned(), source })?;
         let expected = identify(dir)?;
-        let Store { log, machine, state, stop, identity } = store::open(dir, expected.as_ref())?;
+        let store = store::open(&Place::Directory(dir), expected.as_ref())?;
         // After the log's own copy: a crash in between leaves a log that still names itself.
         if expected.is_none() {
-            identity.write(dir)?;
+            store.identity.write(dir)?;
         }
+        Raft::start(store, options).await
+    }
+
+    pub(crate) async fn start(store: Store, options: Options) -> Result<Raft, OpenError> {
+        let Store { log, machine, state, stop, identity } = store;
         let config = config(&identity.cluster_id)?;
         let Options { on_fatal, propose_timeout, peers } = options;
         let silent = Silent::default();

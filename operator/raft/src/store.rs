@@ -1,6 +1,8 @@
 //! One file, one writer: the log, the vote, the state and its snapshot live in `raft.redb`, and a single thread
 //! writes them in the order in which they were asked for. Reads are answered from memory.
 
+#[cfg(feature = "simulation")]
+pub mod disk;
 mod log;
 mod machine;
 mod snapshot;
@@ -13,7 +15,7 @@ mod suite;
 use std::fs::{OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use redb::{Database, DatabaseError};
@@ -37,32 +39,33 @@ pub struct Store {
 
 pub const FILE: &str = "raft.redb";
 
+/// Where a store is.
+pub enum Place<'a> {
+    Directory(&'a Path),
+    #[cfg(feature = "simulation")]
+    Simulated(disk::Disk),
+}
+
 /// Reads everything into memory and starts the writer. A file that has no identity yet is given the expected or a new
 /// one.
-pub fn open(dir: &Path, expected: Option<&Identity>) -> Result<Store, OpenError> {
-    let path = dir.join(FILE);
+pub fn open(place: &Place, expected: Option<&Identity>) -> Result<Store, OpenError> {
+    let path = place.path();
     let damaged = |reason: String| OpenError::Damaged { path: path.clone(), reason };
-    make_private(&path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
-    let db = Database::builder().set_cache_size(CACHE_BYTES).create(&path).map_err(|error| match error {
-        DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { path: path.clone() },
-        DatabaseError::Storage(redb::StorageError::Io(source))
-            if source.kind() != io::ErrorKind::InvalidData =>
-        {
-            OpenError::Io { path: path.clone(), source }
-        }
-        other => damaged(other.to_string()),
-    })?;
-    sync_parent(&path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
+    let db = place.open()?;
     let loaded = tables::load(&db, expected).map_err(|error| damaged(error.to_string()))?;
     let identity = loaded.identity;
     if let Some(found) = expected.filter(|expected| **expected != identity) {
         return Err(OpenError::ForeignIdentity {
-            dir: dir.to_owned(),
+            dir: path.with_file_name(""),
             found: found.to_string(),
             expected: identity.to_string(),
         });
     }
-    let (writer, stop) = writer::start(db);
+    let (writer, stop) = match place {
+        Place::Directory(_) => writer::start(db),
+        #[cfg(feature = "simulation")]
+        Place::Simulated(disk) => writer::start_simulated(db, disk.clone()),
+    };
     let (publish, state) = watch::channel(loaded.machine.state.clone());
     Ok(Store {
         log: LogStore::new(writer.clone(), loaded.log),
@@ -73,9 +76,45 @@ pub fn open(dir: &Path, expected: Option<&Identity>) -> Result<Store, OpenError>
     })
 }
 
+impl Place<'_> {
+    /// Of its file, for messages.
+    fn path(&self) -> PathBuf {
+        match self {
+            Place::Directory(dir) => dir.join(FILE),
+            #[cfg(feature = "simulation")]
+            Place::Simulated(_) => PathBuf::from(FILE),
+        }
+    }
+
+    fn open(&self) -> Result<Database, OpenError> {
+        let path = self.path();
+        let opened = match self {
+            Place::Directory(_) => {
+                make_private(&path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
+                Database::builder().set_cache_size(CACHE_BYTES).create(&path)
+            }
+            #[cfg(feature = "simulation")]
+            Place::Simulated(disk) => {
+                return disk.open().map_err(|error| OpenError::Start(error.to_string()));
+            }
+        };
+        let db = opened.map_err(|error| match error {
+            DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { path: path.clone() },
+            DatabaseError::Storage(redb::StorageError::Io(source))
+                if source.kind() != io::ErrorKind::InvalidData =>
+            {
+                OpenError::Io { path: path.clone(), source }
+            }
+            other => OpenError::Damaged { path: path.clone(), reason: other.to_string() },
+        })?;
+        sync_parent(&path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
+        Ok(db)
+    }
+}
+
 /// Makes the file of a replica that was given its identity.
-pub fn make(dir: &Path, identity: &Identity) -> Result<(), OpenError> {
-    let made = open(dir, Some(identity))?;
+pub fn make(place: &Place, identity: &Identity) -> Result<(), OpenError> {
+    let made = open(place, Some(identity))?;
     made.stop.stop();
     Ok(())
 }

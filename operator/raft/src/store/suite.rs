@@ -23,7 +23,7 @@ impl Drop for Guard {
 impl StoreBuilder<TypeConfig, LogStore, StateMachine, Guard> for Builder {
     async fn build(&self) -> Result<(Guard, LogStore, StateMachine), StorageError> {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let store = super::open(dir.path(), None).expect("a fresh store opens");
+        let store = super::open(&super::Place::Directory(dir.path()), None).expect("a fresh store opens");
         Ok((Guard { stop: Some(store.stop), _dir: dir }, store.log, store.machine))
     }
 }

@@ -3,11 +3,11 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
 use openraft::storage::LogFlushed;
 use redb::Database;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use super::machine::{Machine, StoredSnapshot};
@@ -40,7 +40,7 @@ pub enum Done {
 }
 
 #[derive(Clone)]
-pub struct Writer(Sender<(Op, Done)>);
+pub struct Writer(UnboundedSender<(Op, Done)>);
 
 impl Writer {
     /// Returns once it is on disk.
@@ -61,48 +61,82 @@ impl Writer {
 /// Ends the writer, so that the file is free again when this returns.
 pub struct Stop {
     writer: Writer,
-    thread: JoinHandle<()>,
+    /// None where it is a task.
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Stop {
     pub fn stop(self) {
         let (done, _) = oneshot::channel();
         self.writer.send(Op::Stop, Done::Written(done));
-        if self.thread.join().is_err() {
+        if self.thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the store's writer panicked");
         }
     }
 }
 
 pub fn start(db: Database) -> (Writer, Stop) {
-    let (queue, jobs) = channel();
+    let (queue, mut jobs) = unbounded_channel();
     let thread = thread::Builder::new().name("raft-writer".into());
-    let thread = thread.spawn(move || run(db, &jobs)).expect("a thread can be started at start-up");
+    let run = move || {
+        let mut store = Some(db);
+        while let Some(first) = jobs.blocking_recv() {
+            if !write(&mut store, &mut jobs, first) {
+                return;
+            }
+        }
+    };
+    let thread = thread.spawn(run).expect("a thread can be started at start-up");
     let writer = Writer(queue);
-    (writer.clone(), Stop { writer, thread })
+    (writer.clone(), Stop { writer, thread: Some(thread) })
 }
 
-/// Group commit: whatever waits shares one fsync.
-fn run(db: Database, jobs: &Receiver<(Op, Done)>) {
-    let mut failed: Option<io::Error> = None;
-    while let Ok(first) = jobs.recv() {
-        let mut group = vec![first];
-        group.extend(jobs.try_iter().take(GROUP - 1));
-        let stop = group.iter().position(|(op, _)| matches!(op, Op::Stop));
-        let late = stop.map(|at| group.split_off(at)).unwrap_or_default();
-        // After one failure the file may lack what later changes build on, so nothing more is written.
-        if failed.is_none() {
-            failed = commit(&db, &group).err().map(io::Error::other);
+/// As a task that takes the disk's time.
+#[cfg(feature = "simulation")]
+pub fn start_simulated(db: Database, disk: super::disk::Disk) -> (Writer, Stop) {
+    let (queue, mut jobs) = unbounded_channel();
+    let run = async move {
+        let mut store = Some(db);
+        while let Some(first) = jobs.recv().await {
+            tokio::time::sleep(disk.delay()).await;
+            if !write(&mut store, &mut jobs, first) {
+                return;
+            }
         }
-        for (_, done) in group {
-            done.tell(failed.as_ref().map_or(Ok(()), Err));
-        }
-        if stop.is_some() {
-            drop(db);
-            late.into_iter().for_each(|(_, done)| done.tell(Err(&stopped())));
-            return;
-        }
+    };
+    // A store is made where nothing runs yet, too.
+    if tokio::runtime::Handle::try_current().is_ok() {
+        tokio::spawn(run);
     }
+    let writer = Writer(queue);
+    (writer.clone(), Stop { writer, thread: None })
+}
+
+/// Group commit: whatever waits shares one fsync. False once the writer is to end.
+fn write(store: &mut Option<Database>, jobs: &mut UnboundedReceiver<(Op, Done)>, first: (Op, Done)) -> bool {
+    let mut group = vec![first];
+    group.extend(std::iter::from_fn(|| jobs.try_recv().ok()).take(GROUP - 1));
+    let stop = group.iter().position(|(op, _)| matches!(op, Op::Stop));
+    let late = stop.map(|at| group.split_off(at)).unwrap_or_default();
+    // After one failure the file may lack what later changes build on, so nothing more is written.
+    let written = match store {
+        Some(db) => commit(db, &group).map_err(io::Error::other),
+        None => Err(stopped()),
+    };
+    if written.is_err() {
+        *store = None;
+    }
+    for (_, done) in group {
+        done.tell(match &written {
+            Ok(()) => Ok(()),
+            Err(error) => Err(error),
+        });
+    }
+    if stop.is_some() {
+        *store = None;
+        late.into_iter().for_each(|(_, done)| done.tell(Err(&stopped())));
+    }
+    stop.is_none()
 }
 
 fn commit(db: &Database, group: &[(Op, Done)]) -> Result<(), Error> {
@@ -149,4 +183,5 @@ fn stopped() -> io::Error {
 const GROUP: usize = 256;
 
 #[cfg(test)]
+#[cfg(feature = "simulation")]
 mod power;
