@@ -110,7 +110,8 @@ impl Going<'_> {
     fn advance(&self, progress: &Progress, phase: &Phase, nodes: &[Seen], now: i64) -> Progress {
         let complete = self.is_complete(progress, nodes);
         let since = match phase {
-            Phase::Holding { since } => *since,
+            // A clock that was set back begins the hold anew instead of drawing it out.
+            Phase::Holding { since } => (*since).min(now),
             _ if complete => now,
             _ => return Progress { phase: Phase::Advancing, ..progress.clone() },
         };

@@ -34,6 +34,17 @@ fn waves_go_on_when_their_nodes_have_it_and_the_hold_is_over() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_begins_a_hold_anew() {
+    let mut fleet = Fleet::new(10, rollout(&[("20%", 30)]));
+    fleet.all_have_it();
+    fleet.step(3_600_000);
+    fleet.step(5_000);
+    assert_eq!((fleet.phase(), fleet.updated()), (Phase::Holding { since: 5_000 }, 2));
+    fleet.step(35_000);
+    assert_eq!(fleet.updated(), 10);
+}
+
+#[test]
 fn a_hold_does_not_end_before_all_nodes_were_heard() {
     let mut fleet = Fleet::new(10, rollout(&[("20%", 30)]));
     fleet.all_have_it();
