@@ -52,8 +52,9 @@ generate: ## make the generated files again
 fuzz: build ## random packets through kernel and interpreter until they disagree (PACKETS=10000000)
 	cargo run -q --bin fuzz -- --number $(or $(PACKETS),10000000)
 
-soak: build ## what takes too long for every test: 200 replacements of 10,000 rules, 1,000,000 random verdicts, 100,000 damaged messages for each decoder
+soak: build ## what takes too long for every test: 200 replacements of 10,000 rules, 1,000,000 random verdicts, 100,000 damaged messages for each decoder, 1,000 seeds of failing operators
 	SLUICE_REPLACEMENTS=200 $(RUNNER) cargo test --workspace --test datapath -- replace:: --nocapture
+	SLUICE_SEEDS=$(or $(SEEDS),1000) $(RUNNER) cargo test --workspace --lib simulation:: -- --nocapture
 	SLUICE_MUTATIONS=$(or $(MUTATIONS),100000) $(RUNNER) cargo test --workspace --test decoders -- --nocapture
 	$(MAKE) fuzz PACKETS=1000000
 

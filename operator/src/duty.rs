@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sluice_distribute::Drops;
 use sluice_index::Desired;
 use sluice_raft::{Lead, ProposeError, Raft};
-use sluice_replicas::{Channels, Desk, Heard, Intake, relay};
+use sluice_replicas::{Desk, Heard, Intake, Lines, relay};
 use tokio::sync::{mpsc, watch};
 
 use crate::publish::{Publisher, Writer};
@@ -17,7 +17,7 @@ const HEARD: usize = 1024;
 
 pub struct Duty {
     pub raft: Raft,
-    pub channels: Channels,
+    pub lines: Arc<dyn Lines>,
     pub desk: Desk,
     pub drops: Drops,
     pub desired: watch::Receiver<Arc<Desired>>,
@@ -35,13 +35,15 @@ impl Duty {
     pub async fn run(mut self) -> Result<std::convert::Infallible, ProposeError> {
         loop {
             let lead = tokio::select! {
+                biased;
                 lead = self.raft.lead() => lead?,
-                never = relay(&self.raft, &self.channels, &self.desk, &self.drops) => match never {},
+                never = relay(&self.raft, &*self.lines, &self.desk, &self.drops) => match never {},
             };
             tracing::info!(term = lead.term(), "this replica decides");
             let outcome = tokio::select! {
-                outcome = self.decide(&lead) => outcome,
+                biased;
                 () = lead.ended() => Ok(()),
+                outcome = self.decide(&lead) => outcome,
             };
             self.intake.send_replace(None);
             // What this replica knew is not the truth any more.
@@ -72,6 +74,7 @@ impl Duty {
             std::future::pending().await
         };
         tokio::select! {
+            biased;
             reconciled = reconciler.run(inputs) => reconciled.map(|never| match never {}),
             () = publisher.run() => Ok(()),
             never = own => never,

@@ -7,6 +7,7 @@
 mod admin;
 pub mod args;
 mod backends;
+mod clock;
 mod counters;
 mod drops;
 mod duty;
@@ -24,6 +25,8 @@ mod rollouts;
 mod run;
 mod sight;
 mod signer;
+#[cfg(test)]
+mod simulation;
 mod streams;
 mod telemetry;
 mod tokens;

@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::backends::Votes;
+use crate::clock::{now, steady};
 use crate::feeds::{self, FeedDesk};
 use crate::lints::Lints;
 use crate::planner::{self, Planned};
@@ -76,7 +77,7 @@ impl Reconciler {
         let state = agreed.blobs.get(INDEX).map_or_else(IndexState::default, |bytes| saved(bytes));
         let mut book = Book::default();
         for name in state.nodes.keys() {
-            book.expect(name, now());
+            book.expect(name, steady());
         }
         let index = Index::restore(state).with_contents(feeds::contents(&agreed));
         let (mut planned, mut lints) = (Planned::agreed(index.snapshot(), &agreed), Lints::default());
@@ -111,11 +112,9 @@ impl Reconciler {
         let mut said = false;
         loop {
             let changed = tokio::select! {
+                // What agents say comes last: there is always more of it.
+                biased;
                 Ok(()) = inputs.desired.changed() => self.take_desired(inputs.desired, &fed),
-                Some(heard) = inputs.agents.recv() => {
-                    said = true;
-                    self.hear(heard)
-                }
                 Ok(()) = fed.changed() => {
                     let known = fed.borrow_and_update().clone();
                     self.feeds.keep(&self.lead, &known).await?;
@@ -133,6 +132,10 @@ impl Reconciler {
                 () = sleep_until(self.show_at(said)), if plan_at.is_none() => {
                     said = false;
                     self.show()
+                }
+                Some(heard) = inputs.agents.recv() => {
+                    said = true;
+                    self.hear(heard)
                 }
             };
             // Before the source has spoken the agreed plans stay as they are.
@@ -162,7 +165,7 @@ impl Reconciler {
 
     /// When the next entry of a set leaves it.
     fn expiry_at(&self) -> Instant {
-        Instant::now() + self.index.next_expiry().map_or(Duration::ZERO, until)
+        Instant::now() + self.index.next_expiry().map_or(Duration::ZERO, |at| left(at, now()))
     }
 
     /// A node that the cluster no longer has is not waited for once its agent is gone too. True if there was one.
@@ -186,7 +189,7 @@ impl Reconciler {
         match heard {
             Heard::Agent { replica, event } => self.take_agent_event(replica, event),
             Heard::RelayEnded(replica) => {
-                let now = now();
+                let now = steady();
                 for name in self.streams.relay_ended(replica) {
                     self.book.disconnected(&name, now);
                 }
@@ -196,7 +199,7 @@ impl Reconciler {
     }
 
     fn take_agent_event(&mut self, replica: u64, event: AgentEvent) -> bool {
-        let (name, now) = (event.node, now());
+        let (name, now) = (event.node, steady());
         let at = At { replica, session: event.session };
         match event.kind {
             AgentEventKind::Connected(hello) => {
@@ -253,7 +256,7 @@ impl Reconciler {
     /// True if rollouts go on at once.
     async fn plan(&mut self) -> Result<bool, ProposeError> {
         let agreed = self.lead.raft().state().borrow().clone();
-        self.index.begin_rollouts(now());
+        self.index.begin_rollouts(steady());
         let snapshot = self.index.snapshot();
         let unhealthy = Votes::count(&snapshot, &self.book).unhealthy();
         self.planned = planner::plan(snapshot, &agreed, &unhealthy);
@@ -287,13 +290,13 @@ impl Reconciler {
 
     fn show_at(&self, said: bool) -> Instant {
         let pace = if said { SHOW.max(self.show_took * SHOW_SHARE) } else { SHOW_SILENCE };
-        let wave = self.index.next_wave().map(|at| Instant::now() + until(at));
+        let wave = self.index.next_wave().map(|at| Instant::now() + left(at, steady()));
         wave.map_or(self.shown + pace, |wave| wave.max(self.shown + SHOW).min(self.shown + pace))
     }
 
     /// Says what is known, and takes rollouts on by it. True if they moved.
     fn show(&mut self) -> bool {
-        let (begun, now) = (Instant::now(), now());
+        let (begun, now) = (Instant::now(), steady());
         let epoch = self.lead.raft().state().borrow().epoch;
         let due = Due::of(&self.planned);
         let seen = due.seen(&self.book, now);
@@ -363,12 +366,7 @@ fn addresses(facts: &NodeFacts) -> BTreeSet<IpAddr> {
     facts.addresses.iter().filter_map(|address| address.parse().ok()).collect()
 }
 
-/// What is left until then, in Unix milliseconds.
-fn until(at: i64) -> Duration {
-    Duration::from_millis((at - now()).max(0).unsigned_abs())
-}
-
-/// Unix milliseconds.
-fn now() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
+/// What is left until `at`.
+fn left(at: i64, now: i64) -> Duration {
+    Duration::from_millis((at - now).max(0).unsigned_abs())
 }

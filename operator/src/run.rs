@@ -194,7 +194,7 @@ async fn serve(
     let routes = Routes::new(AdminServer::new(admin)).add_service(ReplicationServer::new(replication));
     let duty = Duty {
         raft: raft.clone(),
-        channels,
+        lines: Arc::new(channels),
         desk: Desk::open(said, again_sender),
         drops,
         desired: ports.desired,

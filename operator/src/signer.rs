@@ -24,6 +24,7 @@ pub async fn keep(raft: Raft, authority: Arc<Authority>) -> anyhow::Result<()> {
     loop {
         let lead = raft.lead().await?;
         tokio::select! {
+            biased;
             () = lead.ended() => {}
             outcome = decide(&lead, &authority, &trust) => match outcome {
                 Err(error) if is_passing(&error) => tracing::warn!("plans have no new key yet: {error:#}"),

@@ -35,3 +35,4 @@ pub use event::{AgentEvent, AgentEventKind};
 pub use limits::Limits;
 pub use replica::{Alone, Replica};
 pub use server::Distributor;
+pub use service::Streams;

@@ -16,7 +16,7 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 
 use crate::enroll::Enroller;
-use crate::service::{Service, Shared};
+use crate::service::{Shared, Streams};
 use crate::sessions::Sessions;
 use crate::signers::Signers;
 use crate::{AgentEvent, Drops, Limits, Replica, ServeError, TokenCheck};
@@ -68,23 +68,30 @@ impl Distributor {
     }
 
     fn routes(self, others: Routes, drain: &CancellationToken) -> Routes {
+        let (authority, tokens, clock) = (self.authority.clone(), self.tokens.clone(), self.clock);
+        let admission = Semaphore::new(self.limits.enrolling);
+        let enroller = Enroller { authority, tokens, clock, admission, valid: self.limits.certificate };
+        let streams = self.streams(drain);
+        others.add_service(EnrollmentServer::new(enroller)).add_service(DistributionServer::new(streams))
+    }
+
+    /// For who brings connections of its own.
+    pub fn streams(self, drain: &CancellationToken) -> Streams {
         let Distributor {
             state,
             cluster_id,
             replica,
-            authority,
-            tokens,
+            authority: _,
+            tokens: _,
             events,
             again,
             drops,
             limits,
-            clock,
+            clock: _,
         } = self;
-        let admission = Semaphore::new(limits.enrolling);
-        let enroller = Enroller { authority, tokens, clock, admission, valid: limits.certificate };
         let admission = Arc::new(Semaphore::new(limits.joining));
         let (sessions, signers, drain) = (Sessions::default(), Signers::default(), drain.clone());
-        let shared = Shared {
+        Streams(Arc::new(Shared {
             state,
             signers,
             cluster_id,
@@ -96,10 +103,7 @@ impl Distributor {
             drops,
             admission,
             drain,
-        };
-        others
-            .add_service(EnrollmentServer::new(enroller))
-            .add_service(DistributionServer::new(Service(Arc::new(shared))))
+        }))
     }
 }
 

@@ -13,6 +13,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::sessions::Sessions;
 use crate::signers::Signers;
+use crate::stream::Said;
 use crate::{AgentEvent, Drops, Limits, Replica, stream};
 
 /// What all streams share.
@@ -31,10 +32,22 @@ pub struct Shared {
     pub drain: CancellationToken,
 }
 
-pub struct Service(pub Arc<Shared>);
+/// Opens the streams of agents that are known to be who they say.
+#[derive(Clone)]
+pub struct Streams(pub(crate) Arc<Shared>);
+
+impl Streams {
+    /// Hears `said` until the stream ends; what is answered comes out.
+    pub fn open(&self, node: String, said: impl Said) -> mpsc::Receiver<Result<ServerMessage, Status>> {
+        // One: whoever reads slowly holds up itself, and only the newest state is made into a message.
+        let (sender, receiver) = mpsc::channel(1);
+        tokio::spawn(stream::run(self.0.clone(), node, said, sender));
+        receiver
+    }
+}
 
 #[tonic::async_trait]
-impl Distribution for Service {
+impl Distribution for Streams {
     type SyncStream = ReceiverStream<Result<ServerMessage, Status>>;
 
     async fn sync(
@@ -56,9 +69,6 @@ impl Distribution for Service {
             }
             Err(error) => return Err(Status::unauthenticated(error.to_string())),
         };
-        // One: whoever reads slowly holds up itself, and only the newest state is made into a message.
-        let (sender, receiver) = mpsc::channel(1);
-        tokio::spawn(stream::run(self.0.clone(), node, request.into_inner(), sender));
-        Ok(Response::new(ReceiverStream::new(receiver)))
+        Ok(Response::new(ReceiverStream::new(self.open(node, request.into_inner()))))
     }
 }

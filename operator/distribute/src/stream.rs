@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use futures::{Stream, TryStreamExt};
 use sluice_plan::Epoch;
-use sluice_proto::v1::agent_message::Kind as Said;
+use sluice_proto::v1::agent_message::Kind as Word;
 use sluice_proto::v1::server_message::Kind;
 use sluice_proto::v1::{AgentMessage, GoAway, Heartbeat, Hello, SayAgain, ServerMessage};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
-use tonic::{Status, Streaming};
+use tonic::Status;
 
 use crate::offer::Offer;
 use crate::service::Shared;
@@ -27,12 +28,12 @@ enum End {
     Refused(Status),
 }
 
-pub async fn run(
-    shared: Arc<Shared>,
-    node: String,
-    mut incoming: Streaming<AgentMessage>,
-    outgoing: Outgoing,
-) {
+/// What an agent says.
+pub trait Said: Stream<Item = Result<AgentMessage, Status>> + Send + Unpin + 'static {}
+
+impl<S: Stream<Item = Result<AgentMessage, Status>> + Send + Unpin + 'static> Said for S {}
+
+pub async fn run(shared: Arc<Shared>, node: String, mut incoming: impl Said, outgoing: Outgoing) {
     let end = match serve(&shared, &node, &mut incoming, &outgoing).await {
         Ok(never) => match never {},
         Err(end) => end,
@@ -60,7 +61,7 @@ enum Never {}
 async fn serve(
     shared: &Shared,
     node: &str,
-    incoming: &mut Streaming<AgentMessage>,
+    incoming: &mut impl Said,
     outgoing: &Outgoing,
 ) -> Result<Never, End> {
     let permit = shared.admission.clone().try_acquire_owned();
@@ -105,11 +106,11 @@ async fn caught_up(shared: &Shared, hello: &Hello) -> Result<(), fence::Ahead> {
 }
 
 /// The first message, which must be for the certificate's node.
-async fn hello(shared: &Shared, node: &str, incoming: &mut Streaming<AgentMessage>) -> Result<Hello, End> {
-    let first = timeout(shared.limits.hello, incoming.message()).await;
+async fn hello(shared: &Shared, node: &str, incoming: &mut impl Said) -> Result<Hello, End> {
+    let first = timeout(shared.limits.hello, incoming.try_next()).await;
     let first = first.map_err(|_| End::Refused(Status::deadline_exceeded("no Hello came")))?;
     let Some(message) = first.map_err(|_| End::Gone)? else { return Err(End::Gone) };
-    let Some(Said::Hello(hello)) = message.kind else {
+    let Some(Word::Hello(hello)) = message.kind else {
         return Err(End::Refused(Status::invalid_argument("the first message must be Hello")));
     };
     if hello.node != node {
@@ -125,7 +126,7 @@ async fn follow(
     session: &Session,
     mut offer: Offer,
     joining: OwnedSemaphorePermit,
-    incoming: &mut Streaming<AgentMessage>,
+    incoming: &mut impl Said,
     outgoing: &Outgoing,
 ) -> Result<Never, End> {
     let mut joining = Some(joining);
@@ -151,7 +152,7 @@ async fn follow(
             biased;
             () = shared.drain.cancelled() => return Err(End::Away("the operator restarts")),
             () = session.superseded.cancelled() => return Err(End::Away("a newer stream of this node took over")),
-            said = incoming.message() => hear(shared, node, session, &mut offer, said).await?,
+            said = incoming.try_next() => hear(shared, node, session, &mut offer, said).await?,
             Ok(()) = again.changed() => says_again = true,
             room = outgoing.reserve(), if due || says_again || offer.owes_shards() => {
                 let room = room.map_err(|_| End::Gone)?;
@@ -200,24 +201,24 @@ async fn hear(
 ) -> Result<(), End> {
     let Ok(Some(said)) = said else { return Err(End::Gone) };
     match said.kind {
-        Some(Said::Verdicts(verdicts)) => {
+        Some(Word::Verdicts(verdicts)) => {
             offer.hear(&verdicts);
             tell(shared, node, session.id, AgentEventKind::Verdicts(verdicts)).await
         }
-        Some(Said::Want(want)) => {
+        Some(Word::Want(want)) => {
             offer.want(&want);
             Ok(())
         }
-        Some(Said::Report(report)) => {
+        Some(Word::Report(report)) => {
             tell(shared, node, session.id, AgentEventKind::Report(Box::new(report))).await
         }
-        Some(Said::Samples(samples)) => {
+        Some(Word::Samples(samples)) => {
             shared.drops.publish(node, samples);
             Ok(())
         }
-        Some(Said::Hello(_)) => Err(End::Refused(Status::invalid_argument("a stream has one Hello"))),
+        Some(Word::Hello(_)) => Err(End::Refused(Status::invalid_argument("a stream has one Hello"))),
         // A kind of message that is newer than we are is no reason to hang up.
-        Some(Said::Heartbeat(_)) | None => Ok(()),
+        Some(Word::Heartbeat(_)) | None => Ok(()),
     }
 }
 

@@ -99,6 +99,7 @@ impl Clerk {
     async fn tell(&mut self, event: AgentEvent) {
         let Some(ear) = self.ear.borrow().clone() else { return };
         tokio::select! {
+            biased;
             _ = ear.send(event) => {}
             // The change is seen to in `run`: it must be noticed there again.
             _ = self.ear.changed() => self.ear.mark_changed(),

@@ -13,6 +13,7 @@
 mod channels;
 mod desk;
 mod intake;
+mod lines;
 mod relay;
 mod samples;
 mod service;
@@ -22,5 +23,6 @@ mod wire;
 pub use channels::Channels;
 pub use desk::Desk;
 pub use intake::{Heard, Intake};
+pub use lines::{Lines, Orders};
 pub use relay::relay;
 pub use service::{Answers, ReplicationService};

@@ -6,22 +6,21 @@ use std::time::Duration;
 use futures::StreamExt;
 use sluice_distribute::{AgentEvent, AgentEventKind, Drops};
 use sluice_proto::v1::relayed::Kind;
-use sluice_proto::v1::replication_client::ReplicationClient;
 use sluice_proto::v1::{Ahead, Gone, Relayed};
 use sluice_raft::Raft;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use crate::samples::Watched;
-use crate::{Channels, Desk};
+use crate::{Desk, Lines};
 
 /// Relays to whichever other replica decides, for as long as it is polled.
-pub async fn relay(raft: &Raft, channels: &Channels, desk: &Desk, drops: &Drops) -> std::convert::Infallible {
+pub async fn relay(raft: &Raft, lines: &dyn Lines, desk: &Desk, drops: &Drops) -> std::convert::Infallible {
     loop {
         let ended = tokio::select! {
-            ended = once(raft, channels, desk, drops) => ended,
+            biased;
+            ended = once(raft, lines, desk, drops) => ended,
             () = raft.leader_changed() => continue,
         };
         if let Err(status) = ended {
@@ -32,12 +31,10 @@ pub async fn relay(raft: &Raft, channels: &Channels, desk: &Desk, drops: &Drops)
 }
 
 /// Until the stream ends.
-async fn once(raft: &Raft, channels: &Channels, desk: &Desk, drops: &Drops) -> Result<(), Status> {
+async fn once(raft: &Raft, lines: &dyn Lines, desk: &Desk, drops: &Drops) -> Result<(), Status> {
     let Some(leader) = raft.leader_address() else { return Ok(()) };
-    let channel = channels.to(&leader).map_err(|error| Status::invalid_argument(error.to_string()))?;
     let (outgoing, queue) = mpsc::channel(QUEUE);
-    let mut client = ReplicationClient::new(channel);
-    let mut orders = client.relay(ReceiverStream::new(queue)).await?.into_inner();
+    let mut orders = lines.relay(&leader, queue).await?;
     tracing::info!(leader, "what agents say goes to the replica that decides");
     let (ear, mut heard) = mpsc::channel(1);
     let _listening = desk.listen(ear);
@@ -45,6 +42,7 @@ async fn once(raft: &Raft, channels: &Channels, desk: &Desk, drops: &Drops) -> R
     let mut samples = Watched::new(drops.clone(), wanted);
     loop {
         let next = tokio::select! {
+            biased;
             order = orders.next() => match order.transpose()? {
                 Some(order) => {
                     watched.send_replace(order.watched.into_iter().collect());

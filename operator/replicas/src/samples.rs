@@ -24,6 +24,7 @@ impl Watched {
     pub async fn next(&mut self) -> (String, SampleBatch) {
         loop {
             tokio::select! {
+                biased;
                 changed = self.wanted.changed() => match changed {
                     Ok(()) => self.follow(),
                     Err(_) => std::future::pending().await,

@@ -37,6 +37,20 @@ impl ReplicationService {
         ReplicationService { answers, intake, relays: Arc::default() }
     }
 
+    /// Takes in what a replica relays, until that ends or this one decides no more.
+    ///
+    /// # Errors
+    /// This replica does not decide.
+    pub fn take_in(&self, relayed: impl Words) -> Result<ReceiverStream<Result<RelayOrder, Status>>, Status> {
+        let mut intake = self.intake.clone();
+        let open = intake.borrow_and_update().clone();
+        let open = open.ok_or_else(|| Status::failed_precondition("this replica does not decide"))?;
+        let replica = self.relays.fetch_add(1, Ordering::Relaxed) + 1;
+        let (orders, answer) = mpsc::channel(1);
+        tokio::spawn(take_in(replica, open, intake, relayed, orders));
+        Ok(ReceiverStream::new(answer))
+    }
+
     async fn answer(&self, request: &[u8]) -> Bytes {
         match &self.answers {
             Answers::WithoutStore => answer_without_store(request),
@@ -62,13 +76,7 @@ impl Replication for ReplicationService {
         request: Request<Streaming<Relayed>>,
     ) -> Result<Response<Self::RelayStream>, Status> {
         require_operator(&request)?;
-        let mut intake = self.intake.clone();
-        let open = intake.borrow_and_update().clone();
-        let open = open.ok_or_else(|| Status::failed_precondition("this replica does not decide"))?;
-        let replica = self.relays.fetch_add(1, Ordering::Relaxed) + 1;
-        let (orders, answer) = mpsc::channel(1);
-        tokio::spawn(take_in(replica, open, intake, request.into_inner(), orders));
-        Ok(Response::new(ReceiverStream::new(answer)))
+        Ok(Response::new(self.take_in(request.into_inner())?))
     }
 }
 
@@ -79,18 +87,24 @@ fn require_operator<T>(request: &Request<T>) -> Result<(), Status> {
     }
 }
 
+/// What a replica relays.
+pub trait Words: Stream<Item = Result<Relayed, Status>> + Send + Unpin + 'static {}
+
+impl<S: Stream<Item = Result<Relayed, Status>> + Send + Unpin + 'static> Words for S {}
+
 /// Runs until the relay ends or this replica decides no more.
 async fn take_in(
     replica: u64,
     open: Intake,
     mut intake: watch::Receiver<Option<Intake>>,
-    mut relayed: Streaming<Relayed>,
+    mut relayed: impl Words,
     orders: mpsc::Sender<Result<RelayOrder, Status>>,
 ) {
     let mut watched = open.drops.watched();
     watched.mark_changed();
     loop {
         tokio::select! {
+            biased;
             _ = intake.changed() => break,
             Ok(()) = watched.changed() => {
                 let nodes = watched.borrow_and_update().values().cloned().collect();

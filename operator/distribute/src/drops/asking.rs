@@ -44,6 +44,7 @@ impl Asking {
                     return SampleRequest { for_ms: if wanted { ASK_FOR.as_millis() as u32 } else { 0 } };
                 }
                 Some(due) => tokio::select! {
+                    biased;
                     () = changed => {}
                     () = sleep_until(due) => {}
                 },
