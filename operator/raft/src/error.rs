@@ -12,8 +12,9 @@ pub enum OpenError {
     )]
     Damaged { path: PathBuf, reason: String },
     #[error(
-        "{dir}: identity.json of cluster {cluster_id} is there, its log is not; \
-         restore raft.redb from a backup, or run `recover`, which numbers a new store above the lost one"
+        "{dir}: identity.json of cluster {cluster_id} is there, its log is not; restore raft.redb from a backup; or, where other \
+         replicas of that cluster run, remove the directory and join them again; or else run `recover`, which numbers a new \
+         store above the lost one"
     )]
     LogLost { dir: PathBuf, cluster_id: String },
     #[error(
