@@ -10,6 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::server::WebPkiClientVerifier;
 use rustls::version::TLS13;
 use rustls::{RootCertStore, ServerConfig};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
@@ -21,6 +22,8 @@ use crate::{Credentials, PkiError};
 
 /// For one handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// For who was refused.
+const PARTING: Duration = Duration::from_secs(1);
 /// Handshakes at once: a bound on what strangers can have the operator hold.
 const HANDSHAKES: usize = 512;
 /// When the system has no room for another connection.
@@ -61,6 +64,18 @@ pub fn accept(
     ReceiverStream::new(connections)
 }
 
+/// Leaves who was refused the time to read why. A client has begun to talk by then: if nobody listened any more, its next
+/// word would break the connection before it has read the alert, and it would not know that its certificate is at fault.
+async fn part(mut stream: TcpStream) {
+    let listen = async {
+        _ = stream.shutdown().await;
+        let mut unheard = [0; 4096];
+        while stream.read(&mut unheard).await.is_ok_and(|read| read > 0) {}
+    };
+    // Who goes on talking is hung up on.
+    _ = timeout(PARTING, listen).await;
+}
+
 async fn accept_all(
     listener: &TcpListener,
     acceptor: TlsAcceptor,
@@ -77,9 +92,11 @@ async fn accept_all(
         _ = stream.set_nodelay(true);
         let (acceptor, ready) = (acceptor.clone(), ready.clone());
         tokio::spawn(async move {
-            if let Ok(Ok(stream)) = timeout(HANDSHAKE, acceptor.accept(stream)).await {
+            match timeout(HANDSHAKE, acceptor.accept(stream).into_fallible()).await {
                 // Nobody waits for it any more where the port is being closed.
-                _ = ready.send(Ok(stream)).await;
+                Ok(Ok(stream)) => _ = ready.send(Ok(stream)).await,
+                Ok(Err((_, stream))) => part(stream).await,
+                Err(_) => {}
             }
             drop(permit);
         });

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use sluice_pki::{Authority, Credentials, Peer, accept, server_tls};
+use sluice_pki::{Authority, Credentials, KeyAndCertificate, Peer, accept, server_tls};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, split};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
@@ -60,6 +60,28 @@ async fn a_client_that_says_nothing_holds_up_nobody() {
     assert_eq!(said_back(&mut stream, b"hello").await, b"hello");
 }
 
+/// With TLS 1.3 a client has begun to talk when its certificate is looked at.
+#[tokio::test]
+async fn who_is_refused_is_told_so_whatever_it_says_meanwhile() {
+    let authority = Arc::new(Authority::generate(SystemTime::now()).unwrap().0);
+    let own = Credentials::new(authority.clone(), &[NAME.to_owned()], LIFE, SystemTime::now).unwrap();
+    let address = echo(own).await;
+    let stranger = Authority::generate(SystemTime::now()).unwrap().0;
+    let shown = stranger.issue_admin("admin", SystemTime::now()).unwrap();
+    for _ in 0..20 {
+        let mut stream = connect_as(&authority, address, Some(&shown)).await;
+        // The refusal is there by now, and unread.
+        stream.get_ref().0.readable().await.unwrap();
+        for _ in 0..10 {
+            let said = stream.write_all(&[7; 1000]).await;
+            assert!(said.is_ok(), "hung up on before it could read why: {said:?}");
+            tokio::task::yield_now().await;
+        }
+        let told = stream.read(&mut [0]).await.unwrap_err();
+        assert_eq!(told.kind(), std::io::ErrorKind::InvalidData, "{told}");
+    }
+}
+
 async fn echo(own: Arc<Credentials>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -76,11 +98,27 @@ async fn echo(own: Arc<Credentials>) -> SocketAddr {
 }
 
 async fn connect(authority: &Authority, address: SocketAddr) -> TlsStream<TcpStream> {
+    connect_as(authority, address, None).await
+}
+
+async fn connect_as(
+    authority: &Authority,
+    address: SocketAddr,
+    own: Option<&KeyAndCertificate>,
+) -> TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    let config = config.with_root_certificates(roots);
+    let mut config = match own {
+        None => config.with_no_client_auth(),
+        Some(own) => {
+            let chain = CertificateDer::from_pem_slice(own.certificate.as_bytes()).unwrap();
+            let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes()).unwrap();
+            config.with_client_auth_cert(vec![chain], key).unwrap()
+        }
+    };
     config.alpn_protocols = vec![b"h2".to_vec()];
     let tcp = TcpStream::connect(address).await.unwrap();
     let name = ServerName::try_from(NAME).unwrap();
