@@ -1,6 +1,7 @@
 //! Plain HTTP for probes and Prometheus.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::extract::State;
@@ -24,6 +25,7 @@ pub struct View {
     pub held: watch::Receiver<Held>,
     pub verdicts: watch::Receiver<Verdicts>,
     pub link: watch::Receiver<LinkState>,
+    pub received: Arc<AtomicU64>,
 }
 
 /// Serves until `stop`. `/healthz` answers while the process runs; `/readyz` once a plan is in force or an operator is
@@ -54,6 +56,7 @@ async fn metrics_text(State(view): State<View>) -> impl IntoResponse {
         plan: view.plan.borrow().clone(),
         held: view.held.borrow().clone(),
         link: view.link.borrow().clone(),
+        received: view.received.load(Ordering::Relaxed),
         rejected,
     };
     let content = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];

@@ -24,6 +24,8 @@ pub struct Moment {
     pub plan: Arc<NodePlan>,
     pub held: Held,
     pub link: LinkState,
+    /// Bytes of the operator's messages.
+    pub received: u64,
     /// The operator's last plan is not in force.
     pub rejected: bool,
 }
@@ -79,6 +81,10 @@ impl Collector for Moment {
         )?;
         let epoch = self.held.epoch.unwrap_or_default();
         gauge(&mut encoder, "epoch_index", "Index of the epoch in force", epoch.index as i64)?;
+        let received = ConstCounter::new(self.received);
+        let kind = received.metric_type();
+        let help = "Bytes of the operator's messages, before encryption";
+        received.encode(encoder.encode_descriptor("received_bytes", help, None, kind)?)?;
         self.encode_rules(&mut encoder)?;
         self.encode_stats(&mut encoder)?;
         self.encode_nics(&mut encoder)?;
@@ -221,7 +227,14 @@ mod tests {
             Telemetry { counters: (0..rules).map(sample).collect(), exceptions, ..Telemetry::default() };
         let filters = Filters { parts: vec![part], ..Filters::default() };
         let plan = Arc::new(NodePlan { filters, ..NodePlan::default() });
-        Moment { telemetry, plan, held: Held::default(), link: LinkState::default(), rejected: false }
+        Moment {
+            telemetry,
+            plan,
+            held: Held::default(),
+            link: LinkState::default(),
+            received: 7,
+            rejected: false,
+        }
     }
 
     #[test]
@@ -230,6 +243,7 @@ mod tests {
         let series = r#"sluice_agent_rule_packets_total{kind="XdpFilter",namespace="",policy="edge",rule="rule-0",verdict="drop"} 1000"#;
         assert!(text.contains(series), "{text}");
         assert!(text.contains("sluice_agent_operator_connected 0"), "{text}");
+        assert!(text.contains("sluice_agent_received_bytes_total 7"), "{text}");
         assert!(text.contains(r#"sluice_xdp_exceptions_total{reason="aborted"} 2"#), "{text}");
     }
 

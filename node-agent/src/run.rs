@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use anyhow::Context;
 use sluice_client::{Held, LinkState, Pace, Ports, Telemetry};
@@ -108,6 +109,7 @@ fn wire(config: &Config, changes: mpsc::Receiver<Changes>, shelf: Arc<StoreShelf
     let (plan, plan_port) = watch::channel(Arc::default());
     let (paths, _) = watch::channel(());
     let network = Arc::<Notify>::default();
+    let received = Arc::<AtomicU64>::default();
     // One: while the engine is busy with an update, the stream waits.
     let (updates_port, updates) = mpsc::channel(1);
     let (dialling_port, dialling) = mpsc::channel(1);
@@ -132,6 +134,7 @@ fn wire(config: &Config, changes: mpsc::Receiver<Changes>, shelf: Arc<StoreShelf
             held: held_port.clone(),
             verdicts: verdicts_port.clone(),
             link: link_port,
+            received: received.clone(),
         },
         ports: Ports {
             held: held_port,
@@ -141,6 +144,7 @@ fn wire(config: &Config, changes: mpsc::Receiver<Changes>, shelf: Arc<StoreShelf
             shelf,
             dialling: dialling_port,
             link,
+            received,
             network,
             sampling: sampling_port,
             heard: heard_port,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
 use sluice_plan::{Epoch, Hash, fleet_hash};
@@ -24,6 +25,8 @@ pub struct Ports {
     /// Asked before each connection, so that the data plane lets the operator's answers in.
     pub dialling: mpsc::Sender<Dialling>,
     pub link: watch::Sender<LinkState>,
+    /// Grows by the bytes of each message that the operator sends, before encryption.
+    pub received: Arc<AtomicU64>,
     /// Notified when the network changed: a wait for the next attempt has lost its reason.
     pub network: Arc<Notify>,
     /// What the operator asked for last, from its arrival on.

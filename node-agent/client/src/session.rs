@@ -1,8 +1,10 @@
 //! One stream, from Hello to its end.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
+use prost::Message;
 use sluice_plan::{Hash, SCHEMA};
 use sluice_proto::v1::agent_message::Kind as Out;
 use sluice_proto::v1::distribution_client::DistributionClient;
@@ -99,6 +101,7 @@ impl<'a> Session<'a> {
                     let message = message.map_err(ClientError::Stream)?.ok_or(ClientError::Closed)?;
                     *self.heard = true;
                     self.ports.heard.send_replace(Instant::now());
+                    self.ports.received.fetch_add(message.encoded_len() as u64, Ordering::Relaxed);
                     match message.kind {
                         Some(In::Update(update)) => self.update(update).await?,
                         Some(In::Sample(request)) => _ = self.ports.sampling.send_replace(request),

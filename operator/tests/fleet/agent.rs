@@ -89,6 +89,7 @@ impl Agent {
             shelf: Arc::new(Nothing),
             dialling,
             link,
+            received: Arc::default(),
             network: Arc::default(),
             sampling,
             heard: watch::channel(tokio::time::Instant::now()).0,

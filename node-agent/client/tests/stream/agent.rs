@@ -113,6 +113,7 @@ impl Agent {
             shelf: shelf.clone(),
             dialling,
             link: link_port,
+            received: Arc::default(),
             network: Arc::default(),
             sampling: sampling_port,
             heard: watch::channel(tokio::time::Instant::now()).0,
