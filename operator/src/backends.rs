@@ -26,7 +26,7 @@ impl Votes {
         let (mut votes, mut last_words) = (Votes::default(), Votes::default());
         for class in snapshot.classes.values() {
             let nodes: Vec<&NodeState> =
-                class.nodes.iter().filter_map(|name| book.nodes().get(name)).collect();
+                class.nodes.iter().filter_map(|name| book.nodes().get(name)).map(AsRef::as_ref).collect();
             let checked = class
                 .balancers
                 .iter()

@@ -9,9 +9,11 @@ use sluice_crds::{Condition, Kind};
 use sluice_index::{Desired, Object, ObjectKey};
 use sluice_status::writer::directory::DirectoryWriter;
 use sluice_status::writer::kubernetes::KubernetesWriter;
-use sluice_status::{balancer_status, filter_status, node_status, set_status};
+use sluice_status::{
+    NodeState, Placed, PolicyState, balancer_status, filter_status, node_status, set_status,
+};
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::sleep;
 
 use crate::view::View;
 
@@ -21,6 +23,8 @@ const ROUND: Duration = Duration::from_millis(200);
 const PER_OBJECT: Duration = Duration::from_secs(1);
 /// Writes in one round: a global budget that an API server does not feel.
 const BUDGET: usize = 10;
+/// To look at a view takes at most one part in so many of the time.
+const SHARE: u32 = 20;
 
 pub enum Writer {
     Directory(DirectoryWriter),
@@ -34,6 +38,8 @@ pub struct Publisher {
     view: watch::Receiver<Arc<View>>,
     desired: watch::Receiver<Arc<Desired>>,
     written: BTreeMap<ObjectKey, Written>,
+    /// By name, what is written of a node as it stands.
+    settled: BTreeMap<String, Arc<NodeState>>,
     problems: Vec<String>,
 }
 
@@ -43,39 +49,51 @@ struct Written {
     at: Instant,
 }
 
+/// What is to be said of an object.
+struct Said {
+    key: ObjectKey,
+    status: Value,
+    conditions: Vec<Condition>,
+}
+
 impl Publisher {
     pub fn new(
         writer: Arc<Writer>,
         view: watch::Receiver<Arc<View>>,
         desired: watch::Receiver<Arc<Desired>>,
     ) -> Publisher {
-        Publisher { writer, view, desired, written: BTreeMap::new(), problems: Vec::new() }
+        let (written, settled) = (BTreeMap::new(), BTreeMap::new());
+        Publisher { writer, view, desired, written, settled, problems: Vec::new() }
     }
 
     /// Runs until the view ends.
     pub async fn run(mut self) {
-        let mut rounds = interval(ROUND);
-        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // All of it is written.
+        let mut done: Option<Arc<View>> = None;
+        let mut pause = ROUND;
         loop {
-            rounds.tick().await;
+            sleep(pause).await;
             if self.view.has_changed().is_err() {
                 return;
             }
             let view = self.view.borrow().clone();
             // After a restart nobody was heard of yet: what was written before is nearer to the truth.
-            if view.settled {
-                self.write_due(&view).await;
+            if !view.settled || done.as_ref().is_some_and(|done| Arc::ptr_eq(done, &view)) {
+                continue;
             }
+            let begun = Instant::now();
+            let unwritten = self.unwritten(&view);
+            pause = ROUND.max(begun.elapsed() * SHARE);
+            done = unwritten.is_empty().then(|| view.clone());
+            self.write_due(unwritten).await;
+            self.remove_gone(&view).await;
+            self.write_problems(&view);
         }
     }
 
-    async fn write_due(&mut self, view: &View) {
-        let mut budget = BUDGET;
-        for (key, status, conditions) in self.statuses(view) {
-            if budget == 0 || !self.due(&key, &status) {
-                continue;
-            }
-            budget -= 1;
+    async fn write_due(&mut self, unwritten: Vec<Said>) {
+        let due: Vec<Said> = unwritten.into_iter().filter(|said| self.due(said)).take(BUDGET).collect();
+        for Said { key, status, conditions } in due {
             let known = self.written.contains_key(&key);
             if let Err(error) = self.write(&key, &status, known).await {
                 tracing::warn!(object = %key, %error, "status not written; tried again");
@@ -83,34 +101,53 @@ impl Publisher {
             }
             self.written.insert(key, Written { status, conditions, at: Instant::now() });
         }
-        self.remove_gone(view).await;
-        self.write_problems(view);
     }
 
-    fn statuses(&self, view: &View) -> Vec<(ObjectKey, Value, Vec<Condition>)> {
+    /// What was not written yet, or was written otherwise.
+    fn unwritten(&mut self, view: &View) -> Vec<Said> {
         let now = jiff::Timestamp::now();
-        let mut statuses = Vec::new();
-        for (key, (placed, state)) in &view.objects {
-            let previous = self.previous(key);
-            let (status, conditions) = if key.kind == Kind::XdpFilter.name() {
-                let status = filter_status(placed, state, &previous, now);
-                (serde_json::to_value(&status), status.conditions)
-            } else if key.kind == Kind::XdpAddressSet.name() {
-                let status = set_status(placed, state, &previous, now);
-                (serde_json::to_value(&status), status.conditions)
-            } else {
-                let status = balancer_status(placed, state, &previous, now);
-                (serde_json::to_value(&status), status.conditions)
-            };
-            statuses.push((key.clone(), status.expect("a status has string keys only"), conditions));
-        }
+        let is_news = |said: &Said, written: &BTreeMap<ObjectKey, Written>| {
+            written.get(&said.key).is_none_or(|written| written.status != said.status)
+        };
+        let objects =
+            view.objects.iter().map(|(key, (placed, state))| self.of_object(key, placed, state, now));
+        let mut unwritten: Vec<Said> = objects.filter(|said| is_news(said, &self.written)).collect();
         for (name, node) in &view.nodes {
-            let key = ObjectKey::new(Kind::XdpNode, "", name);
-            let status = node_status(node, &self.previous(&key), now);
-            let value = serde_json::to_value(&status).expect("a status has string keys only");
-            statuses.push((key, value, status.conditions));
+            if self.settled.get(name).is_some_and(|settled| Arc::ptr_eq(settled, node)) {
+                continue;
+            }
+            let said = self.of_node(name, node, now);
+            if is_news(&said, &self.written) {
+                self.settled.remove(name);
+                unwritten.push(said);
+            } else {
+                self.settled.insert(name.clone(), node.clone());
+            }
         }
-        statuses
+        unwritten
+    }
+
+    fn of_object(&self, key: &ObjectKey, placed: &Placed, state: &PolicyState, now: jiff::Timestamp) -> Said {
+        let previous = self.previous(key);
+        let (status, conditions) = if key.kind == Kind::XdpFilter.name() {
+            let status = filter_status(placed, state, &previous, now);
+            (serde_json::to_value(&status), status.conditions)
+        } else if key.kind == Kind::XdpAddressSet.name() {
+            let status = set_status(placed, state, &previous, now);
+            (serde_json::to_value(&status), status.conditions)
+        } else {
+            let status = balancer_status(placed, state, &previous, now);
+            (serde_json::to_value(&status), status.conditions)
+        };
+        let status = status.expect("a status has string keys only");
+        Said { key: key.clone(), status, conditions }
+    }
+
+    fn of_node(&self, name: &str, node: &NodeState, now: jiff::Timestamp) -> Said {
+        let key = ObjectKey::new(Kind::XdpNode, "", name);
+        let status = node_status(node, &self.previous(&key), now);
+        let value = serde_json::to_value(&status).expect("a status has string keys only");
+        Said { key, status: value, conditions: status.conditions }
     }
 
     /// Conditions as last written, or as found before this process wrote any.
@@ -127,11 +164,10 @@ impl Publisher {
         found.unwrap_or_default()
     }
 
-    fn due(&self, key: &ObjectKey, status: &Value) -> bool {
-        let Some(written) = self.written.get(key) else { return true };
-        let age = written.at.elapsed();
-        let counters_only = without_counters(status) == without_counters(&written.status);
-        *status != written.status && age >= if counters_only { COUNTERS_EVERY } else { PER_OBJECT }
+    fn due(&self, said: &Said) -> bool {
+        let Some(written) = self.written.get(&said.key) else { return true };
+        let counters_only = without_counters(&said.status) == without_counters(&written.status);
+        written.at.elapsed() >= if counters_only { COUNTERS_EVERY } else { PER_OBJECT }
     }
 
     async fn write(&self, key: &ObjectKey, status: &Value, known: bool) -> anyhow::Result<()> {
@@ -169,7 +205,10 @@ impl Publisher {
                 Writer::Nowhere => Ok(()),
             };
             match removed {
-                Ok(()) => drop(self.written.remove(&key)),
+                Ok(()) => {
+                    self.written.remove(&key);
+                    self.settled.remove(&key.name);
+                }
                 Err(error) => tracing::warn!(object = %key, %error, "status not removed; tried again"),
             }
         }

@@ -37,10 +37,14 @@ const INDEX: &str = "index";
 const SHOW: Duration = Duration::from_millis(5);
 /// and so that making it takes at most one part in so many of the time, however large the fleet.
 const SHOW_SHARE: u32 = 10;
-/// Without a word from any agent the view is made anew this often, so that silence shows.
-const SHOW_SILENCE: Duration = Duration::from_secs(1);
-/// Several causes within this become one plan.
+/// Without a word from any agent the view is made anew this often, so that silence shows; of a large fleet it takes
+/// longer, so that the view takes at most one part in so many of the time, up to a bound.
+const SHOW_SILENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
+const SILENCE_SHARE: u32 = 200;
+/// Several causes within this become one plan,
 const GATHER: Duration = Duration::from_millis(5);
+/// and nodes that join wait until so many times as long as the last plan took has passed: a fleet is planned for in few steps.
+const PLAN_SHARE: u32 = 3;
 
 pub struct Reconciler {
     lead: Lead,
@@ -56,6 +60,8 @@ pub struct Reconciler {
     shown: Instant,
     /// What the last view took to make.
     show_took: Duration,
+    /// No plan is made before for nodes that join.
+    join_not_before: Instant,
     view: watch::Sender<Arc<View>>,
     /// The source was read.
     synced: bool,
@@ -93,6 +99,7 @@ impl Reconciler {
             ahead: BTreeMap::new(),
             shown: Instant::now(),
             show_took: Duration::ZERO,
+            join_not_before: Instant::now(),
             view,
             synced: false,
             feeds: FeedDesk::default(),
@@ -111,6 +118,7 @@ impl Reconciler {
         self.show();
         let mut said = false;
         loop {
+            let mut joins = false;
             let changed = tokio::select! {
                 // What agents say comes last: there is always more of it.
                 biased;
@@ -135,12 +143,15 @@ impl Reconciler {
                 }
                 Some(heard) = inputs.agents.recv() => {
                     said = true;
+                    joins = is_join(&heard);
                     self.hear(heard)
                 }
             };
             // Before the source has spoken the agreed plans stay as they are.
-            if changed && self.synced && plan_at.is_none() {
-                plan_at = Some(Instant::now() + GATHER);
+            if changed && self.synced {
+                let gathered = Instant::now() + GATHER;
+                let due = if joins { gathered.max(self.join_not_before) } else { gathered };
+                plan_at = Some(plan_at.map_or(due, |at| at.min(due)));
             }
         }
     }
@@ -171,13 +182,19 @@ impl Reconciler {
     /// A node that the cluster no longer has is not waited for once its agent is gone too. True if there was one.
     fn forget_deleted_nodes(&mut self) -> bool {
         let Some(nodes) = &self.existing else { return false };
-        let gone = |name: &&String| !nodes.contains(*name) && !self.is_connected(name);
-        let gone: Vec<String> = self.index.state().nodes.keys().filter(gone).cloned().collect();
-        for name in &gone {
-            self.index.remove_node(name);
-            self.book.forget(name);
+        let absent = self.index.state().nodes.keys().filter(|name| !nodes.contains(*name));
+        let absent: Vec<String> = absent.cloned().collect();
+        // Every one of them, not the first alone.
+        absent.iter().filter(|name| self.forget_if_deleted(name)).count() > 0
+    }
+
+    fn forget_if_deleted(&mut self, name: &str) -> bool {
+        let exists = self.existing.as_ref().is_none_or(|nodes| nodes.contains(name));
+        if exists || self.is_connected(name) {
+            return false;
         }
-        !gone.is_empty()
+        self.book.forget(name);
+        self.index.remove_node(name)
     }
 
     fn is_connected(&self, name: &str) -> bool {
@@ -215,7 +232,7 @@ impl Reconciler {
                 if self.streams.closed(&name, at) {
                     self.book.disconnected(&name, now);
                 }
-                self.forget_deleted_nodes()
+                self.forget_if_deleted(&name)
             }
             AgentEventKind::Ahead { epoch, cluster_id } => {
                 tracing::error!(
@@ -255,6 +272,7 @@ impl Reconciler {
 
     /// True if rollouts go on at once.
     async fn plan(&mut self) -> Result<bool, ProposeError> {
+        let begun = Instant::now();
         let agreed = self.lead.raft().state().borrow().clone();
         self.index.begin_rollouts(steady());
         let snapshot = self.index.snapshot();
@@ -282,6 +300,7 @@ impl Reconciler {
         for key in outdated {
             self.lead.propose(Command::RemoveBlob { key }).await?;
         }
+        self.join_not_before = Instant::now() + begun.elapsed() * PLAN_SHARE;
         // Behind the agreement: nodes do not wait for warnings.
         self.planned.warnings = self.lints.of(&self.index, &self.planned.snapshot);
         tracing::info!(epoch = %applied.epoch, classes = self.planned.classes.len(), "plans agreed");
@@ -289,7 +308,9 @@ impl Reconciler {
     }
 
     fn show_at(&self, said: bool) -> Instant {
-        let pace = if said { SHOW.max(self.show_took * SHOW_SHARE) } else { SHOW_SILENCE };
+        let (least, most) = SHOW_SILENCE;
+        let silent = (self.show_took * SILENCE_SHARE).clamp(least, most);
+        let pace = if said { SHOW.max(self.show_took * SHOW_SHARE) } else { silent };
         let wave = self.index.next_wave().map(|at| Instant::now() + left(at, steady()));
         wave.map_or(self.shown + pace, |wave| wave.max(self.shown + SHOW).min(self.shown + pace))
     }
@@ -307,6 +328,10 @@ impl Reconciler {
         self.show_took = self.shown - begun;
         moved
     }
+}
+
+fn is_join(heard: &Heard) -> bool {
+    matches!(heard, Heard::Agent { event: AgentEvent { kind: AgentEventKind::Connected(_), .. }, .. })
 }
 
 /// JSON has no keys but strings, so the map of objects is saved as a list.

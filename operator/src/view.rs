@@ -1,6 +1,7 @@
 //! What is said of every object and node at one moment: the base of status, CLI and metrics.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sluice_compile::{balancer_hash, filter_hash};
 use sluice_crds::{Kind, reason};
@@ -26,7 +27,7 @@ pub struct View {
     /// Every known node was heard of since this process started, or is overdue.
     pub settled: bool,
     pub objects: BTreeMap<ObjectKey, (Placed, PolicyState)>,
-    pub nodes: BTreeMap<String, NodeState>,
+    pub nodes: BTreeMap<String, Arc<NodeState>>,
     pub node_class: BTreeMap<String, String>,
     pub problems: Vec<Problem>,
     /// Nodes that enforce what this store never agreed on, with their epochs.

@@ -7,6 +7,7 @@ use sluice_pki::{Authority, NodeName, Peer};
 use sluice_proto::v1::enrollment_server::Enrollment;
 use sluice_proto::v1::{EnrollRequest, EnrollResponse};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 
 /// Who a token belongs to: directory mode's own tokens, or the API server's TokenReview.
@@ -31,6 +32,8 @@ pub struct Enroller {
     pub tokens: Arc<dyn TokenCheck>,
     pub clock: fn() -> SystemTime,
     pub admission: Semaphore,
+    /// So long a request waits for its turn.
+    pub turn: Duration,
     /// Life of a certificate.
     pub valid: Duration,
 }
@@ -55,8 +58,8 @@ impl Enroller {
 #[tonic::async_trait]
 impl Enrollment for Enroller {
     async fn enroll(&self, request: Request<EnrollRequest>) -> Result<Response<EnrollResponse>, Status> {
-        let _permit =
-            self.admission.try_acquire().map_err(|_| Status::resource_exhausted("many nodes join now"))?;
+        let turn = timeout(self.turn, self.admission.acquire()).await.ok().and_then(Result::ok);
+        let _permit = turn.ok_or_else(|| Status::resource_exhausted("many nodes join now"))?;
         let node = self.name(&request).await.inspect_err(|status| {
             let claimed = sluice_pki::node_claimed_by(&request.get_ref().token).unwrap_or("?");
             tracing::warn!(claimed, peer = ?request.remote_addr(), reason = status.message(), "enrollment refused");

@@ -10,13 +10,14 @@ pub struct Limits {
     pub joining: usize,
     /// Enrollments at once; each may cost a call to the API server.
     pub enrolling: usize,
+    /// So long agents wait for their turn at either before they are sent away: another handshake costs more than a wait.
+    pub turn: Duration,
     /// A stream's first message must come within this.
     pub hello: Duration,
     /// An agent that enforces a later epoch than this replica's waits this long for it to catch up.
     pub catch_up: Duration,
     /// An update without a final verdict ends the stream after this.
     pub verdict: Duration,
-    pub heartbeat: Duration,
     /// A stream is moved on after this, give or take a fifth, so that load spreads over replicas.
     pub age: Duration,
     /// Agents that are sent away come back over this time.
@@ -32,10 +33,10 @@ impl Default for Limits {
         Limits {
             joining: 256,
             enrolling: 32,
+            turn: Duration::from_secs(5),
             hello: Duration::from_secs(10),
             catch_up: Duration::from_secs(2),
             verdict: Duration::from_secs(120),
-            heartbeat: Duration::from_secs(5),
             age: Duration::from_secs(30 * 60),
             spread: Duration::from_secs(2),
             certificate: Authority::NODE_VALIDITY,

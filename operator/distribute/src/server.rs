@@ -55,8 +55,8 @@ impl Distributor {
         let patience = self.limits.drain;
         let routes = self.routes(others, &drain);
         let mut server = Server::builder()
-            .http2_keepalive_interval(Some(KEEPALIVE))
-            .http2_keepalive_timeout(Some(KEEPALIVE))
+            .http2_keepalive_interval(Some(KEEPALIVE.0))
+            .http2_keepalive_timeout(Some(KEEPALIVE.1))
             .max_concurrent_streams(64);
         let incoming = accept(listener, tls);
         let served =
@@ -70,7 +70,8 @@ impl Distributor {
     fn routes(self, others: Routes, drain: &CancellationToken) -> Routes {
         let (authority, tokens, clock) = (self.authority.clone(), self.tokens.clone(), self.clock);
         let admission = Semaphore::new(self.limits.enrolling);
-        let enroller = Enroller { authority, tokens, clock, admission, valid: self.limits.certificate };
+        let (turn, valid) = (self.limits.turn, self.limits.certificate);
+        let enroller = Enroller { authority, tokens, clock, admission, turn, valid };
         let streams = self.streams(drain);
         others.add_service(EnrollmentServer::new(enroller)).add_service(DistributionServer::new(streams))
     }
@@ -92,6 +93,7 @@ impl Distributor {
         let admission = Arc::new(Semaphore::new(limits.joining));
         let (sessions, signers, drain) = (Sessions::default(), Signers::default(), drain.clone());
         Streams(Arc::new(Shared {
+            plans: plans(state.clone()),
             state,
             signers,
             cluster_id,
@@ -107,5 +109,22 @@ impl Distributor {
     }
 }
 
-/// A node that lost its power is noticed after twice this.
-const KEEPALIVE: Duration = Duration::from_secs(5);
+/// The state, seen anew only when it has news for agents: thousands of streams are not woken for anything else.
+fn plans(mut state: watch::Receiver<Arc<State>>) -> watch::Receiver<Arc<State>> {
+    let (sender, plans) = watch::channel(state.borrow_and_update().clone());
+    tokio::spawn(async move {
+        while state.changed().await.is_ok() {
+            let newest = state.borrow_and_update().clone();
+            sender.send_if_modified(|shown| {
+                let is_news = shown.epoch != newest.epoch || shown.signer() != newest.signer();
+                *shown = newest;
+                is_news
+            });
+        }
+    });
+    plans
+}
+
+/// A node that lost its power is noticed after both. Agents are heard more often than that, so that the first hardly ever
+/// passes and nothing is asked of those that are well.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(7), Duration::from_secs(3));

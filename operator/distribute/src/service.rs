@@ -19,6 +19,8 @@ use crate::{AgentEvent, Drops, Limits, Replica, stream};
 /// What all streams share.
 pub struct Shared {
     pub state: watch::Receiver<Arc<State>>,
+    /// The same, changed only for agents.
+    pub plans: watch::Receiver<Arc<State>>,
     pub signers: Signers,
     pub cluster_id: String,
     pub replica: Arc<dyn Replica>,

@@ -9,7 +9,7 @@ use sluice_proto::v1::agent_message::Kind as Word;
 use sluice_proto::v1::server_message::Kind;
 use sluice_proto::v1::{AgentMessage, GoAway, Heartbeat, Hello, SayAgain, ServerMessage};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tonic::Status;
 
 use crate::offer::Offer;
@@ -64,8 +64,11 @@ async fn serve(
     incoming: &mut impl Said,
     outgoing: &Outgoing,
 ) -> Result<Never, End> {
-    let permit = shared.admission.clone().try_acquire_owned();
-    let permit = permit.map_err(|_| End::Away("many agents connect now"))?;
+    let turn = timeout(shared.limits.turn, shared.admission.clone().acquire_owned());
+    let permit = tokio::select! {
+        turn = turn => turn.ok().and_then(Result::ok).ok_or(End::Away("many agents connect now"))?,
+        () = shared.drain.cancelled() => return Err(End::Away("the operator restarts")),
+    };
     let hello = hello(shared, node, incoming).await?;
     let session = shared.sessions.enter(node);
     let tell = |kind| tell(shared, node, session.id, kind);
@@ -130,9 +133,7 @@ async fn follow(
     outgoing: &Outgoing,
 ) -> Result<Never, End> {
     let mut joining = Some(joining);
-    let mut state = shared.state.clone();
-    let mut beat = interval_at(Instant::now() + shared.limits.heartbeat, shared.limits.heartbeat);
-    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut state = shared.plans.clone();
     let age = sleep_until(Instant::now() + shared.limits.jittered_age());
     tokio::pin!(age);
     let mut verdict_due = Instant::now();
@@ -152,7 +153,7 @@ async fn follow(
             biased;
             () = shared.drain.cancelled() => return Err(End::Away("the operator restarts")),
             () = session.superseded.cancelled() => return Err(End::Away("a newer stream of this node took over")),
-            said = incoming.try_next() => hear(shared, node, session, &mut offer, said).await?,
+            said = incoming.try_next() => hear(shared, node, session, &mut offer, said, outgoing).await?,
             Ok(()) = again.changed() => says_again = true,
             room = outgoing.reserve(), if due || says_again || offer.owes_shards() => {
                 let room = room.map_err(|_| End::Gone)?;
@@ -174,12 +175,6 @@ async fn follow(
             () = sleep_until(verdict_due), if offer.waits_for_verdict() => {
                 return Err(End::Away("no verdict on the last update came"));
             }
-            _ = beat.tick() => {
-                // An agent that is busy with an update needs no sign of life besides.
-                if let Ok(room) = outgoing.try_reserve() {
-                    room.send(Ok(message(Kind::Heartbeat(Heartbeat { at: unix_millis() }))));
-                }
-            }
             request = asking.due() => match outgoing.try_reserve() {
                 Ok(room) => {
                     room.send(Ok(message(Kind::Sample(request))));
@@ -198,6 +193,7 @@ async fn hear(
     session: &Session,
     offer: &mut Offer,
     said: Result<Option<AgentMessage>, Status>,
+    outgoing: &Outgoing,
 ) -> Result<(), End> {
     let Ok(Some(said)) = said else { return Err(End::Gone) };
     match said.kind {
@@ -217,8 +213,15 @@ async fn hear(
             Ok(())
         }
         Some(Word::Hello(_)) => Err(End::Refused(Status::invalid_argument("a stream has one Hello"))),
+        Some(Word::Heartbeat(_)) => {
+            // An agent that is busy with an update needs no sign of life besides.
+            if let Ok(room) = outgoing.try_reserve() {
+                room.send(Ok(message(Kind::Heartbeat(Heartbeat { at: unix_millis() }))));
+            }
+            Ok(())
+        }
         // A kind of message that is newer than we are is no reason to hang up.
-        Some(Word::Heartbeat(_)) | None => Ok(()),
+        None => Ok(()),
     }
 }
 

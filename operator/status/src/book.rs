@@ -1,6 +1,7 @@
 //! What each agent said last.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use sluice_plan::{Epoch, Hash};
 use sluice_proto::v1::{self, Hello, NodeFacts, Report, VerdictStage, Verdicts};
@@ -73,14 +74,14 @@ pub struct SetOnNode {
     pub refused: Option<(Hash, String, String)>,
 }
 
-/// The nodes' last words. Times are Unix milliseconds and passed in.
+/// The nodes' last words. Times are Unix milliseconds and passed in. Views share what has not changed since.
 #[derive(Debug, Default)]
 pub struct Book {
-    nodes: BTreeMap<String, NodeState>,
+    nodes: BTreeMap<String, Arc<NodeState>>,
 }
 
 impl Book {
-    pub fn nodes(&self) -> &BTreeMap<String, NodeState> {
+    pub fn nodes(&self) -> &BTreeMap<String, Arc<NodeState>> {
         &self.nodes
     }
 
@@ -89,7 +90,11 @@ impl Book {
     pub fn expect(&mut self, name: &str, now: i64) {
         self.nodes
             .entry(name.to_owned())
-            .or_insert_with(|| NodeState { last_seen: now, ..NodeState::default() });
+            .or_insert_with(|| Arc::new(NodeState { last_seen: now, ..NodeState::default() }));
+    }
+
+    fn node(&mut self, name: &str) -> Option<&mut NodeState> {
+        self.nodes.get_mut(name).map(Arc::make_mut)
     }
 
     /// True once every known node has said what it enforces, or has been silent for too long.
@@ -105,7 +110,8 @@ impl Book {
         let node = self
             .nodes
             .entry(name.to_owned())
-            .or_insert_with(|| NodeState { joined: now, ..NodeState::default() });
+            .or_insert_with(|| Arc::new(NodeState { joined: now, ..NodeState::default() }));
+        let node = Arc::make_mut(node);
         node.connected = true;
         node.greeted = true;
         // Who enforces nothing need not say so.
@@ -118,20 +124,20 @@ impl Book {
     }
 
     pub fn disconnected(&mut self, name: &str, now: i64) {
-        if let Some(node) = self.nodes.get_mut(name) {
+        if let Some(node) = self.node(name) {
             node.connected = false;
             node.last_seen = now;
         }
     }
 
     pub fn seen(&mut self, name: &str, now: i64) {
-        if let Some(node) = self.nodes.get_mut(name) {
+        if let Some(node) = self.node(name) {
             node.last_seen = now;
         }
     }
 
     pub fn verdicts(&mut self, name: &str, verdicts: &Verdicts, now: i64) {
-        let Some(node) = self.nodes.get_mut(name) else { return };
+        let Some(node) = self.node(name) else { return };
         node.last_seen = now;
         node.spoken = true;
         let epoch = verdicts.epoch.map(Epoch::from);
@@ -161,7 +167,7 @@ impl Book {
     }
 
     pub fn report(&mut self, name: &str, report: &Report, now: i64) {
-        let Some(node) = self.nodes.get_mut(name) else { return };
+        let Some(node) = self.node(name) else { return };
         node.last_seen = now;
         let seconds = ((now - node.last_report).clamp(100, 60_000)) as f64 / 1000.0;
         node.last_report = now;
