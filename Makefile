@@ -1,7 +1,7 @@
 # Thin names for commands that can be run by hand just as well.
 # CARGO_TARGET_DIR, SLUICE_CACHE (see setup.sh) and the usual cargo variables are respected.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo demo-up demo-down test verify fix generate fuzz soak bench image clean
+.PHONY: help setup build demo demo-up demo-down test verify fix generate fuzz soak bench bench-scale image clean
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 ARCH := $(shell uname -m)-unknown-linux-gnu
@@ -62,6 +62,11 @@ bench: ## what a packet costs in empty programs, and an edit in milliseconds, fo
 	./setup.sh bench
 	cargo build --release
 	cargo run -q --release --bin bench -- $(or $(BENCH),--write docs)
+
+bench-scale: ## what 5,000 agents cost an operator, for docs/ (SCALE='--agents 500 --json' for less)
+	./setup.sh build
+	cargo build --release
+	ulimit -n 20000 && cargo run -q --release --bin bench-scale -- $(or $(SCALE),--write docs)
 
 image: ## images of operator, agent and cli in TARGET/images, without a container engine
 	./setup.sh build

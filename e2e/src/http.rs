@@ -39,3 +39,16 @@ pub fn get(mut stream: TcpStream) -> anyhow::Result<String> {
     anyhow::ensure!(head.starts_with("HTTP/1.1 200 ") && whole, "not the whole page");
     Ok(page.trim_end().to_owned())
 }
+
+/// Asks any server for a page; fails unless it is there.
+pub fn ask(mut stream: TcpStream, path: &str) -> anyhow::Result<String> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(
+        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes(),
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, page) = answer.split_once("\r\n\r\n").context("no answer")?;
+    anyhow::ensure!(head.starts_with("HTTP/1.1 200 "), "{path}: {page}");
+    Ok(page.to_owned())
+}

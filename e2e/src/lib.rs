@@ -12,5 +12,6 @@ pub mod oracle;
 pub mod packets;
 pub mod process;
 mod room;
+pub mod scale;
 pub mod sender;
 pub mod traffic;

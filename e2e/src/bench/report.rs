@@ -4,6 +4,9 @@ mod chart;
 mod tables;
 mod write;
 
+pub use tables::Table;
+pub use write::replace_measured;
+
 use anyhow::ensure;
 use serde::Serialize;
 
@@ -185,7 +188,7 @@ fn most(bar: &Bar, rows: &[Row]) -> Option<f64> {
     }
 }
 
-fn machine() -> String {
+pub fn machine() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let models: Vec<&str> = text
         .lines()

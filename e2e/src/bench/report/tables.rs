@@ -9,9 +9,9 @@ use crate::bench::rows::Label;
 const QUIET: f64 = 1.5;
 
 /// Names to the left, numbers to the right.
-struct Table {
-    heads: Vec<&'static str>,
-    rows: Vec<Vec<String>>,
+pub struct Table {
+    pub heads: Vec<&'static str>,
+    pub rows: Vec<Vec<String>>,
 }
 
 impl Report {
@@ -136,7 +136,7 @@ fn references(label: &Label) -> String {
 }
 
 impl Table {
-    fn aligned(&self) -> comfy_table::Table {
+    pub fn aligned(&self) -> comfy_table::Table {
         let mut table = comfy_table::Table::new();
         table
             .load_preset(presets::NOTHING)
@@ -148,7 +148,7 @@ impl Table {
         table
     }
 
-    fn markdown(&self) -> String {
+    pub fn markdown(&self) -> String {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
         let heads: Vec<String> = self.heads.iter().map(|head| (*head).to_owned()).collect();
         let mut text = line(&heads) + "|---" + &"|---:".repeat(heads.len() - 1) + "|\n";
