@@ -93,8 +93,7 @@ impl Distributor {
         let admission = Arc::new(Semaphore::new(limits.joining));
         let (sessions, signers, drain) = (Sessions::default(), Signers::default(), drain.clone());
         Streams(Arc::new(Shared {
-            plans: plans(state.clone()),
-            state,
+            state: plans(state),
             signers,
             cluster_id,
             replica,

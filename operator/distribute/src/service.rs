@@ -18,9 +18,9 @@ use crate::{AgentEvent, Drops, Limits, Replica, stream};
 
 /// What all streams share.
 pub struct Shared {
+    /// Seen anew only when it has news for agents. There is no other here: who was let in by a newer one could be sent an
+    /// older one.
     pub state: watch::Receiver<Arc<State>>,
-    /// The same, changed only for agents.
-    pub plans: watch::Receiver<Arc<State>>,
     pub signers: Signers,
     pub cluster_id: String,
     pub replica: Arc<dyn Replica>,

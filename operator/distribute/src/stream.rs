@@ -133,7 +133,7 @@ async fn follow(
     outgoing: &Outgoing,
 ) -> Result<Never, End> {
     let mut joining = Some(joining);
-    let mut state = shared.plans.clone();
+    let mut state = shared.state.clone();
     let age = sleep_until(Instant::now() + shared.limits.jittered_age());
     tokio::pin!(age);
     let mut verdict_due = Instant::now();
