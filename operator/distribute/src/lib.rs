@@ -11,8 +11,7 @@
 //! * An agent that enforces a later epoch than ours, or one of another store, is not served: see [`AgentEventKind::Ahead`].
 //!   A replica that may only be behind says so and names the others.
 //! * A node that the state does not name keeps what it enforces.
-//! * What is sent is signed for that node, at most once for each epoch that its stream hears. After the first of a stream,
-//!   those are the epochs that change something for the node.
+//! * What is sent is signed for that node, at most once for each epoch that its stream hears.
 
 mod drops;
 mod enroll;

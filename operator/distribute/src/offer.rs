@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sluice_plan::{Epoch, Hash, SCHEMA, fleet_hash};
 use sluice_proto::v1::{Hello, Resource, ResourceVerdict, Shards, Update, VerdictStage, Verdicts, Want};
 use sluice_proto::{PLAN, SET, set_key};
-use sluice_raft::{Bytes, Plan, State};
+use sluice_raft::{Bytes, State};
 use sluice_seal::{Signer, Statement};
 
 use crate::errand::Errand;
@@ -26,8 +26,6 @@ pub struct Offer {
     /// Of the last update on this stream.
     sent: Option<Epoch>,
     in_flight: Option<InFlight>,
-    /// The last update was refused, or a part of it: what the node holds to is asked for with the next epoch.
-    refused: bool,
     nonce: u64,
 }
 
@@ -50,38 +48,24 @@ impl Offer {
             knows: Hash::from_slice(&hello.signer),
             sent: None,
             in_flight: None,
-            refused: false,
             nonce: 0,
         }
     }
 
-    /// Whether [`Offer::next`] would give an update: one on each stream, one after a refusal, and else whenever an epoch
-    /// has other resources for the node than it enforces.
+    /// Whether [`Offer::next`] would give an update.
     pub fn is_due(&self, state: &State) -> bool {
-        let Some((_, plan)) = state.plan_of(&self.node) else { return false };
         self.reads
             && self.in_flight.is_none()
             && self.sent != Some(state.epoch)
-            && (self.sent.is_none() || self.refused || self.differs(state, plan))
-    }
-
-    /// Whether the node enforces anything else than this plan and its sets.
-    fn differs(&self, state: &State, plan: &Plan) -> bool {
-        let holds = |key: &str, hash: Hash| self.held.get(key) == Some(&hash);
-        let (mut sets, mut number) = (state.sets_of(plan), 1);
-        let lacks_set = sets.any(|(name, set)| {
-            number += 1;
-            !holds(&set_key(name), set.hash)
-        });
-        lacks_set || !holds(PLAN, plan.hash) || self.held.len() != number
+            && state.plan_of(&self.node).is_some()
     }
 
     pub fn waits_for_verdict(&self) -> bool {
         self.in_flight.is_some()
     }
 
-    /// The newest state for this node. Each stream hears one epoch at least, so that the node confirms what it enforces;
-    /// plan and sets only go to a node that does not enforce them, and so does the signer's certificate.
+    /// The newest state for this node. Each stream hears every epoch at least once, so that the node confirms what it
+    /// enforces; plan and sets only go to a node that does not enforce them, and so does the signer's certificate.
     pub fn next(&mut self, state: &Arc<State>, signer: &Signer) -> Option<Update> {
         if !self.is_due(state) {
             return None;
@@ -98,7 +82,6 @@ impl Offer {
         let set: Vec<Resource> = wanted.iter().filter(differs).map(Wanted::resource).collect();
         self.nonce += 1;
         self.sent = Some(state.epoch);
-        self.refused = false;
         let open = set.iter().map(|resource| resource.key.clone()).chain([PLAN.to_owned()]).collect();
         self.in_flight = Some(InFlight { nonce: self.nonce, open, shards: Errand::new(state.clone()) });
         let (cluster_id, node) = (self.cluster_id.as_str(), self.node.as_str());
@@ -146,10 +129,9 @@ impl Offer {
                 }
                 // It could not make sense of the whole, so nothing is known of its parts.
                 _ if resource.reason == "HashMismatch" => {
-                    self.refused = true;
                     self.held.insert(resource.key.clone(), Hash::default());
                 }
-                _ => self.refused = true,
+                _ => {}
             }
         }
         // A node that refuses the plan need not say more of the sets that came for it.

@@ -77,8 +77,7 @@ impl Record {
     }
 }
 
-/// What a node is to enforce.
-pub fn wanted(state: &State, node: &str) -> Option<Hash> {
+fn wanted(state: &State, node: &str) -> Option<Hash> {
     let (_, plan) = state.plan_of(node)?;
     let sets = state.sets_of(plan).map(|(name, set)| (set_key(name), set.hash)).collect::<Vec<_>>();
     let all = std::iter::once((PLAN, plan.hash)).chain(sets.iter().map(|(key, hash)| (key.as_str(), *hash)));

@@ -140,11 +140,10 @@ impl World {
                 return Some(format!("{key} is on {} of {} nodes", state.programmed, state.desired));
             }
         }
-        // An epoch that changes nothing for a node is not sent to it.
+        let at = states[0].epoch;
         self.held.iter().enumerate().find_map(|(index, disk)| {
-            let holds = Some(disk.lock().unwrap().held.fleet_hash());
-            let wanted = super::record::wanted(&states[0], &agent(index));
-            (holds != wanted).then(|| format!("{} holds {holds:?} instead of {wanted:?}", agent(index)))
+            let epoch = disk.lock().unwrap().held.epoch;
+            (epoch != Some(at)).then(|| format!("{} is at {epoch:?} instead of {at}", agent(index)))
         })
     }
 }

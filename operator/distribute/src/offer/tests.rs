@@ -98,11 +98,7 @@ fn a_set_that_changes_moves_alone() {
     offer.hear(&holds(2, &[("plan", "p"), ("set/a", "a1"), ("set/b", "b2")]));
     assert_eq!(all(offer.next(&with_sets(3, "q", &[("a", "a1")], &[]), signer())), "3 plan=q -set/b");
     offer.hear(&holds(3, &[("plan", "q"), ("set/a", "a1")]));
-    assert_eq!(
-        offer.next(&with_sets(4, "q", &[("a", "a1")], &[]), signer()),
-        None,
-        "nothing of it is the node's"
-    );
+    assert_eq!(all(offer.next(&with_sets(4, "q", &[("a", "a1")], &[]), signer())), "4");
 }
 
 #[test]
@@ -203,7 +199,7 @@ fn what_is_sent_is_signed_for_its_node_and_the_certificate_goes_once() {
     assert!(believed(&second, &first.signer, "edge-1"));
     offer.hear(&verdict(2, VerdictStage::Programmed, "two"));
     let next = authority().issue_signer("cluster", SystemTime::now()).unwrap();
-    let third = offer.next(&state(3, "three"), &next).unwrap();
+    let third = offer.next(&state(3, "two"), &next).unwrap();
     assert_eq!(third.signer, next.certificate());
     assert!(believed(&third, &third.signer, "edge-1"));
 }
