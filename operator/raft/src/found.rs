@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::call::{Call, Reply, Request, decode, encode};
+use crate::call::{Call, Reply};
 use crate::peers::{Peers, Unreached};
 use crate::store::Place;
 use crate::{Identity, OpenError, store};
@@ -69,9 +69,7 @@ async fn join(peers: &Peers, first: String) -> Option<Identity> {
 }
 
 async fn ask(peers: &Peers, address: &str, call: Call) -> Result<Reply, Unreached> {
-    let request = encode(&Request { to: None, call });
-    let answer = peers.transport.call(address, request, WITHIN).await?;
-    decode(&answer).map_err(Unreached)
+    peers.ask(address, None, call, WITHIN).await
 }
 
 const WITHIN: Duration = Duration::from_secs(12);

@@ -18,7 +18,7 @@ use openraft::{BasicNode, OptionalSend, RaftNetwork, RaftNetworkFactory, Snapsho
 use tokio::task::JoinHandle;
 
 use crate::Identity;
-use crate::call::{Call, Reply, Request, decode, encode};
+use crate::call::{Call, Reply};
 use crate::config::{LogId, TypeConfig, Vote};
 use crate::peers::Peers;
 
@@ -69,12 +69,11 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 
 impl Client {
     fn call(&self, call: Call, within: Duration) -> impl Future<Output = Result<Reply, String>> + use<> {
-        let request = encode(&Request { to: Some(self.to.clone()), call });
         let (peers, address, to) = (self.peers.clone(), self.address.clone(), self.to.clone());
         async move {
             let peers = peers.ok_or("this replica was started without the addresses of others")?;
-            let answer = peers.transport.call(&address, request, within).await;
-            match decode(&answer.map_err(|error| error.to_string())?)? {
+            let reply = peers.ask(&address, Some(to.clone()), call, within).await;
+            match reply.map_err(|error| error.to_string())? {
                 Reply::Is(found) => Err(format!("{address} is {found}, not {to}")),
                 Reply::Empty => Err(format!("{address} has lost the store of {to}")),
                 Reply::Refused(reason) => Err(reason),

@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use tokio::time::timeout;
+
+use crate::Identity;
+use crate::call::{Call, Reply, Request, decode, encode};
 
 /// The replicas of a cluster, as this one is told of them.
 #[derive(Clone)]
@@ -20,12 +24,8 @@ pub struct Peers {
 /// Carries calls between replicas, over connections that prove who is at both ends.
 pub trait Transport: Send + Sync + 'static {
     /// Hands `request` to [`Raft::answer`](crate::Raft::answer) of the replica at `address`, and its answer back.
-    fn call(
-        &self,
-        address: &str,
-        request: Bytes,
-        within: Duration,
-    ) -> BoxFuture<'static, Result<Bytes, Unreached>>;
+    /// How long an answer may take is the caller's: it drops the future.
+    fn call(&self, address: &str, request: Bytes) -> BoxFuture<'static, Result<Bytes, Unreached>>;
 }
 
 /// Whether the replica has seen the request is not known.
@@ -36,6 +36,20 @@ pub struct Unreached(pub String);
 impl Peers {
     pub(crate) fn others(&self) -> impl Iterator<Item = &String> {
         self.all.iter().filter(|address| **address != self.own)
+    }
+
+    /// Asks the replica at `address`; with `to`, that one and no other that may be there.
+    pub(crate) async fn ask(
+        &self,
+        address: &str,
+        to: Option<Identity>,
+        call: Call,
+        within: Duration,
+    ) -> Result<Reply, Unreached> {
+        let answer = self.transport.call(address, encode(&Request { to, call }));
+        let answer = timeout(within, answer).await;
+        let answer = answer.map_err(|_| Unreached(format!("no answer within {within:?}")))?;
+        decode(&answer?).map_err(Unreached)
     }
 
     pub(crate) fn founds(&self) -> bool {

@@ -10,7 +10,7 @@ use openraft::{BasicNode, RaftMetrics};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::call::{Call, Reply, Request, decode, encode};
+use crate::call::{Call, Reply};
 use crate::config::{LOG_BYTES, TypeConfig, config};
 use crate::lead::leads;
 use crate::members::{self, Join, leader_address};
@@ -115,12 +115,11 @@ impl Raft {
         let deadline = Instant::now() + self.inner.propose_timeout;
         loop {
             match self.write(command.clone()).await {
-                Err(ProposeError::Elsewhere(Some(leader))) => {
-                    if let Some(applied) = self.forward(&leader, &command, deadline).await? {
+                Err(ProposeError::Elsewhere(_)) => {
+                    if let Some(applied) = self.forward(&command, deadline).await? {
                         return Ok(applied);
                     }
                 }
-                Err(ProposeError::Elsewhere(None)) => {}
                 other => return other,
             }
             self.somebody_leads(deadline).await?;
@@ -145,24 +144,26 @@ impl Raft {
         }
     }
 
-    /// None where that replica does not lead either.
-    async fn forward(
-        &self,
-        leader: &str,
-        command: &Command,
-        deadline: Instant,
-    ) -> Result<Option<Applied>, ProposeError> {
-        let unreached = |reason: String| ProposeError::Unreached { leader: leader.to_owned(), reason };
-        let Some(peers) = &self.inner.peers else { return Ok(None) };
-        let request = encode(&Request { to: None, call: Call::Propose(command.clone()) });
+    /// None where nobody leads, or whoever is there does not.
+    async fn forward(&self, command: &Command, deadline: Instant) -> Result<Option<Applied>, ProposeError> {
+        let (Some((to, leader)), Some(peers)) = (self.leader(), &self.inner.peers) else { return Ok(None) };
+        let unreached = |reason: String| ProposeError::Unreached { leader: leader.clone(), reason };
         let within = deadline.saturating_duration_since(Instant::now());
-        let answer = peers.transport.call(leader, request, within).await;
-        match decode(&answer.map_err(|error| unreached(error.to_string()))?).map_err(unreached)? {
+        let reply = peers.ask(&leader, Some(to), Call::Propose(command.clone()), within).await;
+        match reply.map_err(|error| unreached(error.to_string()))? {
             Reply::Proposed(applied) => Ok(Some(applied)),
             Reply::Elsewhere(_) | Reply::Empty | Reply::Is(_) => Ok(None),
             Reply::Refused(reason) => Err(unreached(reason)),
             reply => Err(unreached(format!("{reply:?} is no answer to this"))),
         }
+    }
+
+    /// Who decides, and where it is reached.
+    fn leader(&self) -> Option<(Identity, String)> {
+        let metrics = self.inner.raft.metrics();
+        let metrics = metrics.borrow();
+        let Identity { cluster_id, .. } = self.identity().clone();
+        Some((Identity { cluster_id, node_id: metrics.current_leader? }, leader_address(&metrics)?))
     }
 
     /// Where the replica that decides is reached, as far as this one knows; none where it is alone.
@@ -213,11 +214,9 @@ impl Raft {
         if let Ok(position) = self.inner.raft.ensure_linearizable().await {
             return Some(position.map(|position| position.index));
         }
-        let (leader, peers) = (self.leader_address()?, self.inner.peers.as_ref()?);
-        let request = encode(&Request { to: None, call: Call::Agreed });
-        let answer = peers.transport.call(&leader, request, self.inner.propose_timeout).await.ok()?;
-        match decode(&answer).ok()? {
-            Reply::Agreed(index) => Some(index),
+        let ((to, leader), peers) = (self.leader()?, self.inner.peers.as_ref()?);
+        match peers.ask(&leader, Some(to), Call::Agreed, self.inner.propose_timeout).await {
+            Ok(Reply::Agreed(index)) => Some(index),
             _ => None,
         }
     }
@@ -258,13 +257,18 @@ impl Raft {
     async fn somebody_leads(&self, deadline: Instant) -> Result<(), ProposeError> {
         // Metrics may run ahead of the core's own view by a moment, and a leader may just have gone: do not spin.
         sleep(AGAIN).await;
+        let nobody = || ProposeError::NoLeader(self.inner.propose_timeout);
+        // One that is known and not found where it was would be known for ever.
+        if Instant::now() >= deadline {
+            return Err(nobody());
+        }
         let mut metrics = self.inner.raft.metrics();
         // The guard must be gone before the next await: it would block the core.
         let found = timeout_at(deadline, metrics.wait_for(|metrics| metrics.current_leader.is_some())).await;
         match found.map(|found| found.map(drop)) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(ProposeError::Stopped("consensus ended".to_owned())),
-            Err(_) => Err(ProposeError::NoLeader(self.inner.propose_timeout)),
+            Err(_) => Err(nobody()),
         }
     }
 

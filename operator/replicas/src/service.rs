@@ -1,7 +1,6 @@
 //! The side that is called.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::{Stream, StreamExt};
@@ -19,7 +18,6 @@ use crate::wire::{parts, whole};
 use crate::{Heard, Intake};
 
 /// Who answers calls of the consensus.
-#[derive(Clone)]
 pub enum Answers {
     WithoutStore,
     Replica(Raft),
@@ -29,12 +27,12 @@ pub struct ReplicationService {
     pub answers: Answers,
     /// None while this replica does not decide.
     pub intake: watch::Receiver<Option<Intake>>,
-    relays: Arc<AtomicU64>,
+    relays: AtomicU64,
 }
 
 impl ReplicationService {
     pub fn new(answers: Answers, intake: watch::Receiver<Option<Intake>>) -> ReplicationService {
-        ReplicationService { answers, intake, relays: Arc::default() }
+        ReplicationService { answers, intake, relays: AtomicU64::default() }
     }
 
     /// Takes in what a replica relays, until that ends or this one decides no more.

@@ -139,6 +139,23 @@ async fn a_call_for_another_replica_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proposal_is_for_the_leader_of_this_cluster_and_for_nobody_at_its_address() {
+    let (fleet, rafts) = Fleet::founded(3).await;
+    let (leads, lead) = leader(&all(&rafts)).await;
+    lead.propose(plan("before")).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let stranger =
+        Raft::open(dir.path(), sluice_raft::Options::new(|reason| panic!("{reason}"))).await.unwrap();
+    stranger.lead().await.unwrap();
+    fleet.take_over(leads, &stranger);
+    let asked = timeout(PATIENCE, rafts[(leads + 1) % 3].propose(plan("ours"))).await.unwrap();
+    assert!(matches!(asked, Err(ProposeError::NoLeader(_))), "{asked:?}");
+    assert_eq!(text(&stranger), "");
+    stranger.shutdown().await;
+    shut(rafts).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_takes_longer_than_a_heartbeat_arrives_all_the_same() {
     let (fleet, rafts) = Fleet::founded(3).await;
     let (_, lead) = leader(&all(&rafts)).await;
