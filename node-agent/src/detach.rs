@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use sluice_datapath::{Datapath, State};
 use sluice_netdev::Netlink;
-use sluice_store::{Error as StoreError, FORMER_PLAN, PLAN, SEAL, Store};
+use sluice_store::{Error as StoreError, PLAN, SEAL, Store};
 use tokio::time::{Instant, sleep};
 
 use crate::args::{DetachArgs, Place};
@@ -30,7 +30,6 @@ pub async fn detach(args: DetachArgs) -> anyhow::Result<()> {
         store.update(|update| {
             update.remove(&PLAN)?;
             update.remove(&SEAL)?;
-            update.remove(&FORMER_PLAN)?;
             update.remove(&CONFIRMATION)?;
             update.remove(&DATAPATH)
         })?;

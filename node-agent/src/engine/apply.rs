@@ -6,7 +6,7 @@ use sluice_client::Update;
 use sluice_datapath::{Applied, Datapath, LocalInterface, Problem};
 use sluice_plan::{Epoch, Hash, NodePlan};
 use sluice_proto::{PLAN as PLAN_KEY, SET};
-use sluice_store::{FORMER_PLAN, PLAN, SEAL, SETS, Store, StoredPlan};
+use sluice_store::{PLAN, SEAL, SETS, Store, StoredPlan};
 use tokio::time::Instant;
 
 use super::Engine;
@@ -111,7 +111,7 @@ impl Engine {
             manifests: manifests.clone(),
             former_manifests: self.standing.manifests.clone(),
             interfaces: local::interfaces(&self.facts, &plan),
-            former: self.standing.epoch().map(|epoch| (epoch, self.standing.plan.clone())),
+            former: self.standing.epoch().map(|_| self.standing.plan.clone()),
             store: self.store.clone(),
             set_prefixes: self.set_prefixes,
             trial: trial.clone(),
@@ -190,7 +190,7 @@ struct Order {
     manifests: Arc<Manifests>,
     former_manifests: Arc<Manifests>,
     interfaces: Vec<LocalInterface>,
-    former: Option<(Epoch, Arc<NodePlan>)>,
+    former: Option<Arc<NodePlan>>,
     store: Arc<Store>,
     set_prefixes: u64,
     trial: Option<Confirmation>,
@@ -204,7 +204,7 @@ impl Order {
         sets::offer(datapath, &self.store, &self.plan, &self.manifests, &self.former_manifests)?;
         let applied = datapath.apply(&self.plan, &self.interfaces).map_err(|error| Problem::from(&error))?;
         let Err(error) = self.keep(datapath) else { return Ok(applied) };
-        let former = self.former.as_ref().map(|(_, plan)| plan.clone()).unwrap_or_default();
+        let former = self.former.clone().unwrap_or_default();
         datapath.offer_sets(sets_before);
         if let Err(error) = datapath.apply(&former, &self.interfaces) {
             tracing::error!(%error, "the former plan could not be put back");
@@ -214,12 +214,8 @@ impl Order {
 
     fn keep(&self, datapath: &Datapath) -> sluice_store::Result<()> {
         let stored = StoredPlan::new(self.origin.epoch, &self.plan);
-        let former = self.former.as_ref().map(|(epoch, plan)| StoredPlan::new(*epoch, plan));
         self.store.update(|update| {
             update.put(&PLAN, &stored)?;
-            if let Some(former) = &former {
-                update.put(&FORMER_PLAN, former)?;
-            }
             update.put(&SETS, &self.manifests)?;
             match &self.trial {
                 Some(trial) => update.put(&CONFIRMATION, trial)?,

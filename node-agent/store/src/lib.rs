@@ -7,5 +7,5 @@ mod shards;
 mod store;
 
 pub use error::{Error, Result};
-pub use record::{BOOT, BootFacts, FORMER_PLAN, IDENTITY, Identity, PLAN, SEAL, SETS, StoredPlan};
+pub use record::{BOOT, BootFacts, IDENTITY, Identity, PLAN, SEAL, SETS, StoredPlan};
 pub use store::{Key, Store, Update};

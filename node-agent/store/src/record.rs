@@ -13,8 +13,6 @@ pub const PLAN: Key<StoredPlan> = Key::new("plan");
 /// What proves that the plan and its sets are the operator's. A record of its own: versions that signed nothing wrote
 /// none.
 pub const SEAL: Key<Seal> = Key::new("seal");
-/// The one before, for going back when a plan cut the agent off.
-pub const FORMER_PLAN: Key<StoredPlan> = Key::new("former-plan");
 /// Encoded manifest of each address set that is in force, by name.
 pub const SETS: Key<BTreeMap<String, Vec<u8>>> = Key::new("sets");
 pub const IDENTITY: Key<Identity> = Key::new("identity");

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use sluice_plan::{Epoch, Failsafe, Hash, NodePlan};
-use sluice_store::{BOOT, BootFacts, Error, FORMER_PLAN, IDENTITY, Identity, Key, PLAN, Store, StoredPlan};
+use sluice_store::{BOOT, BootFacts, Error, IDENTITY, Identity, Key, PLAN, SETS, Store, StoredPlan};
 
 fn plan(rate: u32) -> StoredPlan {
     let failsafe = Failsafe { packets_per_second: rate, ..Failsafe::default() };
@@ -44,13 +44,13 @@ fn an_update_is_whole_or_absent() {
     let store = Store::open(dir.path()).unwrap();
     store.put(PLAN, &plan(1)).unwrap();
     let failed = store.update(|update| {
-        update.put(&FORMER_PLAN, &plan(1))?;
+        update.put(&SETS, &[("bad".to_owned(), vec![7])].into())?;
         update.put(&PLAN, &plan(2))?;
         Err(Error::InUse { path: "why not".into() })
     });
     assert!(failed.is_err());
     assert_eq!(store.get(PLAN).unwrap(), Some(plan(1)));
-    assert_eq!(store.get(FORMER_PLAN).unwrap(), None);
+    assert_eq!(store.get(SETS).unwrap(), None);
 }
 
 #[test]
