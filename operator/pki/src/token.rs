@@ -35,9 +35,9 @@ impl Tokens {
     /// A new one, good until then.
     pub fn token(&self, node: &NodeName, until: SystemTime) -> String {
         let until = until.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let stub = [until.to_be_bytes().as_slice(), &rand::random::<[u8; 16]>()].concat();
-        let tag = hmac::sign(&self.0, &signed(&stub, node));
-        format!("{node}.{}{}", hex::encode(stub), hex::encode(tag))
+        let head = [until.to_be_bytes().as_slice(), &rand::random::<[u8; 16]>()].concat();
+        let tag = hmac::sign(&self.0, &signed(&head, node));
+        format!("{node}.{}{}", hex::encode(head), hex::encode(tag))
     }
 
     /// The comparison takes the same time whatever differs.
@@ -45,9 +45,9 @@ impl Tokens {
         let (node, rest) = split(token).ok_or(PkiError::Token)?;
         let node = NodeName::parse(node).map_err(|_| PkiError::Token)?;
         let rest = hex::decode(rest).map_err(|_| PkiError::Token)?;
-        let (stub, tag) = rest.split_at_checked(STUB).ok_or(PkiError::Token)?;
-        hmac::verify(&self.0, &signed(stub, &node), tag).map_err(|_| PkiError::Token)?;
-        let (until, number) = stub.split_first_chunk().ok_or(PkiError::Token)?;
+        let (head, tag) = rest.split_at_checked(HEAD).ok_or(PkiError::Token)?;
+        hmac::verify(&self.0, &signed(head, &node), tag).map_err(|_| PkiError::Token)?;
+        let (until, number) = head.split_first_chunk().ok_or(PkiError::Token)?;
         let until = Duration::from_secs(u64::from_be_bytes(*until));
         let number = number.try_into().map_err(|_| PkiError::Token)?;
         let until = UNIX_EPOCH.checked_add(until).ok_or(PkiError::Token)?;
@@ -74,12 +74,12 @@ fn split(token: &str) -> Option<(&str, &str)> {
     token.trim().rsplit_once('.')
 }
 
-/// The stub has one length, so that nothing of it can become a part of the name.
-fn signed(stub: &[u8], node: &NodeName) -> Vec<u8> {
-    [stub, node.as_str().as_bytes()].concat()
+/// The head has one length, so that nothing of it can become a part of the name.
+fn signed(head: &[u8], node: &NodeName) -> Vec<u8> {
+    [head, node.as_str().as_bytes()].concat()
 }
 
-const STUB: usize = 8 + 16;
+const HEAD: usize = 8 + 16;
 
 #[cfg(test)]
 mod tests {
