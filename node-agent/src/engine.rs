@@ -50,6 +50,7 @@ pub struct Engine {
     standing: Standing,
     unkept: Option<apply::Unkept>,
     confirmation: Option<Confirmation>,
+    silence: trial::Silence,
     /// What is heard before that says nothing of the plan in force.
     settled: Instant,
     operators: Vec<SocketAddr>,
@@ -86,6 +87,7 @@ impl Engine {
             standing,
             unkept: None,
             confirmation,
+            silence: trial::Silence::default(),
             settled: Instant::now(),
             operators,
             addresses,
@@ -112,6 +114,7 @@ impl Engine {
         let mut verify = ticks(VERIFY_EVERY);
         verify.reset();
         loop {
+            let silence_ends = self.silence_ends();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
@@ -124,7 +127,7 @@ impl Engine {
                     let at = *inlets.heard.borrow_and_update();
                     self.heard(at).await?;
                 }
-                () = sleep_until(self.silence_ends().unwrap_or_else(Instant::now)), if self.silence_ends().is_some() => {
+                () = sleep_until(silence_ends.unwrap_or_else(Instant::now)), if silence_ends.is_some() => {
                     self.fell_silent().await?;
                 }
                 Ok(()) = inlets.health.changed() => self.health(&inlets.health.borrow_and_update()),

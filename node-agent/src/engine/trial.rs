@@ -17,6 +17,25 @@ use crate::confirmation::{CONFIRMATION, Confirmation, Whole, not_confirmed};
 /// What was on its way when a plan came into force proves nothing of it.
 pub(super) const SETTLE: Duration = Duration::from_secs(1);
 
+/// The end of the present silence, told once: a clock that is set meanwhile neither cuts a trial short nor draws it out.
+#[derive(Default)]
+pub(super) struct Silence(Option<(i64, Instant)>);
+
+impl Silence {
+    /// All but `at` in milliseconds. After a restart the clock may say that the end is far: then it is as far as ever.
+    fn ends(&mut self, until: i64, patience: i64, now: i64, at: Instant) -> Instant {
+        if let Some((known, ends)) = self.0
+            && known == until
+        {
+            return ends;
+        }
+        let left = until.saturating_sub(now).clamp(0, patience.max(0));
+        let ends = at + Duration::from_millis(left.unsigned_abs());
+        self.0 = Some((until, ends));
+        ends
+    }
+}
+
 impl Engine {
     /// What becomes of the trial once this plan is in force.
     pub(super) fn trial_of(&self, hash: Hash, plan: &NodePlan) -> Option<Confirmation> {
@@ -47,9 +66,17 @@ impl Engine {
     }
 
     /// When silence has lasted for too long.
-    pub(super) fn silence_ends(&self) -> Option<Instant> {
-        let until = self.confirmation.as_ref()?.until()?;
-        Some(Instant::now() + Duration::from_millis((until - now()).max(0).unsigned_abs()))
+    pub(super) fn silence_ends(&mut self) -> Option<Instant> {
+        let (until, patience) = (self.confirmation.as_ref()?.until()?, self.patience());
+        Some(self.silence.ends(until, patience, now(), Instant::now()))
+    }
+
+    /// How long the operator may be silent, in milliseconds.
+    fn patience(&self) -> i64 {
+        i64::from(match &self.confirmation {
+            Some(Confirmation::Undone { undone, .. }) => undone.decoded().map_or(0, |plan| plan.confirm_ms),
+            _ => self.standing.plan.confirm_ms,
+        })
     }
 
     /// The operator said something at this moment.
@@ -73,10 +100,7 @@ impl Engine {
 
     /// Puts the former plan back, or the newest once more where that did not help.
     pub(super) async fn fell_silent(&mut self) -> anyhow::Result<()> {
-        let patience = i64::from(match &self.confirmation {
-            Some(Confirmation::Undone { undone, .. }) => undone.decoded().map_or(0, |plan| plan.confirm_ms),
-            _ => self.standing.plan.confirm_ms,
-        });
+        let patience = self.patience();
         match (self.confirmation.take(), self.whole()) {
             (Some(Confirmation::Awaited { former, .. }), Some(undone)) => {
                 tracing::error!(
@@ -163,4 +187,26 @@ impl Engine {
 fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3_600_000;
+
+    #[test]
+    fn a_clock_that_is_set_neither_cuts_a_trial_short_nor_draws_it_out() {
+        let (mut silence, begun) = (Silence::default(), Instant::now());
+        let ends = silence.ends(30_000, 30_000, 0, begun);
+        assert_eq!(ends, begun + Duration::from_secs(30));
+        for now in [-HOUR, HOUR] {
+            assert_eq!(silence.ends(30_000, 30_000, now, begun + Duration::from_secs(5)), ends);
+        }
+        // The next trial, and one that is read from disk by a clock that was set back.
+        let next = begun + Duration::from_secs(60);
+        assert_eq!(silence.ends(90_000, 30_000, 60_000, next), next + Duration::from_secs(30));
+        let read = Silence::default().ends(30_000, 30_000, -HOUR, begun);
+        assert_eq!(read, begun + Duration::from_secs(30));
+    }
 }
