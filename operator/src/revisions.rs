@@ -21,18 +21,21 @@ pub struct Revision {
 
 /// Those that go out and are not agreed on yet.
 pub fn new(index: &Index, agreed: &State, now: i64) -> BTreeMap<String, Bytes> {
-    let found = index.state().held.iter().filter_map(|(key, held)| revision(index, key, held, now));
-    let new = found.filter(|(key, _)| !agreed.blobs.contains_key(key));
+    let going = index.state().held.iter().filter_map(|(key, held)| {
+        let blob = format!("{PREFIX}{}/{:020}", held.uid, held.rolling.as_ref()?.to?);
+        (!agreed.blobs.contains_key(&blob)).then_some((blob, key, held))
+    });
     let encoded = |revision: &Revision| serde_json::to_vec(revision).expect("a spec has string keys only");
-    new.map(|(key, revision)| (key, Bytes::from(encoded(&revision)))).collect()
+    let new = going.filter_map(|(blob, key, held)| Some((blob, revision(index, key, held, now)?)));
+    new.map(|(blob, revision)| (blob, Bytes::from(encoded(&revision)))).collect()
 }
 
 /// Keys of those that there are too many of, or whose filter is gone.
 pub fn outdated(index: &Index, agreed: &State) -> Vec<String> {
     let uids: BTreeSet<&str> = index.state().held.values().map(|held| held.uid.as_str()).collect();
     let mut by_uid: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
-    for key in agreed.blobs.keys() {
-        if let Some((uid, _)) = key.strip_prefix(PREFIX).and_then(|rest| rest.rsplit_once('/')) {
+    for (key, _) in beginning_with(agreed, PREFIX) {
+        if let Some((uid, _)) = key[PREFIX.len()..].rsplit_once('/') {
             by_uid.entry(uid).or_default().push(key);
         }
     }
@@ -47,11 +50,15 @@ pub fn outdated(index: &Index, agreed: &State) -> Vec<String> {
 /// The oldest first.
 pub fn of(agreed: &State, uid: &str) -> Vec<Revision> {
     let first = format!("{PREFIX}{uid}/");
-    let of_filter = agreed.blobs.range(first.clone()..).take_while(|(key, _)| key.starts_with(&first));
+    let of_filter = beginning_with(agreed, &first);
     of_filter.filter_map(|(_, bytes)| serde_json::from_slice(bytes).ok()).collect()
 }
 
-fn revision(index: &Index, key: &ObjectKey, held: &Held, at: i64) -> Option<(String, Revision)> {
+fn beginning_with<'a>(agreed: &'a State, first: &'a str) -> impl Iterator<Item = (&'a String, &'a Bytes)> {
+    agreed.blobs.range(first.to_owned()..).take_while(move |(key, _)| key.starts_with(first))
+}
+
+fn revision(index: &Index, key: &ObjectKey, held: &Held, at: i64) -> Option<Revision> {
     let generation = held.rolling.as_ref()?.to?;
     let Object::Filter(filter) = index.object(key)? else { return None };
     // What is written now may be a later version that is refused.
@@ -59,8 +66,7 @@ fn revision(index: &Index, key: &ObjectKey, held: &Held, at: i64) -> Option<(Str
         return None;
     }
     let spec = serde_json::to_value(&filter.spec).expect("a spec has string keys only");
-    let key = format!("{PREFIX}{}/{generation:020}", held.uid);
-    Some((key, Revision { generation, at, spec }))
+    Some(Revision { generation, at, spec })
 }
 
 #[cfg(test)]

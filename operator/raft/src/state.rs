@@ -106,7 +106,11 @@ impl State {
                 let blobs = Arc::make_mut(&mut next.blobs);
                 let is_over =
                     |taken: &Bytes| taken.first_chunk().is_none_or(|until| u64::from_be_bytes(*until) <= now);
-                blobs.retain(|key, taken| !key.starts_with(TOKEN) || !is_over(taken));
+                let tokens = blobs.range(TOKEN.to_owned()..).take_while(|(key, _)| key.starts_with(TOKEN));
+                let over = tokens.filter(|(_, taken)| is_over(taken)).map(|(key, _)| key.clone());
+                for key in over.collect::<Vec<_>>() {
+                    blobs.remove(&key);
+                }
                 let taken = [until.to_be_bytes().as_slice(), &by.0].concat();
                 blobs.insert(token_key(&number), taken.into());
             }
