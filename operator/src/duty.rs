@@ -1,15 +1,18 @@
 //! What a replica does besides serving its agents: it decides, or passes on what they say to the one that does.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use sluice_distribute::Drops;
 use sluice_index::Desired;
+use sluice_pki::Authority;
 use sluice_raft::{Lead, ProposeError, Raft};
 use sluice_replicas::{Desk, Heard, Intake, Lines, relay};
 use tokio::sync::{mpsc, watch};
 
 use crate::publish::{Publisher, Writer};
 use crate::reconcile::{Inputs, Reconciler};
+use crate::signer;
 use crate::view::View;
 
 /// What agents say that may wait for the reconciler.
@@ -25,14 +28,16 @@ pub struct Duty {
     pub intake: watch::Sender<Option<Intake>>,
     pub view: watch::Sender<Arc<View>>,
     pub writer: Arc<Writer>,
+    /// Certifies the key that plans are signed with.
+    pub authority: Arc<Authority>,
 }
 
 impl Duty {
     /// Runs for ever.
     ///
     /// # Errors
-    /// The store failed: nothing can be agreed any more.
-    pub async fn run(mut self) -> Result<std::convert::Infallible, ProposeError> {
+    /// The store failed: nothing can be agreed any more. Or the authority certifies no key for plans.
+    pub async fn run(mut self) -> anyhow::Result<Infallible> {
         loop {
             let lead = tokio::select! {
                 biased;
@@ -48,16 +53,16 @@ impl Duty {
             self.intake.send_replace(None);
             // What this replica knew is not the truth any more.
             self.view.send_replace(Arc::default());
-            match outcome {
-                Ok(()) | Err(ProposeError::Overtaken) => {
-                    tracing::info!(term = lead.term(), "this replica decides no more");
-                }
-                Err(error) => return Err(error),
+            if let Err(error) = outcome
+                && !matches!(error.downcast_ref(), Some(ProposeError::Overtaken))
+            {
+                return Err(error);
             }
+            tracing::info!(term = lead.term(), "this replica decides no more");
         }
     }
 
-    async fn decide(&mut self, lead: &Lead) -> Result<(), ProposeError> {
+    async fn decide(&mut self, lead: &Lead) -> anyhow::Result<()> {
         let (hear, heard) = mpsc::channel(HEARD);
         let (own, mut said) = mpsc::channel(1);
         let _listening = self.desk.listen(own);
@@ -75,7 +80,8 @@ impl Duty {
         };
         tokio::select! {
             biased;
-            reconciled = reconciler.run(inputs) => reconciled.map(|never| match never {}),
+            reconciled = reconciler.run(inputs) => match reconciled? {},
+            kept = signer::keep(lead, &self.authority) => match kept? {},
             () = publisher.run() => Ok(()),
             never = own => never,
         }

@@ -33,7 +33,6 @@ use crate::gate::Gate;
 use crate::http::{self, Readiness};
 use crate::join::Joining;
 use crate::publish::Writer;
-use crate::signer;
 use crate::tokens::ReviewedTokens;
 use crate::view::View;
 
@@ -189,7 +188,6 @@ async fn serve(
         limits,
         clock: SystemTime::now,
     };
-    let signing = signer::keep(raft.clone(), ports.authority.clone());
     let replication = ReplicationService::new(Answers::Replica(raft.clone()), intake);
     let routes = Routes::new(AdminServer::new(admin)).add_service(ReplicationServer::new(replication));
     let duty = Duty {
@@ -202,12 +200,12 @@ async fn serve(
         intake: intake_sender,
         view,
         writer: Arc::new(ports.writer),
+        authority: ports.authority,
     };
     tracing::info!(listen = ?listener.local_addr(), replica = %raft.identity(), "serving");
     tokio::select! {
         // Goes on while agents drain, so that their last words are heard.
-        done = duty.run() => done.map(|never| match never {}).map_err(Into::into),
-        kept = signing => kept,
+        done = duty.run() => match done? {},
         distributed = distributor.serve(listener, tls, routes, stop) => distributed.map_err(Into::into),
     }
 }

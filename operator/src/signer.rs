@@ -3,44 +3,29 @@
 //! The replica that decides makes it and replaces it at half of its life; all of them sign with it. Nodes know the authority
 //! alone, so what the former key signed stays good on its way and on disk.
 
-use std::sync::Arc;
+use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use sluice_pki::Authority;
-use sluice_raft::{Command, Lead, ProposeError, Raft, SIGNER};
-use sluice_seal::{Signer, Trust};
+use sluice_raft::{Command, Lead, SIGNER};
+use sluice_seal::Signer;
 use tokio::time::sleep;
 
 /// A clock that was set is noticed after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(60 * 60);
 
-/// Runs until the store fails.
+/// As long as this replica leads.
 ///
 /// # Errors
-/// The store failed, or the authority issues no certificate.
-pub async fn keep(raft: Raft, authority: Arc<Authority>) -> anyhow::Result<()> {
+/// The store failed, another replica may decide, or the authority issues no certificate.
+pub async fn keep(lead: &Lead, authority: &Authority) -> anyhow::Result<Infallible> {
     let trust = authority.trust()?;
-    loop {
-        let lead = raft.lead().await?;
-        tokio::select! {
-            biased;
-            () = lead.ended() => {}
-            outcome = decide(&lead, &authority, &trust) => match outcome {
-                Err(error) if is_passing(&error) => tracing::warn!("plans have no new key yet: {error:#}"),
-                outcome => return outcome,
-            },
-        }
-    }
-}
-
-/// As long as this replica leads.
-async fn decide(lead: &Lead, authority: &Authority, trust: &Trust) -> anyhow::Result<()> {
     let raft = lead.raft();
     let cluster_id = &raft.identity().cluster_id;
     loop {
         let signer = raft.state().borrow().signer().and_then(|bytes| Signer::decode(bytes));
-        let due = signer.map_or(SystemTime::UNIX_EPOCH, |signer| signer.replace_at(trust, cluster_id));
+        let due = signer.map_or(SystemTime::UNIX_EPOCH, |signer| signer.replace_at(&trust, cluster_id));
         let now = SystemTime::now();
         if now < due {
             sleep(due.duration_since(now).unwrap_or_default().min(LOOK_AGAIN)).await;
@@ -53,16 +38,12 @@ async fn decide(lead: &Lead, authority: &Authority, trust: &Trust) -> anyhow::Re
     }
 }
 
-/// Another replica decides, or nobody for now.
-fn is_passing(error: &anyhow::Error) -> bool {
-    error.downcast_ref().is_some_and(|error| !matches!(error, ProposeError::Stopped(_)))
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::Arc;
 
-    use sluice_raft::Options;
+    use sluice_raft::{Options, Raft};
     use tokio::time::timeout;
 
     use super::*;
@@ -79,7 +60,8 @@ mod tests {
 
     /// The first key that `authority` certified for this store, kept by a task that ends with this.
     async fn kept(raft: &Raft, authority: &Arc<Authority>) -> Signer {
-        let keeping = tokio::spawn(keep(raft.clone(), authority.clone()));
+        let (led, vouches) = (raft.clone(), authority.clone());
+        let keeping = tokio::spawn(async move { keep(&led.lead().await.unwrap(), &vouches).await });
         let (trust, cluster_id) = (authority.trust().unwrap(), &raft.identity().cluster_id);
         let is_good = |signer: &Signer| signer.replace_at(&trust, cluster_id) > SystemTime::now();
         let signer = |bytes: &sluice_raft::Bytes| Signer::decode(bytes).filter(is_good);

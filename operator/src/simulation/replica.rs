@@ -20,7 +20,6 @@ use super::wires::{CALL, PORT, RELAY, STREAM, Wire, Wires, frames, talk};
 use super::world::{Running, World, replica};
 use crate::duty::Duty;
 use crate::publish::Writer;
-use crate::signer;
 use crate::view::View;
 
 /// Nobody joins here: connections say who they are.
@@ -59,12 +58,10 @@ pub async fn run(world: World, index: usize) -> turmoil::Result {
     world.running()[index] = Some(running);
     tokio::spawn(watched(world.clone(), index, raft.clone()));
     let duty = put_together(&world, index, &raft, view, &served);
-    let keep = signer::keep(raft.clone(), world.authority.clone());
     tokio::select! {
         biased;
         _ = failed => {}
         _ = duty.run() => {}
-        _ = keep => {}
     }
     // As a process that ends: whoever looks after it starts it anew.
     if let Some(running) = &mut world.running()[index] {
@@ -125,6 +122,7 @@ fn put_together(
         intake: intake_sender,
         view,
         writer: Arc::new(Writer::Nowhere),
+        authority: world.authority.clone(),
     }
 }
 
