@@ -1,6 +1,11 @@
 //! What the chart renders, without a cluster.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+#[path = "chart/monitoring.rs"]
+mod monitoring;
+#[path = "chart/values.rs"]
+mod values;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -22,8 +27,11 @@ fn render(settings: &[&str]) -> anyhow::Result<Vec<Value>> {
     let chart = chart();
     let mut arguments = vec!["template", "sluice", &chart, "--namespace=sluice-system", KUBERNETES];
     arguments.extend(settings.iter().flat_map(|setting| ["--set-json", *setting]));
-    let yaml = helm(&arguments)?;
-    // Several documents; what is empty is no object.
+    parse(&helm(&arguments)?)
+}
+
+/// Several documents; what is empty is no object.
+fn parse(yaml: &str) -> anyhow::Result<Vec<Value>> {
     let documents = yaml.split("\n---").map(serde_saphyr::from_str::<Value>);
     Ok(documents
         .collect::<Result<Vec<_>, _>>()?
@@ -226,6 +234,8 @@ fn a_wrong_value_is_named() {
         (r#"agent.metricsPort="x""#, "metricsPort"),
         (r#"fleet.failsafe.ports=[{"port": 22}]"#, "protocol"),
         ("fleet.adressPools=[]", "adressPools"),
+        (r#"agent.updateStrategy.maxUnavailable="0%""#, "maxUnavailable"),
+        (r#"networkPolicy.agentsFrom=["10.0.0.1"]"#, "agentsFrom"),
     ] {
         let error = format!("{:#}", render(&[setting]).expect_err(setting));
         assert!(error.contains(expected) && error.contains("values don't meet"), "{error}");

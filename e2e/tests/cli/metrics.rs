@@ -57,6 +57,13 @@ pub fn series(text: &str) -> Series {
     series
 }
 
+/// All that is announced, by the names of its series, also without any.
+pub fn families(text: &str) -> BTreeSet<String> {
+    let announced = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let suffix = |kind| if kind == "counter" { "_total" } else { "" };
+    announced.map(|(name, kind)| format!("{name}{}", suffix(kind))).collect()
+}
+
 /// `NAME{LABEL="VALUE",…} NUMBER`; no test's values have quotes or commas in them.
 fn sample(line: &str) -> (String, Labels, f64) {
     let (series, value) = line.rsplit_once(' ').unwrap();
