@@ -11,6 +11,8 @@ pub enum OpenError {
         "{path}: cannot be read as a store: {reason}; restore it from a backup, or move it away and run `recover`"
     )]
     Damaged { path: PathBuf, reason: String },
+    #[error("{path}: {reason}: run the version that wrote it, or a later one")]
+    Later { path: PathBuf, reason: String },
     #[error(
         "{dir}: identity.json of cluster {cluster_id} is there, its log is not; restore raft.redb from a backup; or, where other \
          replicas of that cluster run, remove the directory and join them again; or else run `recover`, which numbers a new \

@@ -50,9 +50,8 @@ pub enum Place<'a> {
 /// one.
 pub fn open(place: &Place, expected: Option<&Identity>) -> Result<Store, OpenError> {
     let path = place.path();
-    let damaged = |reason: String| OpenError::Damaged { path: path.clone(), reason };
     let db = place.open()?;
-    let loaded = tables::load(&db, expected).map_err(|error| damaged(error.to_string()))?;
+    let loaded = tables::load(&db, expected).map_err(|error| unreadable(&path, &error))?;
     let identity = loaded.identity;
     if let Some(found) = expected.filter(|expected| **expected != identity) {
         return Err(OpenError::ForeignIdentity {
@@ -117,6 +116,14 @@ pub fn make(place: &Place, identity: &Identity) -> Result<(), OpenError> {
     let made = open(place, Some(identity))?;
     made.stop.stop();
     Ok(())
+}
+
+fn unreadable(path: &Path, error: &tables::Error) -> OpenError {
+    let (path, reason) = (path.to_owned(), error.to_string());
+    match error {
+        tables::Error::Later { .. } => OpenError::Later { path, reason },
+        _ => OpenError::Damaged { path, reason },
+    }
 }
 
 /// The key that signs plans is in it; versions before made a file that everybody could read.

@@ -25,8 +25,14 @@ const BLOBS: TableDefinition<&str, &[u8]> = TableDefinition::new("blobs");
 const SETS: TableDefinition<&str, &[u8]> = TableDefinition::new("sets");
 const CLASS_SETS: TableDefinition<&str, &[u8]> = TableDefinition::new("class-sets");
 
+/// Of the file's layout and of what its tables and log entries hold. A version that writes what the one before cannot read
+/// counts it up; files of the first versions do not say it and are 1.
+const FORMAT: u32 = 1;
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    #[error("its format is {found}, this version reads {FORMAT}")]
+    Later { found: u32 },
     #[error(transparent)]
     Redb(Box<redb::Error>),
     #[error("{key} does not decode: {source}")]
@@ -169,6 +175,11 @@ fn identify(db: &Database, expected: Option<&Identity>) -> Result<Identity, Erro
     let txn = db.begin_read()?;
     match txn.open_table(META) {
         Ok(meta) => {
+            let format = meta.get("format")?.map(|value| value.value().to_vec());
+            let found = decode_or(format, "format", FORMAT)?;
+            if found > FORMAT {
+                return Err(Error::Later { found });
+            }
             let stored = meta.get("identity")?.map(|value| value.value().to_vec());
             return decode("identity", &stored.unwrap_or_default());
         }
@@ -177,6 +188,7 @@ fn identify(db: &Database, expected: Option<&Identity>) -> Result<Identity, Erro
     }
     let identity = expected.cloned().unwrap_or_else(Identity::new_cluster);
     let txn = db.begin_write()?;
+    put(&txn, "format", &FORMAT)?;
     put(&txn, "identity", &identity)?;
     txn.open_table(LOG)?;
     txn.open_table(CLASSES)?;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper's panic is the test's failure")]
 
 mod fleet;
+mod formats;
 
 use std::time::Duration;
 
