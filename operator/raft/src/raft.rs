@@ -159,7 +159,7 @@ impl Raft {
     }
 
     /// Who decides, and where it is reached.
-    fn leader(&self) -> Option<(Identity, String)> {
+    pub fn leader(&self) -> Option<(Identity, String)> {
         let metrics = self.inner.raft.metrics();
         let metrics = metrics.borrow();
         let Identity { cluster_id, .. } = self.identity().clone();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use sluice_distribute::{AgentEvent, AgentEventKind, Drops};
 use sluice_proto::v1::relayed::Kind;
-use sluice_proto::v1::{Ahead, Gone, Relayed};
+use sluice_proto::v1::{Addressee, Ahead, Gone, Relayed};
 use sluice_raft::Raft;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
@@ -32,8 +32,11 @@ pub async fn relay(raft: &Raft, lines: &dyn Lines, desk: &Desk, drops: &Drops) -
 
 /// Until the stream ends.
 async fn once(raft: &Raft, lines: &dyn Lines, desk: &Desk, drops: &Drops) -> Result<(), Status> {
-    let Some(leader) = raft.leader_address() else { return Ok(()) };
+    let Some((decides, leader)) = raft.leader() else { return Ok(()) };
     let (outgoing, queue) = mpsc::channel(QUEUE);
+    let to = Addressee { cluster_id: decides.cluster_id, node_id: decides.node_id };
+    let first = Relayed { kind: Some(Kind::To(to)), ..Relayed::default() };
+    outgoing.try_send(first).expect("an empty queue has room");
     let mut orders = lines.relay(&leader, queue).await?;
     tracing::info!(leader, "what agents say goes to the replica that decides");
     let (ear, mut heard) = mpsc::channel(1);

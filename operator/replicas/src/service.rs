@@ -8,8 +8,8 @@ use sluice_distribute::{AgentEvent, AgentEventKind};
 use sluice_pki::Peer;
 use sluice_proto::v1::relayed::Kind;
 use sluice_proto::v1::replication_server::Replication;
-use sluice_proto::v1::{Part, RelayOrder, Relayed};
-use sluice_raft::{Bytes, Raft, answer_without_store};
+use sluice_proto::v1::{Addressee, Part, RelayOrder, Relayed};
+use sluice_raft::{Bytes, Identity, Raft, answer_without_store};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -38,14 +38,26 @@ impl ReplicationService {
     /// Takes in what a replica relays, until that ends or this one decides no more.
     ///
     /// # Errors
-    /// This replica does not decide.
-    pub fn take_in(&self, relayed: impl Words) -> Result<ReceiverStream<Result<RelayOrder, Status>>, Status> {
+    /// This replica does not decide. A relay that is for another ends with an error.
+    pub fn take_in(
+        &self,
+        mut relayed: impl Words,
+    ) -> Result<ReceiverStream<Result<RelayOrder, Status>>, Status> {
         let mut intake = self.intake.clone();
         let open = intake.borrow_and_update().clone();
-        let open = open.ok_or_else(|| Status::failed_precondition("this replica does not decide"))?;
+        let Some((Answers::Replica(raft), open)) = open.map(|open| (&self.answers, open)) else {
+            return Err(Status::failed_precondition("this replica does not decide"));
+        };
+        let own = raft.identity().clone();
         let replica = self.relays.fetch_add(1, Ordering::Relaxed) + 1;
         let (orders, answer) = mpsc::channel(1);
-        tokio::spawn(take_in(replica, open, intake, relayed, orders));
+        tokio::spawn(async move {
+            match addressed(&own, &mut relayed).await {
+                Ok(()) => take_in(replica, open, intake, relayed, orders).await,
+                // Whoever relays may have gone.
+                Err(status) => _ = orders.send(Err(status)).await,
+            }
+        });
         Ok(ReceiverStream::new(answer))
     }
 
@@ -89,6 +101,21 @@ fn require_operator<T>(request: &Request<T>) -> Result<(), Status> {
 pub trait Words: Stream<Item = Result<Relayed, Status>> + Send + Unpin + 'static {}
 
 impl<S: Stream<Item = Result<Relayed, Status>> + Send + Unpin + 'static> Words for S {}
+
+/// Whether a relay is for this replica, as its first word says.
+async fn addressed(own: &Identity, relayed: &mut impl Words) -> Result<(), Status> {
+    let first = relayed.next().await.transpose()?.and_then(|first| first.kind);
+    match first {
+        Some(Kind::To(Addressee { cluster_id, node_id }))
+            if cluster_id == own.cluster_id && node_id == own.node_id =>
+        {
+            Ok(())
+        }
+        other => {
+            Err(Status::failed_precondition(format!("this replica is {own}, the relay is for {other:?}")))
+        }
+    }
+}
 
 /// Runs until the relay ends or this replica decides no more.
 async fn take_in(
@@ -137,9 +164,35 @@ async fn pass_on(replica: u64, open: &Intake, message: Relayed) -> bool {
             open.drops.publish(&node, samples);
             return true;
         }
-        // Of a newer version.
-        None => return true,
+        // Of a newer version; whom it is for was said before.
+        Some(Kind::To(_)) | None => return true,
     };
     let event = AgentEvent { node, session, kind };
     open.heard.send(Heard::Agent { replica, event }).await.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_relay_is_for_the_replica_that_it_names() {
+        let own = Identity { cluster_id: "a".to_owned(), node_id: 1 };
+        let to =
+            |cluster: &str, node_id| Some(Kind::To(Addressee { cluster_id: cluster.to_owned(), node_id }));
+        for (first, is_ours) in [
+            (to("a", 1), true),
+            (to("a", 7), false),
+            (to("b", 1), false),
+            (Some(Kind::Disconnected(Default::default())), false),
+            (None, false),
+        ] {
+            let word = Relayed { kind: first.clone(), ..Relayed::default() };
+            let asked = addressed(&own, &mut stream::iter([Ok(word)])).await;
+            assert_eq!(asked.is_ok(), is_ours, "{first:?}");
+        }
+        assert!(addressed(&own, &mut stream::iter([])).await.is_err(), "it ended before it began");
+    }
 }
