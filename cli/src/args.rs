@@ -208,8 +208,9 @@ pub struct Detach {
     pub ignore_unreached: bool,
 }
 
-const RECOVER_HELP: &str = "Example:
+const RECOVER_HELP: &str = "Examples:
   kubectl sluice recover
+  kubectl sluice recover --lost op-2:9443,op-3:9443       (two of three are lost with their disks: the third goes on)
 
 Nodes that enforce what the operator does not know go on doing so and are named by `kubectl sluice status`. After this
 they take its plans again. If the lost volume may come back, restore it instead.";
@@ -220,6 +221,10 @@ pub struct Recover {
     /// Highest incarnation of the lost store; default: the highest that those nodes report
     #[arg(long)]
     pub seen_incarnation: Option<std::num::NonZeroU64>,
+    /// All other replicas, as the operator's --replicas has them: lost for good, disks and all. One that only was cut off
+    /// and comes back goes on beside this one
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', conflicts_with = "seen_incarnation")]
+    pub lost: Vec<String>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -23,6 +23,7 @@ use tonic::{Request, Response, Status};
 
 pub use door::AdminDoor;
 
+use crate::alone::Alone;
 use crate::counters::{self, Counter};
 use crate::drops::{DropStream, Watching};
 use crate::gate::{Caller, Gate, Reader};
@@ -38,6 +39,7 @@ pub struct AdminService {
     /// Confirms a held mass deletion.
     pub confirm: mpsc::Sender<()>,
     pub raft: Raft,
+    pub alone: Alone,
     pub drops: Drops,
     /// Makes join tokens; a cluster's agents have the API server's.
     pub join: Option<Tokens>,
@@ -187,6 +189,11 @@ impl Admin for AdminService {
 
     async fn recover(&self, request: Request<RecoverRequest>) -> Result<Response<RecoverResponse>, Status> {
         self.admit_to_decide(&request).await?;
+        let lost = &request.get_ref().lost;
+        if !lost.is_empty() {
+            self.alone.go_on(&self.raft, lost).await?;
+            return Ok(Response::new(RecoverResponse::default()));
+        }
         let seen = match request.get_ref().seen_incarnation {
             0 => self.view.borrow().ahead.values().map(|epoch| epoch.incarnation).max(),
             given => Some(given),

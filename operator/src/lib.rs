@@ -5,6 +5,7 @@
 //! their verdicts come back to `reconcile` → `view` is what status, CLI and metrics show.
 
 mod admin;
+mod alone;
 pub mod args;
 mod backends;
 mod clock;

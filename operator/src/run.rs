@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use crate::admin::{AdminDoor, AdminService};
+use crate::alone::Alone;
 use crate::args::{RunArgs, Source};
 use crate::duty::Duty;
 use crate::gate::Gate;
@@ -84,7 +85,7 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> anyhow::Result<()> {
         let raft = Raft::open(&dir, Options { peers: standing.peers.clone(), ..options }).await?;
         readiness.opened(raft.clone());
         let outcome = tokio::select! {
-            outcome = serve(ports, standing, &raft, view_sender, stop.clone()) => match outcome {
+            outcome = serve(ports, standing, &raft, &dir, view_sender, stop.clone()) => match outcome {
                 Err(error) if is_stopped(&error) => Err(last_words(&mut failed).await.unwrap_or(error)),
                 outcome => outcome,
             },
@@ -155,6 +156,7 @@ async fn serve(
     ports: Ports,
     standing: Standing,
     raft: &Raft,
+    dir: &Path,
     view: watch::Sender<Arc<View>>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -165,6 +167,7 @@ async fn serve(
     let cluster_id = raft.identity().cluster_id.clone();
     let drops = Drops::default();
     let Standing { listener, tls, channels, peers: _ } = standing;
+    let restart = stop.child_token();
     let (join, tokens, limits) = ports.joining.parts(raft);
     let admin = AdminService {
         view: view.subscribe(),
@@ -172,6 +175,7 @@ async fn serve(
         cluster_id: cluster_id.clone(),
         confirm: confirm_sender,
         raft: raft.clone(),
+        alone: Alone { dir: dir.to_owned(), restart: restart.clone() },
         drops: drops.clone(),
         join,
     };
@@ -206,8 +210,12 @@ async fn serve(
     tokio::select! {
         // Goes on while agents drain, so that their last words are heard.
         done = duty.run() => match done? {},
-        distributed = distributor.serve(listener, tls, routes, stop) => distributed.map_err(Into::into),
+        distributed = distributor.serve(listener, tls, routes, restart.clone()) => distributed?,
     }
+    if restart.is_cancelled() && !stop.is_cancelled() {
+        anyhow::bail!("this replica is to go on without the others: start it again");
+    }
+    Ok(())
 }
 
 async fn directory_ports(path: &Path, args: &RunArgs) -> anyhow::Result<Ports> {

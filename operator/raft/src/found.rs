@@ -8,9 +8,10 @@ use tokio::time::{Instant, sleep};
 use crate::call::{Call, Reply};
 use crate::peers::{Peers, Unreached};
 use crate::store::Place;
-use crate::{Identity, OpenError, store};
+use crate::{Identity, OpenError, alone, store};
 
-/// Returns once DIR has a store. One that is there already is left alone.
+/// Returns once DIR has a store. One that is there already is left as it is, unless [`go_on_alone`](crate::go_on_alone) was
+/// called for it.
 ///
 /// Until then the replica answers others with [`answer_without_store`](crate::answer_without_store).
 ///
@@ -19,6 +20,7 @@ use crate::{Identity, OpenError, store};
 /// * An id is never used again: who lost its store gets another.
 pub async fn found_or_join(dir: &Path, peers: &Peers) -> Result<(), OpenError> {
     std::fs::create_dir_all(dir).map_err(|source| OpenError::Io { path: dir.to_owned(), source })?;
+    alone::finish(dir, &peers.own)?;
     if dir.join(store::FILE).exists() || Identity::read(dir)?.is_some() {
         return Ok(());
     }

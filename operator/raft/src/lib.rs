@@ -12,6 +12,7 @@
 //! * One replica at a time holds a [`Lead`], and what it proposes with it is void once another may have led.
 //! * A call that was meant for another replica, or for another cluster at the same address, changes nothing.
 
+mod alone;
 mod answer;
 mod call;
 mod command;
@@ -32,6 +33,7 @@ pub mod simulated;
 mod state;
 mod store;
 
+pub use alone::{NotAlone, go_on_alone};
 pub use answer::answer_without_store;
 pub use bytes::Bytes;
 pub use command::{Applied, ClassKey, ClassPlan, Command};

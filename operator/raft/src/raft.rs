@@ -158,6 +158,10 @@ impl Raft {
         }
     }
 
+    pub(crate) fn peers(&self) -> Option<&Peers> {
+        self.inner.peers.as_ref()
+    }
+
     /// Who decides, and where it is reached.
     pub fn leader(&self) -> Option<(Identity, String)> {
         let metrics = self.inner.raft.metrics();

@@ -118,6 +118,11 @@ pub fn make(place: &Place, identity: &Identity) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// Makes the replica that was `former` the only one of a new cluster, if it is not that yet.
+pub fn stand_alone(place: &Place, former: &Identity, own: &str) -> Result<Identity, OpenError> {
+    tables::stand_alone(&place.open()?, former, own).map_err(|error| unreadable(&place.path(), &error))
+}
+
 fn unreadable(path: &Path, error: &tables::Error) -> OpenError {
     let (path, reason) = (path.to_owned(), error.to_string());
     match error {

@@ -150,6 +150,10 @@ impl Admin for AdminDoor {
         &self,
         mut request: Request<RecoverRequest>,
     ) -> Result<Response<RecoverResponse>, Status> {
+        // Nobody decides then: whoever is left is asked.
+        if !request.get_ref().lost.is_empty() {
+            return self.here.recover(request).await;
+        }
         match self.place(&mut request).await? {
             Place::Here => self.here.recover(request).await,
             Place::There(mut leader) => leader.recover(request).await,

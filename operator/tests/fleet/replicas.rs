@@ -101,3 +101,24 @@ async fn an_edit_after_the_deciding_replica_died_is_decided_within_four_seconds(
     trio.says((leader + 1) % 3, "1 of 1 nodes enforce generation 2").await;
     trio.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_one_that_is_left_goes_on_when_it_is_told_that_the_others_are_lost() {
+    let mut trio = Trio::start().await;
+    trio.save(&filter(1));
+    let mut agent = Agent::start("edge-1", trio.addresses(), trio.data(0).as_path(), CAPABILITIES);
+    has(&mut agent, 1).await;
+    trio.says(1, "1 of 1 nodes enforce generation 1").await;
+    for lost in [0, 2] {
+        trio.kill(lost).await;
+        trio.lose_disk(lost);
+    }
+    trio.save(&filter(2));
+    trio.go_on_alone(1).await;
+    has(&mut agent, 2).await;
+    for lost in [0, 2] {
+        trio.revive(lost).await;
+        trio.says(lost, "1 of 1 nodes enforce generation 2").await;
+    }
+    trio.end().await;
+}

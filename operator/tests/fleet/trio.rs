@@ -7,8 +7,8 @@ use std::time::Duration;
 use sluice_operator::args::{RunArgs, Source};
 use sluice_operator::run;
 use sluice_proto::OPERATOR_NAME;
-use sluice_proto::v1::ListRequest;
 use sluice_proto::v1::admin_client::AdminClient;
+use sluice_proto::v1::{ListRequest, RecoverRequest};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -65,7 +65,11 @@ impl Trio {
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("a runtime");
-        runtime.spawn(async move { run(args, CancellationToken::new()).await.expect("an operator") });
+        runtime.spawn(async move {
+            if let Err(error) = run(args, CancellationToken::new()).await {
+                println!("an operator ended: {error:#}");
+            }
+        });
         runtime
     }
 
@@ -162,6 +166,28 @@ impl Trio {
             .domain_name(OPERATOR_NAME);
         let endpoint = Endpoint::from_shared(format!("https://{}", self.address(index))).expect("an address");
         AdminClient::new(endpoint.tls_config(tls).expect("certificates").connect_lazy())
+    }
+
+    pub fn lose_disk(&self, index: usize) {
+        std::fs::remove_dir_all(self.data(index).join("raft")).expect("removed");
+    }
+
+    /// Tells a replica that all others are lost, and starts it anew as whoever looks after it does.
+    pub async fn go_on_alone(&mut self, index: usize) {
+        let lost = (0..3).filter(|other| *other != index).map(|other| self.address(other)).collect();
+        let (mut admin, until) = (self.admin(index).await, Instant::now() + PATIENCE);
+        let request = RecoverRequest { seen_incarnation: 0, lost };
+        // It does not know at once that nobody leads any more.
+        while let Err(status) = admin.recover(request.clone()).await {
+            assert!(Instant::now() < until, "{}", status.message());
+            sleep(Duration::from_millis(50)).await;
+        }
+        while !self.get(index, "/healthz").await.is_empty() {
+            assert!(Instant::now() < until, "it does not end");
+            sleep(Duration::from_millis(20)).await;
+        }
+        self.kill(index).await;
+        self.revive(index).await;
     }
 
     /// Waits until a replica says this of the filter.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use openraft::{BasicNode, CommittedLeaderId, EntryPayload, Membership};
 use redb::{
     Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction,
 };
@@ -14,7 +15,7 @@ use super::log::Log;
 use super::machine::{Machine, StoredSnapshot};
 use crate::config::{Entry, LogId, Vote};
 use crate::state::{Plan, SetManifest};
-use crate::{ClassKey, Identity, State};
+use crate::{ClassKey, Command, Identity, State};
 
 pub const LOG: TableDefinition<u64, &[u8]> = TableDefinition::new("log");
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
@@ -154,6 +155,36 @@ pub fn clear_machine(txn: &WriteTransaction) -> Result<(), Error> {
         meta.remove(key)?;
     }
     Ok(())
+}
+
+/// Agrees alone, after all that is in the log: that nobody else is a member, and on a higher incarnation.
+pub fn stand_alone(db: &Database, former: &Identity, own: &str) -> Result<Identity, Error> {
+    let Loaded { identity, log, machine, .. } = load(db, Some(former))?;
+    if identity != *former {
+        return Ok(identity);
+    }
+    // A node id of its own needs no other here: nobody of the new cluster ever knew the old one.
+    let identity = Identity { node_id: former.node_id, ..Identity::new_cluster() };
+    let (id, term) = (identity.node_id, log.vote.map_or(0, |vote| vote.leader_id.term) + 1);
+    let last =
+        log.entries.last_key_value().map(|(_, entry)| entry.log_id).or(log.purged).max(machine.applied);
+    let next = last.map_or(0, |last| last.index + 1);
+    let only = Membership::new(vec![[id].into()], BTreeMap::from([(id, BasicNode::new(own))]));
+    let agreed = [
+        EntryPayload::Membership(only),
+        EntryPayload::Normal(Command::Recover { seen_incarnation: machine.state.epoch.incarnation }),
+    ];
+    let entry = |(index, payload)| {
+        let log_id = LogId::new(CommittedLeaderId::new(term, id), index);
+        (index, encode(&Entry { log_id, payload }))
+    };
+    let entries: Vec<_> = (next..).zip(agreed).map(entry).collect();
+    let txn = db.begin_write()?;
+    append(&txn, &entries)?;
+    put_vote(&txn, &Vote::new(term, id))?;
+    put(&txn, "identity", &identity)?;
+    txn.commit()?;
+    Ok(identity)
 }
 
 pub fn put_snapshot(txn: &WriteTransaction, snapshot: &StoredSnapshot) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! Three replicas: what its users know to go wrong with raft, each by name.
 #![allow(clippy::unwrap_used, reason = "a helper's panic is the test's failure")]
 
+mod alone;
 mod fleet;
 mod formats;
 
