@@ -2,6 +2,7 @@
 
 mod apply;
 mod changes;
+mod drift;
 mod outlets;
 pub mod sets;
 pub mod standing;
@@ -32,8 +33,10 @@ use standing::Standing;
 
 /// Loss counters of cards move without an event.
 const FACTS_EVERY: Duration = Duration::from_secs(5);
-/// How soon it is noticed that somebody took away a program or a pin.
-const DRIFT_EVERY: Duration = Duration::from_millis(500);
+/// How soon it is noticed that somebody took away a program or a pin: with the repair, within a second.
+const DRIFT_EVERY: Duration = Duration::from_millis(250);
+/// Every byte of each address set is read again within this time.
+const RECHECK_SETS: Duration = Duration::from_secs(60);
 /// What is in force is read back and repaired even if nobody says that it changed.
 const VERIFY_EVERY: Duration = Duration::from_secs(30);
 
@@ -45,6 +48,8 @@ pub struct Engine {
     facts: Facts,
     /// The facts could not be read when they may have changed.
     unread: bool,
+    /// What others changed, until it is known what came of the repair.
+    found: Vec<Drift>,
     /// What the last repair left as it was.
     unmended: Vec<Drift>,
     standing: Standing,
@@ -83,6 +88,7 @@ impl Engine {
             netlink,
             facts,
             unread: false,
+            found: Vec::new(),
             unmended: Vec::new(),
             standing,
             unkept: None,

@@ -17,6 +17,19 @@ use sluice_proto::v1::CounterSample;
 /// Rules of this node with series of their own; the others share `rule="_other"`.
 const RULE_SERIES: usize = 200;
 
+/// What may be found otherwise than it was left; from 0 on, so that the first time is an increase.
+const DRIFT: [&str; 9] = [
+    "program_detached",
+    "program_replaced",
+    "pin_removed",
+    "marks_detached",
+    "set_replaced",
+    "set_altered",
+    "interface_gone",
+    "interface_renamed",
+    "interface_down",
+];
+
 /// All that a scrape shows, at one moment.
 #[derive(Clone, Debug)]
 pub struct Moment {
@@ -87,6 +100,7 @@ impl Collector for Moment {
         received.encode(encoder.encode_descriptor("received_bytes", help, None, kind)?)?;
         self.encode_rules(&mut encoder)?;
         self.encode_stats(&mut encoder)?;
+        self.encode_drift(&mut encoder)?;
         self.encode_nics(&mut encoder)?;
         self.encode_backends(&mut encoder)
     }
@@ -132,6 +146,12 @@ impl Moment {
         let softnet = [("dropped", facts.softnet_dropped), ("time_squeeze", facts.softnet_time_squeeze)];
         let softnet = softnet.into_iter().map(|(name, value)| (Pair("event", name), value));
         counters(encoder, "softnet", "Losses between driver and stack, over all CPUs", softnet)
+    }
+
+    fn encode_drift(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let count = |what: &str| self.telemetry.drift.get(what).map_or(0, |drifted| drifted.count);
+        let values = DRIFT.into_iter().map(|what| (Pair("what", what), count(what)));
+        counters(encoder, "drift", "Times that the node was found otherwise than the agent left it", values)
     }
 
     fn encode_nics(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
@@ -244,6 +264,7 @@ mod tests {
         assert!(text.contains(series), "{text}");
         assert!(text.contains("sluice_agent_operator_connected 0"), "{text}");
         assert!(text.contains("sluice_agent_received_bytes_total 7"), "{text}");
+        assert!(text.contains(r#"sluice_agent_drift_total{what="pin_removed"} 0"#), "{text}");
         assert!(text.contains(r#"sluice_xdp_exceptions_total{reason="aborted"} 2"#), "{text}");
     }
 

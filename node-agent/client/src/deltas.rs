@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use sluice_proto::v1;
 
-use crate::Telemetry;
+use crate::{Drifted, Telemetry};
 
 /// What the operator was told on one stream.
 #[derive(Default)]
@@ -13,6 +13,8 @@ pub(crate) struct Deltas {
     backends: Vec<v1::BackendHealth>,
     stats: BTreeMap<String, u64>,
     facts: Option<v1::NodeFacts>,
+    /// Count of each.
+    drift: BTreeMap<String, u64>,
 }
 
 impl Deltas {
@@ -29,7 +31,8 @@ impl Deltas {
         let stats: HashMap<_, _> = stats.map(|(name, value)| (name.clone(), *value)).collect();
         let backends = (self.backends != telemetry.backends).then(|| telemetry.backends.clone());
         let facts = self.facts.as_ref().is_none_or(|told| differs(told, &telemetry.facts));
-        if counters.is_empty() && stats.is_empty() && backends.is_none() && !facts {
+        let drift = self.drift(telemetry);
+        if counters.is_empty() && stats.is_empty() && backends.is_none() && !facts && drift.is_empty() {
             return None;
         }
         self.stats.clone_from(&telemetry.stats);
@@ -44,12 +47,32 @@ impl Deltas {
             backends: backends.unwrap_or_default(),
             stats,
             facts: facts.then(|| telemetry.facts.clone()),
+            drift,
         })
     }
 
-    /// Whether a backend came up or went down.
+    /// Whether a backend came up or went down, or somebody meddled with the node.
     pub fn is_urgent(&self, telemetry: &Telemetry) -> bool {
-        self.backends != telemetry.backends
+        self.backends != telemetry.backends || telemetry.drift.iter().any(|drifted| self.is_untold(drifted))
+    }
+
+    fn drift(&mut self, telemetry: &Telemetry) -> Vec<v1::Drift> {
+        let untold = telemetry.drift.iter().filter(|drifted| self.is_untold(*drifted));
+        let drift: Vec<_> = untold
+            .map(|(what, drifted)| v1::Drift {
+                what: what.clone(),
+                place: drifted.place.clone(),
+                repaired: drifted.repaired,
+                count: drifted.count,
+                age_ms: u64::try_from(drifted.at.elapsed().as_millis()).unwrap_or(u64::MAX),
+            })
+            .collect();
+        self.drift.extend(drift.iter().map(|drift| (drift.what.clone(), drift.count)));
+        drift
+    }
+
+    fn is_untold(&self, (what, drifted): (&String, &Drifted)) -> bool {
+        self.drift.get(what) != Some(&drifted.count)
     }
 
     fn counter(&mut self, sample: &v1::CounterSample) -> Option<v1::CounterSample> {
@@ -117,6 +140,28 @@ mod tests {
         assert_eq!(deltas.report(&with(nic(true, 9))), None);
         let down = deltas.report(&with(nic(false, 9))).expect("a report");
         assert_eq!(down.facts, Some(nic(false, 9)));
+    }
+
+    #[test]
+    fn drift_goes_out_once_on_each_stream() {
+        let drifted = |count| Drifted {
+            count,
+            place: "eth0".into(),
+            repaired: true,
+            at: tokio::time::Instant::now() - std::time::Duration::from_secs(9),
+        };
+        let with = |count| {
+            let drift = [("program_detached".to_owned(), drifted(count))].into();
+            Telemetry { drift, ..Telemetry::default() }
+        };
+        let mut deltas = Deltas::after_hello(v1::NodeFacts::default());
+        assert!(deltas.is_urgent(&with(1)));
+        let told = deltas.report(&with(1)).expect("a report").drift;
+        assert_eq!((told.len(), told[0].count, told[0].place.as_str()), (1, 1, "eth0"));
+        assert!(told[0].repaired && (9_000..60_000).contains(&told[0].age_ms), "{told:?}");
+        assert!(!deltas.is_urgent(&with(1)));
+        assert_eq!(deltas.report(&with(1)), None);
+        assert_eq!(deltas.report(&with(3)).expect("a report").drift[0].count, 3);
     }
 
     #[test]

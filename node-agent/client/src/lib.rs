@@ -20,6 +20,6 @@ mod verify;
 pub use config::{Config, Pace};
 pub use error::ClientError;
 pub use identity::{Identity, Vault};
-pub use ports::{Dialling, Held, LinkState, Ports, Shelf, Telemetry};
+pub use ports::{Dialling, Drifted, Held, LinkState, Ports, Shelf, Telemetry};
 pub use run::run;
 pub use verify::{Refusal, Update};

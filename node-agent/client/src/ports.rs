@@ -74,6 +74,19 @@ pub struct Telemetry {
     pub facts: v1::NodeFacts,
     /// What XDP failed at, by reason; stays on the node.
     pub exceptions: BTreeMap<String, u64>,
+    /// What others did to interfaces, programs, pins and sets of this node, by what it was.
+    pub drift: BTreeMap<String, Drifted>,
+}
+
+/// Something that was not as the agent had left it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drifted {
+    /// Times since the agent started.
+    pub count: u64,
+    /// Of the last time: interface or address set, empty of what belongs to the whole node.
+    pub place: String,
+    pub repaired: bool,
+    pub at: Instant,
 }
 
 /// Endpoints that will be connected to; answered when their replies get in.

@@ -59,6 +59,15 @@ pub fn pin(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
     call(OBJ_PIN, &mut attr).map(drop)
 }
 
+/// Names the object among all of its kind on this machine, as long as it lives.
+pub fn id(object: BorrowedFd<'_>, kind: Kind) -> io::Result<u32> {
+    match kind {
+        Kind::Map => map_info(object).map(|info| info.id),
+        Kind::Program => program_info(object).map(|info| info.id),
+        Kind::Link => link_info(object).map(|info| info.id),
+    }
+}
+
 /// The info command fills whatever layout the object has, so the kind must be known before it is asked.
 fn kind_of(fd: &OwnedFd) -> io::Result<Option<Kind>> {
     let target = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))?;

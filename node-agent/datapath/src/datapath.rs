@@ -4,6 +4,7 @@ mod adopt;
 mod commit;
 mod drift;
 mod member;
+mod recheck;
 mod stage;
 mod swap;
 
@@ -14,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,11 +28,12 @@ use crate::drops::Dropped;
 use crate::error::{Context, Result};
 use crate::exceptions::Exceptions;
 use crate::host;
-use crate::link::{Link, remove_pin};
+use crate::link::Link;
 use crate::load::SHARED;
 use crate::local::Local;
 use crate::marks::Marks;
 use crate::outcome::Applied;
+use crate::pin;
 use crate::program::{self, NEXT_HOPS};
 use crate::select::{LocalInterface, Place};
 use crate::sets::KernelSets;
@@ -40,6 +42,7 @@ use crate::slots::SlotKey;
 use crate::state::State;
 use crate::unmarked::{Running, Unmarked};
 use member::Member;
+use recheck::Turns;
 
 /// Holds what the kernel runs for us. Dropping it changes nothing there.
 ///
@@ -69,6 +72,9 @@ pub struct Datapath {
     /// Every program that a link may run: those of the current plan, and those that outlive it somewhere.
     members: Vec<Arc<Member>>,
     interfaces: Vec<LocalInterface>,
+    turns: Turns,
+    /// Sets whose maps held something else than their contents, until those made anew are at their places.
+    altered: BTreeSet<String>,
     /// `None` where the kernel refuses.
     exceptions: Option<Exceptions>,
     /// Number of the next directory of pins.
@@ -87,9 +93,7 @@ impl Datapath {
     /// maps that programs share. Changes nothing on any interface.
     pub fn open(root: PathBuf, state: State) -> Result<Datapath> {
         host::check(&root)?;
-        for dir in [root.clone(), root.join("links"), root.join("programs")] {
-            fs::create_dir_all(&dir).context(|| format!("making {}", dir.display()))?;
-        }
+        make_dirs(&root)?;
         let shared = Shared::open(&root)?;
         let links =
             Link::adopt_all(&root.join("links"))?.into_iter().map(|link| (link.place(), link)).collect();
@@ -114,6 +118,8 @@ impl Datapath {
             current: None,
             members,
             interfaces: Vec::new(),
+            turns: Turns::default(),
+            altered: BTreeSet::new(),
             exceptions,
             next_dir,
             program_bounds: ProgramBounds::default(),
@@ -229,7 +235,7 @@ impl Datapath {
             program::remove_dir(&self.root.join(dir))?;
         }
         for (_, pin) in SHARED {
-            remove_pin(&self.root.join(pin))?;
+            pin::remove(&self.root.join(pin))?;
         }
         match fs::remove_dir(&self.root) {
             // It is a mount point, or holds what is not ours.
@@ -247,6 +253,12 @@ impl Datapath {
         self.exceptions.as_ref().map(Exceptions::read).transpose()
     }
 
+    /// Puts back what others removed and every plan needs.
+    fn keep_shared(&self) -> Result<()> {
+        make_dirs(&self.root)?;
+        self.shared.ensure_pinned()
+    }
+
     fn sample_statistics(&self) -> Result<[u64; 2]> {
         let stats = self.stats()?;
         Ok([Stat::SamplesLost, Stat::SamplesSuppressed].map(|stat| stats.get(stat)))
@@ -259,6 +271,13 @@ impl Datapath {
         }
         Ok(())
     }
+}
+
+fn make_dirs(root: &Path) -> Result<()> {
+    for dir in ["links", "programs", "marks"].map(|dir| root.join(dir)) {
+        fs::create_dir_all(&dir).context(|| format!("making {}", dir.display()))?;
+    }
+    Ok(())
 }
 
 /// What each interface runs in front of the network stack, by its index.

@@ -23,6 +23,7 @@ mod names;
 pub mod object;
 mod outcome;
 mod owner;
+mod pin;
 mod program;
 mod query;
 mod readback;

@@ -9,6 +9,7 @@ use sluice_plan::{AttachMode, Hook};
 
 use crate::bpf::{self, Kind, LinkMode, TcxOrder};
 use crate::error::{Context, Error, Result};
+use crate::pin;
 use crate::query::{self, Place as XdpPlace};
 use crate::select::Place;
 
@@ -40,8 +41,7 @@ impl Link {
         };
         let pin = dir.join(pin_name_at(interface, ifindex, hook));
         // A pin of this name can only be left from an interface that is gone: a living link would have been adopted.
-        remove_pin(&pin)?;
-        pin_link(fd.as_fd(), &pin)?;
+        pin::ensure(&pin, fd.as_fd(), Kind::Link)?;
         Ok(Link { fd, pin, ifindex, mode, fallback })
     }
 
@@ -53,7 +53,7 @@ impl Link {
             let fd = bpf::get(&pin, Kind::Link).context(|| format!("opening the link {}", pin.display()))?;
             let info = bpf::link_info(fd.as_fd()).context(|| format!("asking the link {}", pin.display()))?;
             if info.ifindex == 0 {
-                remove_pin(&pin)?;
+                pin::remove(&pin)?;
                 continue;
             }
             let mode = if info.kind == bpf::LINK_TYPE_TCX {
@@ -107,13 +107,13 @@ impl Link {
         bpf::link_info(self.fd.as_fd()).map_or(true, |info| info.ifindex == 0)
     }
 
-    pub fn pin_is_there(&self) -> bool {
-        self.pin.exists()
+    pub fn is_pinned(&self) -> bool {
+        pin::is_of(&self.pin, self.fd.as_fd(), Kind::Link)
     }
 
     /// Pins again where somebody removed the pin.
-    pub fn repin(&self) -> Result<()> {
-        pin_link(self.fd.as_fd(), &self.pin)
+    pub fn ensure_pinned(&self) -> Result<()> {
+        pin::ensure(&self.pin, self.fd.as_fd(), Kind::Link)
     }
 
     pub fn program_id(&self) -> Result<u32> {
@@ -130,13 +130,13 @@ impl Link {
 
     /// Removes what is left of a link whose interface is gone.
     pub fn forget(self) {
-        if let Err(error) = remove_pin(&self.pin) {
+        if let Err(error) = pin::remove(&self.pin) {
             tracing::warn!(%error, "the pin of a dead link stays");
         }
     }
 
     pub fn detach(self) -> Result<()> {
-        remove_pin(&self.pin)?;
+        pin::remove(&self.pin)?;
         match bpf::link_detach(self.fd.as_fd()) {
             Err(error) if !matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENOLINK)) => {
                 Err(error).context(|| format!("detaching {}", self.pin.display()))
@@ -204,13 +204,6 @@ fn mode_of(ifindex: u32) -> Option<LinkMode> {
     }
 }
 
-/// The directory is made anew where somebody removed it.
-pub(crate) fn pin_link(link: BorrowedFd<'_>, pin: &Path) -> Result<()> {
-    let dir = pin.parent().unwrap_or(pin);
-    let pinned = fs::create_dir_all(dir).and_then(|()| bpf::pin(link, pin));
-    pinned.context(|| format!("pinning the link at {}", pin.display()))
-}
-
 /// One for each hook of an interface.
 fn pin_name_at(interface: &str, ifindex: u32, hook: Hook) -> String {
     let name = pin_name(interface, ifindex);
@@ -224,13 +217,4 @@ fn pin_name_at(interface: &str, ifindex: u32, hook: Hook) -> String {
 /// The index keeps names apart across renames; bpffs refuses dots.
 pub(crate) fn pin_name(interface: &str, ifindex: u32) -> String {
     format!("{}-{ifindex}", interface.replace('.', "_"))
-}
-
-pub(crate) fn remove_pin(pin: &Path) -> Result<()> {
-    match fs::remove_file(pin) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).context(|| format!("removing the pin {}", pin.display()))
-        }
-        _ => Ok(()),
-    }
 }

@@ -11,8 +11,9 @@ use sluice_plan::{FilterPart, Hook, NodePlan};
 
 use crate::bpf::{self, Kind, TcxOrder};
 use crate::error::{Context, Error, Result};
-use crate::link::{pin_link, pin_name, remove_pin};
+use crate::link::pin_name;
 use crate::load::load_mark_program;
+use crate::pin;
 use crate::select::Selection;
 use crate::tables;
 
@@ -62,7 +63,7 @@ impl Marks {
             let pin = entry.context(|| format!("listing {}", dir.display()))?.path();
             let fd = bpf::get(&pin, Kind::Link).context(|| format!("opening the link {}", pin.display()))?;
             match interface_of(fd.as_fd()) {
-                None => remove_pin(&pin)?,
+                None => pin::remove(&pin)?,
                 Some(ifindex) => _ = links.insert(ifindex, MarkLink { fd, pin, current: false }),
             }
         }
@@ -81,9 +82,8 @@ impl Marks {
         let fd = bpf::tcx_link_create(program, ifindex, bpf::ATTACH_TCX_INGRESS, TcxOrder::First)
             .map_err(|source| Error::MarksRefused { interface: interface.to_owned(), source })?;
         let pin = self.dir.join(pin_name(interface, ifindex));
-        // One of an interface that is gone.
-        remove_pin(&pin)?;
-        pin_link(fd.as_fd(), &pin)?;
+        // One of an interface that is gone may be there.
+        pin::ensure(&pin, fd.as_fd(), Kind::Link)?;
         self.links.insert(ifindex, MarkLink { fd, pin, current: true });
         Ok(())
     }
@@ -96,7 +96,10 @@ impl Marks {
 
     /// Interfaces whose link somebody took away, or whose pin.
     pub fn lost(&self) -> impl Iterator<Item = u32> {
-        let whole = |link: &MarkLink| link.pin.exists() && interface_of(link.fd.as_fd()).is_some();
+        let whole = |link: &MarkLink| {
+            let fd = link.fd.as_fd();
+            interface_of(fd).is_some() && pin::is_of(&link.pin, fd, Kind::Link)
+        };
         self.links.iter().filter(move |(_, link)| !whole(link)).map(|(ifindex, _)| *ifindex)
     }
 }
@@ -109,7 +112,7 @@ impl MarkLink {
             updated.context(|| format!("replacing the program of {}", self.pin.display()))?;
             self.current = true;
         }
-        if self.pin.exists() { Ok(()) } else { pin_link(self.fd.as_fd(), &self.pin) }
+        pin::ensure(&self.pin, self.fd.as_fd(), Kind::Link)
     }
 }
 
@@ -127,7 +130,7 @@ fn interface_of(link: BorrowedFd<'_>) -> Option<u32> {
 }
 
 fn detach(link: MarkLink) -> Result<()> {
-    remove_pin(&link.pin)?;
+    pin::remove(&link.pin)?;
     match bpf::link_detach(link.fd.as_fd()) {
         Err(error) if !matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENOLINK)) => {
             Err(error).context(|| format!("detaching {}", link.pin.display()))

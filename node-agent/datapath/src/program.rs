@@ -13,6 +13,7 @@ use sluice_plan::Hook;
 use crate::bpf::{self, Kind, ProgramInfo};
 use crate::error::{Context, Error, Result};
 use crate::load::{self, Loaded, ProgramFacts};
+use crate::pin;
 
 /// Tables that the program looks elements up in.
 const LOOKED_UP: [&str; 10] = [
@@ -59,19 +60,16 @@ impl Program {
 
     /// Pins what is not pinned, or no longer.
     pub fn ensure_pinned(&self) -> Result<()> {
-        fs::create_dir_all(&self.dir).context(|| format!("making {}", self.dir.display()))?;
-        let maps = self.maps.iter().map(|(name, map)| (pin_name(name), map));
-        for (name, object) in maps.chain([(PROGRAM_PIN, &self.fd)]) {
-            let path = self.dir.join(name);
-            if !path.exists() {
-                bpf::pin(object.as_fd(), &path).context(|| format!("pinning {}", path.display()))?;
-            }
+        for (name, map) in &self.maps {
+            pin::ensure(&self.dir.join(pin_name(name)), map.as_fd(), Kind::Map)?;
         }
-        Ok(())
+        pin::ensure(&self.dir.join(PROGRAM_PIN), self.fd.as_fd(), Kind::Program)
     }
 
+    /// As a whole, for the next process.
     pub fn is_pinned(&self) -> bool {
-        self.dir.join(PROGRAM_PIN).exists()
+        let program = pin::is_of(&self.dir.join(PROGRAM_PIN), self.fd.as_fd(), Kind::Program);
+        program && self.maps.keys().all(|name| self.dir.join(pin_name(name)).exists())
     }
 
     /// Opens what [`Program::pin`] left there, perhaps in another process.

@@ -58,12 +58,38 @@ impl KernelSet {
         self.families().into_iter().flatten().map(Blocks::bytes).sum()
     }
 
+    /// Whether its maps hold what its contents say, byte by byte.
+    pub(crate) fn is_intact(&self) -> Result<bool> {
+        let read = || format!("reading a set of {} prefixes", self.contents.len());
+        let holds = |blocks: &Option<Blocks>, layout: Option<Layout>| match (blocks, layout) {
+            (Some(blocks), Some(layout)) => blocks.holds(&layout),
+            (blocks, layout) => Ok(blocks.is_none() && layout.is_none()),
+        };
+        Ok(holds(&self.v4, Layout::v4(self.contents.v4())).context(read)?
+            && holds(&self.v6, Layout::v6(self.contents.v6())).context(read)?)
+    }
+
     pub(crate) fn outcome(&self) -> SetOutcome {
         SetOutcome { hash: self.hash, kernel_bytes: self.bytes() }
     }
 
     fn families(&self) -> [Option<&Blocks>; 2] {
         [self.v4.as_ref(), self.v6.as_ref()]
+    }
+}
+
+#[cfg(test)]
+impl KernelSet {
+    /// A set of IPv4 addresses whose map is not frozen.
+    pub(crate) fn make_open(hash: Hash, contents: AddressSet) -> io::Result<KernelSet> {
+        let v4 = Layout::v4(contents.v4()).as_ref().map(Blocks::make_open).transpose()?;
+        Ok(KernelSet { hash, contents, v4, v6: None })
+    }
+
+    /// Empties the first block.
+    pub(crate) fn alter(&self) -> io::Result<()> {
+        let blocks = self.v4.as_ref().expect("a set of IPv4 addresses");
+        bpf::update(blocks.fd(), &0u32.to_ne_bytes(), &[0; sluice_abi::SET_BLOCK])
     }
 }
 

@@ -9,9 +9,9 @@ use sluice_plan::NodePlan;
 use crate::bpf::{self, Kind};
 use crate::drops::Drops;
 use crate::error::{Context, Error, Result};
-use crate::link::remove_pin;
 use crate::load::{LoadError, LoadSpec, Loaded, SHARED, load, pin_of};
 use crate::local::Peers;
+use crate::pin;
 use crate::sets::Places;
 
 pub struct Shared {
@@ -22,6 +22,8 @@ pub struct Shared {
     pub tokens: OwnedFd,
     pub drops: Drops,
     sets: OwnedFd,
+    /// All of them, by their pins.
+    pins: Vec<(PathBuf, OwnedFd)>,
     root: PathBuf,
 }
 
@@ -29,6 +31,16 @@ impl Shared {
     /// Of the maps as they are pinned now.
     pub fn ids(&self) -> Result<BTreeSet<u32>> {
         SHARED.iter().map(|(name, _)| map_id(open(&self.root, name)?.as_fd(), name)).collect()
+    }
+
+    /// Programs of the next process are to count on where those of this one do.
+    pub fn is_pinned(&self) -> bool {
+        self.pins.iter().all(|(path, map)| pin::is_of(path, map.as_fd(), Kind::Map))
+    }
+
+    /// Pins again what somebody removed.
+    pub fn ensure_pinned(&self) -> Result<()> {
+        self.pins.iter().try_for_each(|(path, map)| pin::ensure(path, map.as_fd(), Kind::Map))
     }
 
     pub fn set_places(&self) -> Places<'_> {
@@ -41,6 +53,7 @@ impl Shared {
         let spec = LoadSpec { pins: Some(root.to_owned()), ..LoadSpec::default() };
         load_replacing_pins(&empty, &spec)?;
         let open = |map| open(root, map);
+        let pinned = |(map, pin): (&str, &str)| Ok((root.join(pin), self::open(root, map)?));
         Ok(Shared {
             counters: open("COUNTERS")?,
             stats: open("STATS")?,
@@ -49,6 +62,7 @@ impl Shared {
             tokens: open("TOKENS")?,
             drops: Drops::open(root)?,
             sets: open("SETS")?,
+            pins: SHARED.into_iter().map(pinned).collect::<Result<_>>()?,
             root: root.to_owned(),
         })
     }
@@ -70,7 +84,7 @@ pub fn load_replacing_pins(plan: &NodePlan, spec: &LoadSpec) -> Result<Loaded> {
         match load(plan, spec) {
             Err(LoadError::Pin { path, field, found, expected }) => {
                 tracing::warn!(pin = %path.display(), field, found, expected, "making a shared map of another version anew");
-                remove_pin(&path)?;
+                pin::remove(&path)?;
             }
             result => return result.map_err(Error::from),
         }

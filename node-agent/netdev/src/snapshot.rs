@@ -18,6 +18,8 @@ pub struct LinkState {
     pub mac: Option<[u8; 6]>,
     pub mtu: u32,
     pub up: bool,
+    /// How often the carrier came or went.
+    pub flaps: u64,
     pub xdp: Option<AttachedXdp>,
 }
 
@@ -41,6 +43,11 @@ pub enum Event {
         name: String,
     },
     Down {
+        index: u32,
+        name: String,
+    },
+    /// Down and up again between two looks.
+    Flapped {
         index: u32,
         name: String,
     },
@@ -70,8 +77,8 @@ impl Netlink {
     pub(crate) async fn snapshot_with(&self, default_routes: BTreeSet<u32>) -> Result<Snapshot, NetdevError> {
         let links = self.links().await?.into_iter().filter(|nic| !nic.loopback);
         let state = |nic: Nic| {
-            let (name, mac, mtu, up, xdp) = (nic.name, nic.mac, nic.mtu, nic.up, nic.xdp);
-            (nic.index, LinkState { name, mac, mtu, up, xdp })
+            let Nic { name, mac, mtu, up, link_flaps: flaps, xdp, .. } = nic;
+            (nic.index, LinkState { name, mac, mtu, up, flaps, xdp })
         };
         Ok(Snapshot { links: links.map(state).collect(), addresses: self.addresses().await?, default_routes })
     }
@@ -107,6 +114,8 @@ fn altered(index: u32, before: &LinkState, now: &LinkState, events: &mut Vec<Eve
     if before.up != now.up {
         let name = name.clone();
         events.push(if now.up { Event::Up { index, name } } else { Event::Down { index, name } });
+    } else if now.up && before.flaps != now.flaps {
+        events.push(Event::Flapped { index, name: name.clone() });
     }
     if (before.mac, before.mtu) != (now.mac, now.mtu) {
         events.push(Event::Altered { index, name: name.clone() });
@@ -153,6 +162,16 @@ mod tests {
                 Event::Down { index: 2, name: "wan".into() }
             ]
         );
+    }
+
+    #[test]
+    fn down_and_up_between_two_looks_is_told() {
+        let now = LinkState { flaps: 2, ..eth0() };
+        let name = "eth0".to_owned();
+        assert_eq!(one(2, now).since(&one(2, eth0())), [Event::Flapped { index: 2, name }]);
+        let [went, came] = [1, 2].map(|flaps| LinkState { up: flaps == 2, flaps, ..eth0() });
+        let name = "eth0".to_owned();
+        assert_eq!(one(2, came).since(&one(2, went)), [Event::Up { index: 2, name }]);
     }
 
     #[test]

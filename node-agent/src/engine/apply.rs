@@ -116,6 +116,7 @@ impl Engine {
             set_prefixes: self.set_prefixes,
             trial: trial.clone(),
         };
+        self.find_drift().await?;
         match self.kernel.call(move |datapath| order.run(datapath)).await? {
             Ok(applied) => {
                 let (took_ms, loaded) = (applied.took.as_millis() as u64, applied.loaded);
@@ -135,7 +136,7 @@ impl Engine {
                 self.refuse(epoch, hash, &manifests, problem);
             }
         }
-        Ok(())
+        self.note_drift().await
     }
 
     /// Puts the plan in force for which the disk had no room, once it has. The kernel is left alone until then.

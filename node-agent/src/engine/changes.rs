@@ -1,6 +1,6 @@
 //! What happens on the node meanwhile: interfaces, addresses, programs.
 
-use sluice_datapath::{Applied, Drift, Problem};
+use sluice_datapath::{Applied, Problem};
 use sluice_netdev::{Changes, Event};
 use sluice_plan::NodePlan;
 
@@ -15,9 +15,11 @@ impl Engine {
         let matters = |event: &&Event| match event {
             // What the data plane did itself.
             Event::XdpChanged { index, to, .. } => {
-                to.map(|to| to.program_id) != ours.get(index).map(|ours| ours.program_id)
+                let was_in_the_way = to.is_none() && self.standing.is_hindered();
+                was_in_the_way || to.map(|to| to.program_id) != ours.get(index).map(|ours| ours.program_id)
             }
-            Event::PathsChanged | Event::AddressesChanged | Event::Up { .. } | Event::Down { .. } => false,
+            Event::PathsChanged | Event::AddressesChanged => false,
+            Event::Up { .. } | Event::Down { .. } | Event::Flapped { .. } => false,
             Event::Came { .. } | Event::Went { .. } | Event::Renamed { .. } => true,
             Event::Altered { .. } | Event::DefaultRoutesChanged => true,
         };
@@ -36,7 +38,7 @@ impl Engine {
         if !news.is_empty() {
             tracing::info!(events = ?news, "interfaces changed");
         }
-        let look = !news.is_empty();
+        let look = !news.is_empty() | self.note_flaps(&changes.events);
         self.refresh().await;
         let plan = self.standing.plan.clone();
         let told = self.tell_addresses(&plan).await?;
@@ -57,27 +59,6 @@ impl Engine {
         Ok(())
     }
 
-    /// What no event told: a program that was detached or a pin that was removed behind our back, interfaces that could
-    /// not be read when they changed. A repair that did not help is left to the slower looks.
-    pub(super) async fn mend(&mut self) -> anyhow::Result<()> {
-        let found = self.drift().await?;
-        let news = !found.is_empty() && found != self.unmended;
-        self.unmended = found;
-        if news {
-            tracing::info!(found = ?self.unmended, "not as it was left");
-        }
-        if news || self.unread {
-            self.look_around().await?;
-            self.unmended = self.drift().await?;
-        }
-        Ok(())
-    }
-
-    async fn drift(&self) -> anyhow::Result<Vec<Drift>> {
-        let interfaces = local::interfaces(&self.facts, &self.standing.plan);
-        self.kernel.call(move |datapath| datapath.drift(&interfaces)).await
-    }
-
     /// An interface may take tomorrow what it refused today, and nobody says so.
     pub(super) async fn try_again(&mut self) -> anyhow::Result<()> {
         if self.standing.is_hindered() { self.verify().await } else { Ok(()) }
@@ -92,6 +73,7 @@ impl Engine {
 
     pub(super) async fn look_again(&mut self) -> anyhow::Result<()> {
         let Some(hash) = self.standing.hash() else { return Ok(()) };
+        self.find_drift().await?;
         let (plan, store) = (self.standing.plan.clone(), self.store.clone());
         let manifests = self.standing.manifests.clone();
         let interfaces = local::interfaces(&self.facts, &plan);
@@ -116,7 +98,7 @@ impl Engine {
             tracing::error!(reason = problem.reason, "the plan is not in force: {}", problem.detail);
         }
         self.standing.look(outcome);
-        Ok(())
+        self.note_drift().await
     }
 
     /// The node's own addresses under this plan, if they are others than the data plane knows. Whether they were.
@@ -126,6 +108,7 @@ impl Engine {
             return Ok(false);
         }
         self.addresses.clone_from(&addresses);
+        self.find_drift().await?;
         if let Err(error) = self.kernel.call(move |datapath| datapath.set_node_addresses(addresses)).await? {
             tracing::error!(%error, "the data plane does not know this node's addresses");
         }

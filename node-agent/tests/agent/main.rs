@@ -1,5 +1,6 @@
 //! The agent's binary on a real kernel, under the operator's own port.
 
+mod foreign;
 mod marks;
 mod network;
 mod operator;
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use network::{CONTROL, Network, Process, WAN, eventually, inside};
+use network::{CONTROL, Network, Process, eventually, inside};
 use nix::sys::signal::Signal;
 use operator::{ADDRESS, NODE, Operator};
 use plans::drops_ping;
@@ -180,25 +181,6 @@ fn a_bad_plan_is_rejected_and_the_former_one_stays() {
 }
 
 #[test]
-fn an_interface_that_comes_again_is_covered() {
-    let Some(network) = Network::new("again") else { return };
-    let node = Node::new(&network);
-    network.in_hub(async {
-        let mut operator = Operator::start(node.dir.path()).await;
-        let _agent = node.start();
-        let hash = operator.plan(1, &drops_ping(1, "wan"));
-        assert_eq!(operator.verdict(1).await.stage(), VerdictStage::Programmed);
-        assert!(!network.answers(WAN) && network.answers(CONTROL));
-        network.unplug("wan");
-        assert_eq!(operator.hears(rejected_policy).await.reason, "InterfaceMissing");
-        network.plug("wan", WAN);
-        assert_eq!(operator.hears(programmed_everywhere).await, hash);
-        assert!(!network.answers(WAN));
-        operator.stop().await;
-    });
-}
-
-#[test]
 fn an_agent_whose_link_was_away_is_back_soon() {
     let Some(network) = Network::new("away") else { return };
     let node = Node::new(&network);
@@ -357,7 +339,5 @@ fn rejected_policy(kind: AgentEventKind) -> Option<PolicyVerdict> {
 }
 
 fn attached(network: &Network) -> bool {
-    let output =
-        Command::new("ip").args(["-n", &network.edge, "link", "show", "eth0"]).output().expect("ip runs");
-    String::from_utf8_lossy(&output.stdout).contains("xdp")
+    network.xdp_on("eth0").is_some()
 }

@@ -58,6 +58,22 @@ impl Network {
         run("ip", &["-n", &self.edge, "link", "del", interface]);
     }
 
+    /// The id of the XDP program that an interface of the edge runs.
+    pub fn xdp_on(&self, interface: &str) -> Option<u32> {
+        let show = ["-n", &self.edge, "-json", "-details", "link", "show", "dev", interface];
+        let output = Command::new("ip").args(show).output().expect("ip runs");
+        let links: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
+        u32::try_from(links[0]["xdp"]["prog"]["id"].as_u64()?).ok()
+    }
+
+    /// What an HTTP server on the edge's loopback answers.
+    pub fn get(&self, port: u16, path: &str) -> String {
+        let url = format!("http://127.0.0.1:{port}{path}");
+        let output = inside(&self.edge, Path::new("curl")).args(["-sS", &url]).output().expect("curl runs");
+        assert!(output.status.success(), "{url}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
     /// Whether the edge answers an echo request from the hub.
     pub fn edge_answers(&self) -> bool {
         self.answers(CONTROL)

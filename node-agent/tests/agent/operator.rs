@@ -114,7 +114,7 @@ impl Operator {
     }
 
     /// What the agent says next that `pick` wants.
-    pub async fn hears<T>(&mut self, pick: impl Fn(AgentEventKind) -> Option<T>) -> T {
+    pub async fn hears<T>(&mut self, mut pick: impl FnMut(AgentEventKind) -> Option<T>) -> T {
         let found = timeout(PATIENCE, async {
             loop {
                 let event = self.events.recv().await.expect("the port is served");

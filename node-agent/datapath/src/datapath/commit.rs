@@ -100,6 +100,7 @@ impl Datapath {
         self.state.regions = staged.regions;
         self.state.set_places = staged.set_places;
         self.sets = staged.sets;
+        self.altered.clear();
         self.offered.clear();
         self.detach_all_but(&keep)?;
         self.marks.retain(&marking)?;

@@ -65,6 +65,7 @@ impl Datapath {
     }
 
     fn try_stage(&mut self, plan: &NodePlan, interfaces: &[LocalInterface]) -> Result<Staged> {
+        self.keep_shared()?;
         let begun = Instant::now();
         tables::check(plan)?;
         let hash = plan.hash();

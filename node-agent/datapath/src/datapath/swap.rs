@@ -95,10 +95,7 @@ impl Datapath {
             let (interface, mismatch) = (interface.to_owned(), Mismatch::OtherProgram { found, expected });
             return Err(Error::ReadBackMismatch { interface, mismatch });
         }
-        if !link.pin_is_there() {
-            link.repin()?;
-        }
-        Ok(())
+        link.ensure_pinned()
     }
 
     fn attach(&mut self, selection: &Selection, member: &Member, undo: &mut Vec<Undo>) -> Result<()> {

@@ -32,11 +32,17 @@ impl Blocks {
         bpf::update_batch(map.as_fd(), bytemuck::cast_slice(&keys), layout.bytes(), layout.blocks())?;
         // From now on nobody can change it: not user space, for it is frozen, and no program by its flags.
         bpf::freeze(map.as_fd())?;
-        if !bpf::holds(map.as_fd(), layout.bytes())? {
+        let id = bpf::map_info(map.as_fd())?.id;
+        let blocks = Blocks { map, id, bytes: layout.bytes().len() as u64 };
+        if !blocks.holds(layout)? {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the kernel holds other bytes"));
         }
-        let id = bpf::map_info(map.as_fd())?.id;
-        Ok(Blocks { map, id, bytes: layout.bytes().len() as u64 })
+        Ok(blocks)
+    }
+
+    /// Reads the whole map.
+    pub fn holds(&self, layout: &Layout) -> io::Result<bool> {
+        Ok(self.bytes == layout.bytes().len() as u64 && bpf::holds(self.fd(), layout.bytes())?)
     }
 
     pub fn fd(&self) -> BorrowedFd<'_> {
@@ -50,6 +56,18 @@ impl Blocks {
     /// What it takes up in the kernel.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+}
+
+#[cfg(test)]
+impl Blocks {
+    /// As a kernel would have it that does not keep a frozen map from being changed.
+    pub fn make_open(layout: &Layout) -> io::Result<Blocks> {
+        let map = new(layout.blocks())?;
+        let keys: Vec<u32> = (0..layout.blocks()).collect();
+        bpf::update_batch(map.as_fd(), bytemuck::cast_slice(&keys), layout.bytes(), layout.blocks())?;
+        let id = bpf::map_info(map.as_fd())?.id;
+        Ok(Blocks { map, id, bytes: layout.bytes().len() as u64 })
     }
 }
 

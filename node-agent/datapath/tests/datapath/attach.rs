@@ -111,7 +111,8 @@ fn an_interface_that_went_and_came_back_is_protected_again() {
         let mut datapath = world.open();
         datapath.apply(&drop_ports(&["eth0"], &[7]), &eth).unwrap();
         ip(&["link", "del", "eth0"]);
-        assert!(!datapath.drift(&eth).is_empty());
+        let gone = Drift::InterfaceGone { interface: "eth0".into() };
+        assert_eq!(datapath.drift(&eth), [gone]);
         assert!(datapath.interfaces_changed(&[]).unwrap().expect("a plan").interfaces.is_empty());
 
         let again = [world.veth("eth0")];
@@ -134,6 +135,9 @@ fn a_renamed_interface_is_judged_by_its_new_name() {
         ip(&["link", "set", "eth0", "name", "wan.1"]);
         ip(&["link", "set", "wan.1", "up"]);
         let renamed = world.interface("wan.1");
+        let found = datapath.drift(std::slice::from_ref(&renamed));
+        let expected = Drift::InterfaceRenamed { interface: "wan.1".into(), from: "eth0".into() };
+        assert_eq!(found, [expected, Drift::OtherInterfaces]);
         datapath.interfaces_changed(std::slice::from_ref(&renamed)).unwrap();
         assert_eq!(attached(renamed.ifindex).unwrap(), None, "no policy selects wan.1");
         datapath.apply(&drop_ports(&["wan.1"], &[7]), std::slice::from_ref(&renamed)).unwrap();

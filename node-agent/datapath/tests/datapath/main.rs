@@ -14,6 +14,7 @@ mod gso;
 mod jumbo;
 mod limits;
 mod marks;
+mod pins;
 mod plans;
 mod replace;
 mod sets;
