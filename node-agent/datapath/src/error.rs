@@ -68,6 +68,12 @@ pub enum Error {
     )]
     ForeignProgram { interface: String, found: Attached },
     #[error(
+        "interface {interface} already runs libxdp's dispatcher ({found}) for the programs of another tool: it is not \
+         displaced; `xdp-loader status {interface}` shows them and `xdp-loader unload {interface} --all` takes them off; or \
+         leave this interface out, or filter behind them with attach.hook TcIngress"
+    )]
+    Dispatcher { interface: String, found: Attached },
+    #[error(
         "interface {interface} already runs a program of another Sluice on this node ({found}): it is not displaced; end \
          its agent if it still runs, then {}", unpin(pins.as_deref())
     )]
@@ -134,7 +140,9 @@ impl Error {
             Error::NoPrivilege { .. } => reason::NO_PRIVILEGE,
             Error::InterfaceMissing { .. } | Error::NothingSelected { .. } => reason::INTERFACE_MISSING,
             Error::InterfaceRefused { reason, .. } => reason,
-            Error::ForeignProgram { .. } | Error::OtherSluice { .. } => reason::FOREIGN_PROGRAM,
+            Error::ForeignProgram { .. } | Error::Dispatcher { .. } | Error::OtherSluice { .. } => {
+                reason::FOREIGN_PROGRAM
+            }
             Error::AttachRefused { .. } => reason::ATTACH_REFUSED,
             Error::AttachModeConflict { .. } => reason::ATTACH_MODE_CONFLICT,
             Error::VerifierRefused { .. } => reason::VERIFIER_REFUSED,

@@ -1,4 +1,5 @@
-//! Whose program is in the way. Another Sluice on this node is recognised by its pins, which takes no privilege to read.
+//! Whose program is in the way. Another Sluice on this node and libxdp's dispatcher are recognised by their pins, which take
+//! no privilege to read, as the names of programs do.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -9,16 +10,33 @@ use crate::error::Error;
 use sluice_plan::Hook;
 
 use crate::object::program;
+use crate::query::Attached;
 
-/// Tells a program of another Sluice from anybody else's.
-pub fn name(error: Error, root: &Path) -> Error {
+/// What libxdp calls the program that calls others.
+const DISPATCHER: &str = "xdp_dispatcher";
+/// Where libxdp pins unless its environment says otherwise.
+const LIBXDP_BPFFS: &str = "/sys/fs/bpf";
+
+/// Tells a program of another Sluice, and libxdp's dispatcher, from anybody else's.
+pub fn name(error: Error, root: &Path, ifindex: u32) -> Error {
     let Error::ForeignProgram { interface, found } = error else { return error };
+    if is_dispatcher(root, ifindex, &found) {
+        return Error::Dispatcher { interface, found };
+    }
     match pinned_beside(root, found.program_id) {
         None if found.name.as_deref() != Some(program(Hook::Xdp)) => {
             Error::ForeignProgram { interface, found }
         }
         pins => Error::OtherSluice { interface, found, pins },
     }
+}
+
+/// The pin of a dispatcher is named after its interface and program (libxdp, `xdp_mp_get_pin_path`).
+fn is_dispatcher(root: &Path, ifindex: u32, found: &Attached) -> bool {
+    let pin = format!("xdp/dispatch-{ifindex}-{}", found.program_id);
+    let bpffs = [Some(Path::new(LIBXDP_BPFFS)), root.parent()];
+    let is_pinned = bpffs.into_iter().flatten().any(|bpffs| bpffs.join(&pin).exists());
+    is_pinned || found.name.as_deref() == Some(DISPATCHER)
 }
 
 /// The directory of pins beside `root` that holds a link to this program.

@@ -77,6 +77,15 @@ fn a_foreign_program_is_named_with_its_mode_and_the_way_out() {
 }
 
 #[test]
+fn a_dispatcher_of_libxdp_is_recognised() {
+    let Some(network) = Network::new("disp") else { return };
+    let (id, policy) = refused(&network, "xdpdrv", "xdp-dispatcher.o");
+    let named = format!("runs libxdp's dispatcher (id {id}, mode Native, xdp_dispatcher)");
+    assert!(policy.detail.contains(&named), "{}", policy.detail);
+    assert!(policy.detail.contains("`xdp-loader unload wan --all`"), "{}", policy.detail);
+}
+
+#[test]
 fn anothers_program_is_named_and_left_alone() {
     let Some(network) = Network::new("foreign") else { return };
     let node = Node::new(&network);

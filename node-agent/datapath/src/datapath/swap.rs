@@ -103,7 +103,7 @@ impl Datapath {
         let dir = self.root.join("links");
         let link =
             Link::attach(&dir, member.program.fd(), name, ifindex, selection.variant.hook, selection.attach)
-                .map_err(|error| owner::name(error, &self.root))?;
+                .map_err(|error| owner::name(error, &self.root, ifindex))?;
         self.links.insert(selection.place(), link);
         undo.push(Undo::Detach(selection.place()));
         Ok(())
