@@ -3,6 +3,7 @@
 mod drops;
 mod offline;
 mod rollout;
+mod why;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,9 +15,11 @@ use sluice_agent::args::{label, wait};
 pub use drops::{Drops, DropsOutput};
 pub use offline::{Compile, Explain, Hook, LineOutput, Lint, Place, PolicyFiles, Simulate, Test, TestOutput};
 pub use rollout::{History, Rollout, RolloutStatus};
+pub use why::{PolicyName, Why};
 
 const HELP: &str = "Examples:
-  kubectl sluice status
+  kubectl sluice status --watch
+  kubectl sluice why edge-1 edge
   kubectl sluice get counters edge -o json
   kubectl sluice drops --policy edge
   kubectl sluice lint -f policies/
@@ -69,6 +72,8 @@ pub const DEFAULT_NAMESPACE: &str = "sluice-system";
 pub enum Command {
     /// Policies: mode, rules, nodes programmed/desired, drops, condition
     Status(Status),
+    /// Why a policy is, or is not, in force on a node
+    Why(Why),
     /// Nodes: agent, kernel, cards, XDP modes
     Nodes(Nodes),
     /// The operator's own replicas: which decides, who has not caught up
@@ -128,6 +133,7 @@ pub enum Output {
 
 const STATUS_HELP: &str = "Examples:
   kubectl sluice status
+  kubectl sluice status --watch                   (until Ctrl-C)
   kubectl sluice status -o wide                   (with drops in all, generation and hash)
   kubectl sluice status -o json | jq -r '.policies[] | select(.ready != \"True\") | .message'
 
@@ -136,6 +142,9 @@ READY is True when every selected node has read exactly this policy back from it
 #[derive(Clone, Debug, Args)]
 #[command(after_help = STATUS_HELP)]
 pub struct Status {
+    /// Go on, and show them again whenever something changes
+    #[arg(short, long)]
+    pub watch: bool,
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
 }
@@ -352,6 +361,8 @@ mod tests {
             ("explain -f p.yaml arp --packet 3", "cannot be used with"),
             ("test -f - -", "write the other one to a file"),
             ("status -o jsno", "[possible values: table, wide, json, yaml]"),
+            ("why edge-1", "<POLICY>"),
+            ("why edge-1 /edge", "write edge"),
             ("stats", "similar subcommand"),
         ] {
             let error = parse(line).expect_err(line);

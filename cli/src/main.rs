@@ -23,6 +23,7 @@ mod standalone;
 mod status;
 mod test;
 mod version;
+mod why;
 
 use std::process::ExitCode;
 
@@ -56,7 +57,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match cli.command {
-            Command::Status(args) => status::run(&cli.connection, args.output).await,
+            Command::Status(args) => status::run(&cli.connection, &args).await,
+            Command::Why(args) => why::run(&cli.connection, &args).await,
             Command::Nodes(args) => nodes::run(&cli.connection, args.output).await,
             Command::Replicas(args) => replicas::run(&cli.connection, args.output).await,
             Command::Get { what: Get::Counters(args) } => counters::run(&cli.connection, &args).await,

@@ -1,12 +1,14 @@
 //! `kubectl sluice status`.
 
+mod watch;
+
 use std::process::ExitCode;
 
 use comfy_table::{Cell, Table};
 use serde_json::{Value, json};
 use sluice_proto::v1::{ListPoliciesResponse, ListRequest, PolicyStatus, SetStatus};
 
-use crate::args::{Connection, Output};
+use crate::args::{Connection, Output, Status};
 use crate::connect::{answer, connect};
 use crate::output::{Head, Tone, print_line, print_structured, print_table, short, table, toned, wide_table};
 
@@ -16,7 +18,11 @@ const SET: &str = "XdpAddressSet";
 /// Reason of objects that vanished together and are held.
 const HELD: &str = "MassDeletion";
 
-pub async fn run(connection: &Connection, output: Output) -> anyhow::Result<ExitCode> {
+pub async fn run(connection: &Connection, args: &Status) -> anyhow::Result<ExitCode> {
+    let output = args.output;
+    if args.watch {
+        match watch::watch(connection, output).await? {}
+    }
     let mut operator = connect(connection).await?;
     let found = answer(operator.list_policies(ListRequest::default()).await)?;
     match output {

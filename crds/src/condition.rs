@@ -76,6 +76,12 @@ pub mod reason {
     pub const TOO_MANY_RULES: &str = "TooManyRules";
     /// A node rejects: with the filter there would be larger address sets than its agent takes.
     pub const TOO_MANY_PREFIXES: &str = "TooManyPrefixes";
+    /// Of one node: the object's selector does not select it.
+    pub const NOT_SELECTED: &str = "NotSelected";
+    /// Of one node: no agent was ever heard of there.
+    pub const NO_AGENT: &str = "NoAgent";
+    /// Of one node: it enforces an epoch that the operator's store never agreed on.
+    pub const EPOCH_AHEAD: &str = "EpochAhead";
     /// Stalled is True, or a node rejects: hardware takes VLAN tags off before XDP sees the frame.
     pub const VLAN_TAGS_STRIPPED: &str = "VlanTagsStripped";
 }

@@ -1,36 +1,39 @@
 //! The CLI's side of the operator: reads the view, decides what waits for a person.
 
+mod answers;
 mod door;
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use sluice_crds::{Kind, RolloutStatus};
+use sluice_crds::Kind;
 use sluice_distribute::Drops;
 use sluice_index::ObjectKey;
 use sluice_pki::{Peer, Tokens};
 use sluice_proto::v1::admin_server::Admin;
 use sluice_proto::v1::{
-    self, FailingNode, JoinRequest, JoinResponse, ListCountersResponse, ListNodesResponse,
-    ListPoliciesResponse, ListReplicasResponse, ListRequest, ListRevisionsResponse, NamedCounter,
-    NodeCounters, NodeStatus, PolicyStatus, RecoverRequest, RecoverResponse, ReplicaStatus, SetStatus,
-    VersionResponse, WatchDropsRequest,
+    self, JoinRequest, JoinResponse, ListCountersResponse, ListNodesResponse, ListPoliciesResponse,
+    ListReplicasResponse, ListRequest, ListRevisionsResponse, NodeCounters, NodeStatus, RecoverRequest,
+    RecoverResponse, ReplicaStatus, VersionResponse, WatchDropsRequest, WhyRequest, WhyResponse,
 };
 use sluice_raft::{Member, Raft};
-use sluice_status::{Conditions, Placed, PolicyState, rollout_status};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 
 pub use door::AdminDoor;
 
 use crate::alone::Alone;
-use crate::counters::{self, Counter};
 use crate::drops::{DropStream, Watching};
 use crate::gate::{Caller, Gate, Reader};
 use crate::join;
 use crate::revisions::{self, Revision};
 use crate::sight::Sight;
 use crate::view::View;
+use crate::why::Question;
+
+/// To agree on plans of a large fleet takes a while.
+const ANSWER: Duration = Duration::from_secs(10);
 
 pub struct AdminService {
     pub view: watch::Receiver<Arc<View>>,
@@ -38,6 +41,8 @@ pub struct AdminService {
     pub cluster_id: String,
     /// Confirms a held mass deletion.
     pub confirm: mpsc::Sender<()>,
+    /// Questions to whoever decides.
+    pub ask: mpsc::Sender<Question>,
     pub raft: Raft,
     pub alone: Alone,
     pub drops: Drops,
@@ -91,7 +96,7 @@ impl Admin for AdminService {
         let name = &request.get_ref().name;
         let named = |key: &ObjectKey| name.is_empty() || key.name == *name;
         let chosen = view.objects.iter().filter(|(key, _)| sight.sees(key) && named(key));
-        let policies = chosen.map(|(_, (placed, state))| policy_status(placed, state)).collect();
+        let policies = chosen.map(|(_, (placed, state))| answers::policy(placed, state)).collect();
         // They quote files and objects of any kind and namespace.
         let problems = view.problems.iter().filter(|_| sight.filters).map(ToString::to_string).collect();
         Ok(Response::new(ListPoliciesResponse { epoch: Some(view.epoch.into()), policies, problems }))
@@ -127,7 +132,7 @@ impl Admin for AdminService {
         let nodes = view.nodes.iter().map(|(node, state)| NodeCounters {
             node: node.clone(),
             stats: state.stats.clone().into_iter().filter(|_| sees_nodes).collect(),
-            counters: named(&view, &sight, node, name),
+            counters: answers::counters(&view, &sight, node, name),
         });
         Ok(Response::new(ListCountersResponse { nodes: nodes.collect() }))
     }
@@ -154,6 +159,27 @@ impl Admin for AdminService {
         let revision =
             |Revision { generation, at, spec }| v1::Revision { generation, at, spec: spec.to_string() };
         Ok(Response::new(ListRevisionsResponse { revisions: found.into_iter().map(revision).collect() }))
+    }
+
+    async fn why(&self, request: Request<WhyRequest>) -> Result<Response<WhyResponse>, Status> {
+        let (view, reader, sight) = self.admit(&request).await?;
+        reader.require("list", Kind::XdpNode).await?;
+        let request = request.into_inner();
+        let key = answers::object_meant(&view, &sight, &request)?;
+        let (answer, answered) = oneshot::channel();
+        let question = Question { key: key.clone(), node: request.node.clone(), answer };
+        let stopping =
+            || Status::unavailable("the operator is stopping, or another replica decides now: try again");
+        self.ask.send(question).await.map_err(|_| stopping())?;
+        match timeout(ANSWER, answered).await {
+            Ok(Ok(Some(why))) => Ok(Response::new(answers::why(&view, key, &request.node, why))),
+            Ok(Ok(None)) => Err(Status::not_found(format!(
+                "there is no node {}: `kubectl sluice nodes` lists those that agents run on",
+                request.node
+            ))),
+            Ok(Err(_)) => Err(stopping()),
+            Err(_) => Err(Status::unavailable("the operator agrees on plans just now: try again")),
+        }
     }
 
     async fn version(&self, request: Request<ListRequest>) -> Result<Response<VersionResponse>, Status> {
@@ -212,81 +238,5 @@ impl Admin for AdminService {
             Status::failed_precondition("in a cluster agents join with their ServiceAccount's token")
         })?;
         join::token(tokens, request.get_ref(), SystemTime::now()).map(Response::new)
-    }
-}
-
-fn named(view: &View, sight: &Sight, node: &str, policy: &str) -> Vec<NamedCounter> {
-    let counters = counters::of_node(view, node).into_iter();
-    let chosen = counters
-        .filter(|counter| sight.sees(counter.key) && (policy.is_empty() || counter.key.name == policy));
-    let named = chosen.map(|Counter { key, name, verdict, total }| NamedCounter {
-        kind: key.kind.clone(),
-        namespace: key.namespace.clone(),
-        policy: key.name.clone(),
-        rule: name.to_owned(),
-        verdict: verdict.to_owned(),
-        packets: total.packets,
-        bytes: total.bytes,
-    });
-    named.collect()
-}
-
-fn warnings(placed: &Placed, state: &PolicyState) -> Vec<String> {
-    let notes = state.notes.iter().map(|(reason, note)| format!("{reason}: {note}"));
-    notes.chain(placed.warnings.iter().map(ToString::to_string)).collect()
-}
-
-fn policy_status(placed: &Placed, state: &PolicyState) -> PolicyStatus {
-    let conditions = Conditions::new(&[], placed.generation, jiff::Timestamp::now());
-    let conditions = match &placed.set {
-        Some(_) => conditions.of_set(placed, state),
-        None => conditions.of_policy(placed, state),
-    };
-    let ready = conditions.into_iter().find(|condition| condition.type_ == "Ready");
-    let (ready, reason, message) =
-        ready.map(|ready| (ready.status, ready.reason, ready.message)).unwrap_or_default();
-    let key = placed.key.clone().expect("the view places objects by their key");
-    let healthy = placed.backends.iter().filter(|(_, healthy, _)| *healthy != Some(false)).count();
-    PolicyStatus {
-        kind: key.kind,
-        namespace: key.namespace,
-        name: key.name,
-        uid: placed.uid.clone(),
-        generation: placed.generation,
-        hash: placed.hash.map(|hash| hash.short()).unwrap_or_default(),
-        mode: placed.mode.clone(),
-        rules: placed.rules,
-        desired: state.desired,
-        programmed: state.programmed,
-        rejected: state.rejected,
-        unreachable: state.unreachable,
-        dropped_packets: state.dropped_packets,
-        dropped_per_second: state.dropped_per_second,
-        ready,
-        reason,
-        message,
-        failing: state
-            .failing
-            .iter()
-            .map(|(node, reason, message)| FailingNode {
-                node: node.clone(),
-                reason: reason.clone(),
-                message: message.clone(),
-            })
-            .collect(),
-        backends_healthy: healthy as u32,
-        backends_total: placed.backends.len() as u32,
-        warnings: warnings(placed, state),
-        rollout: placed.rolling.as_ref().map(|facts| {
-            let RolloutStatus { phase, wave, updated, total, message } = rollout_status(facts);
-            v1::RolloutStatus { phase: format!("{phase:?}"), wave, updated, total, message }
-        }),
-        set: placed.set.as_ref().map(|facts| SetStatus {
-            entries: facts.size.map_or(0, |size| size.entries),
-            prefixes: facts.size.map_or(0, |size| size.prefixes),
-            kernel_bytes: state.kernel_bytes,
-            last_fetch: facts.last_fetch().unwrap_or_default(),
-            error: facts.error().unwrap_or_default(),
-        }),
     }
 }

@@ -14,6 +14,7 @@ use crate::publish::{Publisher, Writer};
 use crate::reconcile::{Inputs, Reconciler};
 use crate::signer;
 use crate::view::View;
+use crate::why::Question;
 
 /// What agents say that may wait for the reconciler.
 const HEARD: usize = 1024;
@@ -25,6 +26,7 @@ pub struct Duty {
     pub drops: Drops,
     pub desired: watch::Receiver<Arc<Desired>>,
     pub confirm: mpsc::Receiver<()>,
+    pub questions: mpsc::Receiver<Question>,
     pub intake: watch::Sender<Option<Intake>>,
     pub view: watch::Sender<Arc<View>>,
     pub writer: Arc<Writer>,
@@ -69,7 +71,8 @@ impl Duty {
         self.intake.send_replace(Some(Intake { heard: hear.clone(), drops: self.drops.clone() }));
         let publisher = Publisher::new(self.writer.clone(), self.view.subscribe(), self.desired.clone());
         let reconciler = Reconciler::new(lead.clone(), self.view.clone());
-        let inputs = Inputs { desired: &mut self.desired, agents: heard, confirm: &mut self.confirm };
+        let (confirm, questions) = (&mut self.confirm, &mut self.questions);
+        let inputs = Inputs { desired: &mut self.desired, agents: heard, confirm, questions };
         let own = async {
             while let Some(event) = said.recv().await {
                 if hear.send(Heard::Agent { replica: 0, event }).await.is_err() {

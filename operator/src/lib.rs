@@ -32,6 +32,7 @@ mod streams;
 mod telemetry;
 mod tokens;
 mod view;
+mod why;
 
 pub use run::{recover, run, token};
 pub use telemetry::start as start_telemetry;

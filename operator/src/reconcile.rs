@@ -30,6 +30,7 @@ use crate::revisions;
 use crate::rollouts::Due;
 use crate::streams::{At, Streams};
 use crate::view::{View, view};
+use crate::why::{Known, Question};
 
 /// Key of the index's state among the agreed blobs.
 const INDEX: &str = "index";
@@ -74,6 +75,7 @@ pub struct Inputs<'a> {
     pub agents: mpsc::Receiver<Heard>,
     /// Confirmations that a mass deletion was meant.
     pub confirm: &'a mut mpsc::Receiver<()>,
+    pub questions: &'a mut mpsc::Receiver<Question>,
 }
 
 impl Reconciler {
@@ -132,6 +134,10 @@ impl Reconciler {
                     self.index.set_time(now())
                 }
                 Some(()) = inputs.confirm.recv() => self.index.confirm_mass_deletion(),
+                Some(question) = inputs.questions.recv() => {
+                    self.answer(question);
+                    false
+                }
                 () = sleep_until(plan_at.unwrap_or_else(Instant::now)), if plan_at.is_some() => {
                     plan_at = None;
                     self.plan().await?
@@ -305,6 +311,15 @@ impl Reconciler {
         self.planned.warnings = self.lints.of(&self.index, &self.planned.snapshot);
         tracing::info!(epoch = %applied.epoch, classes = self.planned.classes.len(), "plans agreed");
         Ok(self.show())
+    }
+
+    /// By what was shown last: what waits to be planned is not known of any node yet.
+    fn answer(&self, question: Question) {
+        let Reconciler { index, planned, book, ahead, .. } = self;
+        let view = &self.view.borrow();
+        let why = Known { index, planned, book, ahead, view }.why(&question.key, &question.node);
+        // Who asked may have hung up.
+        _ = question.answer.send(why);
     }
 
     fn show_at(&self, said: bool) -> Instant {

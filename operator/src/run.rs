@@ -163,6 +163,7 @@ async fn serve(
     let (event_sender, said) = mpsc::channel(EVENTS);
     let (again_sender, again) = watch::channel(0);
     let (confirm_sender, confirm) = mpsc::channel(1);
+    let (ask, questions) = mpsc::channel(1);
     let (intake_sender, intake) = watch::channel(None);
     let cluster_id = raft.identity().cluster_id.clone();
     let drops = Drops::default();
@@ -174,6 +175,7 @@ async fn serve(
         gate: ports.gate,
         cluster_id: cluster_id.clone(),
         confirm: confirm_sender,
+        ask,
         raft: raft.clone(),
         alone: Alone { dir: dir.to_owned(), restart: restart.clone() },
         drops: drops.clone(),
@@ -201,6 +203,7 @@ async fn serve(
         drops,
         desired: ports.desired,
         confirm,
+        questions,
         intake: intake_sender,
         view,
         writer: Arc::new(ports.writer),

@@ -97,7 +97,7 @@ pub fn view(
     }
 }
 
-fn lost((node, epoch): (&String, &Epoch)) -> Problem {
+pub fn lost((node, epoch): (&String, &Epoch)) -> Problem {
     let message = format!(
         "enforces epoch {epoch}, which this operator's store never agreed on: its volume was lost or is an older copy; \
          restore it, or run `kubectl sluice recover`"

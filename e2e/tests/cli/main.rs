@@ -14,4 +14,5 @@ mod run;
 mod simulate;
 mod standalone;
 mod streaming;
+mod why;
 mod wireshark;

@@ -61,6 +61,14 @@ impl Index {
         self.desired.objects.get(key).map(Arc::as_ref)
     }
 
+    /// The labels of a node that selectors go by, whether an agent was ever heard of there or not.
+    pub fn labels(&self, node: &str) -> Option<&BTreeMap<String, String>> {
+        match &self.desired.nodes {
+            Some(nodes) => nodes.get(node).map(|node| &node.labels),
+            None => self.state.nodes.get(node).map(|node| &node.labels),
+        }
+    }
+
     pub fn problems(&self) -> &[Problem] {
         &self.desired.problems
     }

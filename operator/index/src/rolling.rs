@@ -45,6 +45,12 @@ impl Rolling {
         self.going(uid, None).standing(&self.progress, seen)
     }
 
+    /// Which wave will draw a node in, counted from 1, and how many there are; none where that is not to be said.
+    pub fn wave_of(&self, uid: &str, seen: &[Seen], node: &str) -> Option<(usize, usize)> {
+        let goes_on = !matches!(self.progress.phase, Phase::RolledBack(_) | Phase::Done);
+        goes_on.then(|| self.going(uid, None).wave_of(&self.progress, seen, node)).flatten()
+    }
+
     /// Nodes that may be silent.
     pub fn max_unreachable(&self) -> Share {
         self.rollout.max_unreachable

@@ -38,6 +38,29 @@ impl NodeSelector {
         self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
             && self.requirements.iter().all(|requirement| requirement.matches(labels))
     }
+
+    /// The first thing that it asks for and the labels do not have, in words; none if it matches.
+    pub fn mismatch(&self, labels: &BTreeMap<String, String>) -> Option<String> {
+        let has = |key: &str| match labels.get(key) {
+            Some(value) => format!("the node has {key}={value}"),
+            None => format!("the node has no label {key}"),
+        };
+        let label = self.match_labels.iter().find(|(key, value)| labels.get(*key) != Some(*value));
+        if let Some((key, value)) = label {
+            return Some(format!("it asks for {key}={value}, {}", has(key)));
+        }
+        let requirement = self.requirements.iter().find(|requirement| !requirement.matches(labels))?;
+        Some(match requirement {
+            Requirement::In { key, values } => {
+                format!("it asks for {key} in ({}), {}", values.join(", "), has(key))
+            }
+            Requirement::NotIn { key, values } => {
+                format!("it asks for {key} not in ({}), {}", values.join(", "), has(key))
+            }
+            Requirement::Exists { key } => format!("it asks for a label {key}, and {}", has(key)),
+            Requirement::DoesNotExist { key } => format!("it asks for no label {key}, and {}", has(key)),
+        })
+    }
 }
 
 impl Requirement {
@@ -77,4 +100,48 @@ pub enum AttachMode {
     Auto,
     Native,
     Generic,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_named_exactly_where_nothing_matches() {
+        let labels = BTreeMap::from([("role", "edge"), ("zone", "a")]);
+        let labels = labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let key = || "zone".to_owned();
+        let values = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>();
+        let label = |key: &str, value: &str| NodeSelector {
+            match_labels: [(key.to_owned(), value.to_owned())].into(),
+            ..NodeSelector::default()
+        };
+        let asks = |requirement| NodeSelector { requirements: vec![requirement], ..NodeSelector::default() };
+        for (selector, says) in [
+            (NodeSelector::default(), None),
+            (label("role", "edge"), None),
+            (label("role", "core"), Some("it asks for role=core, the node has role=edge")),
+            (label("rack", "7"), Some("it asks for rack=7, the node has no label rack")),
+            (asks(Requirement::In { key: key(), values: values(&["a", "b"]) }), None),
+            (
+                asks(Requirement::In { key: key(), values: values(&["b", "c"]) }),
+                Some("it asks for zone in (b, c), the node has zone=a"),
+            ),
+            (
+                asks(Requirement::NotIn { key: key(), values: values(&["a"]) }),
+                Some("it asks for zone not in (a), the node has zone=a"),
+            ),
+            (
+                asks(Requirement::Exists { key: "rack".to_owned() }),
+                Some("it asks for a label rack, and the node has no label rack"),
+            ),
+            (
+                asks(Requirement::DoesNotExist { key: key() }),
+                Some("it asks for no label zone, and the node has zone=a"),
+            ),
+        ] {
+            assert_eq!(selector.mismatch(&labels).as_deref(), says);
+            assert_eq!(selector.matches(&labels), says.is_none(), "{says:?}");
+        }
+    }
 }

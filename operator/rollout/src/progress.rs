@@ -85,6 +85,23 @@ impl Going<'_> {
         progress.reach.covers(self.policy, node, canary)
     }
 
+    /// Which wave will draw a node in as things are now, counted from 1, and how many there are; none if one has, or if
+    /// it is not among these nodes.
+    pub fn wave_of(&self, progress: &Progress, nodes: &[Seen], node: &str) -> Option<(usize, usize)> {
+        let node = nodes.iter().find(|seen| seen.name == node)?;
+        if self.reaches(progress, node.name, node.canary) {
+            return None;
+        }
+        let (waves, mut reach) = (self.waves(), progress.reach);
+        let to_come = waves.iter().enumerate().skip(progress.wave + 1);
+        let drawn = to_come.map(|(wave, (kind, _))| {
+            reach = kind.reach(self.policy, nodes, reach);
+            (wave, reach)
+        });
+        let covers = |reach: Reach| reach.covers(self.policy, node.name, node.canary);
+        drawn.filter(|(_, reach)| covers(*reach)).map(|(wave, _)| (wave + 1, waves.len())).next()
+    }
+
     pub(crate) fn reached<'s>(
         &self,
         progress: &Progress,

@@ -8,7 +8,7 @@ use sluice_proto::v1::admin_server::Admin;
 use sluice_proto::v1::{
     JoinRequest, JoinResponse, ListCountersResponse, ListNodesResponse, ListPoliciesResponse,
     ListReplicasResponse, ListRequest, ListRevisionsResponse, RecoverRequest, RecoverResponse,
-    VersionResponse, WatchDropsRequest,
+    VersionResponse, WatchDropsRequest, WhyRequest, WhyResponse,
 };
 use sluice_replicas::Channels;
 use tokio::time::timeout;
@@ -116,6 +116,13 @@ impl Admin for AdminDoor {
         match self.place(&mut request).await? {
             Place::Here => self.here.list_revisions(request).await,
             Place::There(mut leader) => leader.list_revisions(request).await,
+        }
+    }
+
+    async fn why(&self, mut request: Request<WhyRequest>) -> Result<Response<WhyResponse>, Status> {
+        match self.place(&mut request).await? {
+            Place::Here => self.here.why(request).await,
+            Place::There(mut leader) => leader.why(request).await,
         }
     }
 

@@ -119,6 +119,7 @@ fn put_together(
         drops,
         desired: world.desired[index].subscribe(),
         confirm: mpsc::channel(1).1,
+        questions: mpsc::channel(1).1,
         intake: intake_sender,
         view,
         writer: Arc::new(Writer::Nowhere),

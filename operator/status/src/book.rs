@@ -55,13 +55,21 @@ pub struct NodeState {
     /// Address sets, by name.
     pub sets: BTreeMap<String, SetOnNode>,
     /// By policy uid.
-    pub policies: BTreeMap<String, v1::PolicyVerdict>,
+    pub policies: BTreeMap<String, PolicyOnNode>,
     pub counters: BTreeMap<CounterKey, Total>,
     pub stats: BTreeMap<String, u64>,
     /// That met any policy, over the last report's interval.
     pub packets_per_second: f64,
     /// By policy uid and backend address.
     pub backends: BTreeMap<(String, String), v1::BackendHealth>,
+}
+
+/// What a node says of a policy that is in its plan.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PolicyOnNode {
+    pub verdict: v1::PolicyVerdict,
+    /// Since when it has said so of this generation, as far as this process has heard it. Unix milliseconds.
+    pub since: i64,
 }
 
 /// An address set in a node's kernel.
@@ -156,7 +164,7 @@ impl Book {
                     node.refused = None;
                     node.epoch = epoch;
                     node.program = resource.program;
-                    node.policies = by_uid(&resource.policies);
+                    node.policies = by_uid(&resource.policies, &node.policies, now);
                 }
                 VerdictStage::Rejected | VerdictStage::RolledBack => {
                     node.refused = Some((hash, resource.reason.clone(), resource.detail.clone()));
@@ -216,6 +224,20 @@ impl SetOnNode {
     }
 }
 
-fn by_uid(verdicts: &[v1::PolicyVerdict]) -> BTreeMap<String, v1::PolicyVerdict> {
-    verdicts.iter().map(|verdict| (verdict.uid.clone(), verdict.clone())).collect()
+fn by_uid(
+    verdicts: &[v1::PolicyVerdict],
+    before: &BTreeMap<String, PolicyOnNode>,
+    now: i64,
+) -> BTreeMap<String, PolicyOnNode> {
+    let is_same = |one: &v1::PolicyVerdict, other: &v1::PolicyVerdict| {
+        (one.generation, one.stage()) == (other.generation, other.stage())
+    };
+    let on_node = |verdict: &v1::PolicyVerdict| {
+        let known = before.get(&verdict.uid).filter(|known| is_same(&known.verdict, verdict));
+        (
+            verdict.uid.clone(),
+            PolicyOnNode { verdict: verdict.clone(), since: known.map_or(now, |it| it.since) },
+        )
+    };
+    verdicts.iter().map(on_node).collect()
 }

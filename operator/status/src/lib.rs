@@ -11,12 +11,14 @@ mod object_status;
 mod policy;
 mod rolling;
 mod set;
+mod why;
 pub mod writer;
 
-pub use book::{Book, CounterKey, NodeState, SetOnNode, Total};
+pub use book::{Book, CounterKey, NodeState, PolicyOnNode, SetOnNode, Total};
 pub use conditions::Conditions;
 pub use node_status::node_status;
 pub use object_status::{balancer_status, filter_status};
 pub use policy::{Expected, NodeNote, Placed, PolicyState, policy_state};
 pub use rolling::{RollingFacts, rollout_status, seen};
 pub use set::{FeedFacts, SetFacts, SetSize, set_status};
+pub use why::{Asked, By, Why, why};

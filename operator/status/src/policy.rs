@@ -107,10 +107,7 @@ pub fn policy_state(placed: &Placed, book: &Book, now: i64) -> PolicyState {
         let Some(node) = book.nodes().get(&expected.node) else { continue };
         count_drops(&mut state, placed, node, now);
         let set = placed.set.as_ref().and(placed.key.as_ref()).map(|key| node.sets.get(&key.name));
-        let found = match set {
-            None => on_node(placed, expected, node, now),
-            Some(set) => set_on_node(set, expected, node, now),
-        };
+        let found = found(placed, expected, node, now);
         state.kernel_bytes = state.kernel_bytes.max(set.flatten().map_or(0, |set| set.kernel_bytes));
         // One that confirmed any plan is a member, and what comes after is for it too.
         let member = node.plan.is_some() || now - node.joined >= JOINING_MS;
@@ -118,7 +115,7 @@ pub fn policy_state(placed: &Placed, book: &Book, now: i64) -> PolicyState {
             joining += 1;
         }
         if matches!(found, OnNode::Programmed) {
-            state.note(&expected.node, node.policies.get(&placed.uid));
+            state.note(&expected.node, node.policies.get(&placed.uid).map(|known| &known.verdict));
         }
         state.add(&expected.node, found);
     }
@@ -201,6 +198,14 @@ fn set_on_node(set: Option<&SetOnNode>, expected: &Expected, node: &NodeState, n
     }
 }
 
+/// What became of an object on a node that is to have it.
+pub(crate) fn found(placed: &Placed, expected: &Expected, node: &NodeState, now: i64) -> OnNode {
+    match placed.set.as_ref().and(placed.key.as_ref()) {
+        Some(key) => set_on_node(node.sets.get(&key.name), expected, node, now),
+        None => on_node(placed, expected, node, now),
+    }
+}
+
 fn on_node(placed: &Placed, expected: &Expected, node: &NodeState, now: i64) -> OnNode {
     if let Some(silent) = unreachable(node, now) {
         return silent;
@@ -211,7 +216,7 @@ fn on_node(placed: &Placed, expected: &Expected, node: &NodeState, now: i64) -> 
     let planned = node.plan == Some((expected.plan, VerdictStage::Programmed));
     let newest = planned && expected.withheld.is_none() && expected.generation == Some(placed.generation);
     let pending = |node| expected.withheld().unwrap_or_else(|| pending(node));
-    match node.policies.get(&placed.uid) {
+    match node.policies.get(&placed.uid).map(|known| &known.verdict) {
         Some(verdict) if verdict.generation != placed.generation => pending(node),
         Some(verdict) if verdict.stage() == VerdictStage::Rejected => {
             OnNode::Rejected(verdict.reason.clone(), verdict.detail.clone())

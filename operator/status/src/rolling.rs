@@ -95,7 +95,7 @@ fn word(uid: &str, expected: &Expected, node: &NodeState, now: i64) -> Word {
         return Word::Silent(node.greeted.then_some(node.last_seen));
     }
     let has_plan = node.plan == Some((expected.plan, VerdictStage::Programmed));
-    match (expected.generation, node.policies.get(uid)) {
+    match (expected.generation, node.policies.get(uid).map(|known| &known.verdict)) {
         // Also in an older plan, and where a newer one is refused: what that changes is another policy's.
         (Some(generation), Some(verdict)) if verdict.generation == generation => match verdict.stage() {
             VerdictStage::Programmed => return Word::Has,

@@ -104,6 +104,10 @@ impl Fleet {
         self.nodes.iter().filter(reaches).map(|node| node.name.clone()).collect()
     }
 
+    pub fn wave_of(&self, node: &str) -> Option<(usize, usize)> {
+        self.going().wave_of(&self.progress, &self.seen(), node)
+    }
+
     pub fn standing(&self) -> Standing {
         self.going().standing(&self.progress, &self.seen())
     }

@@ -34,6 +34,27 @@ fn waves_go_on_when_their_nodes_have_it_and_the_hold_is_over() {
 }
 
 #[test]
+fn a_node_is_drawn_in_by_the_wave_that_was_foretold() {
+    let mut fleet = Fleet::new(10, rollout(&[("20%", 0), ("5", 0)]));
+    let node = |index: usize| format!("node-{index}");
+    let foretold: Vec<_> = (0..10).map(|index| fleet.wave_of(&node(index))).collect();
+    assert_eq!(foretold.iter().filter(|wave| wave.is_none()).count(), 2, "those that were drawn in");
+    for wave in 2..=3 {
+        fleet.all_have_it();
+        fleet.step(1_000 * wave as i64);
+        for (index, foretold) in foretold.iter().enumerate() {
+            let is_in = fleet.reached().contains(&node(index));
+            assert_eq!(
+                is_in,
+                foretold.is_none_or(|(of, all)| all == 3 && of <= wave),
+                "{index}: {foretold:?}"
+            );
+        }
+    }
+    assert_eq!(fleet.wave_of("nobody"), None);
+}
+
+#[test]
 fn a_clock_that_is_set_back_begins_a_hold_anew() {
     let mut fleet = Fleet::new(10, rollout(&[("20%", 30)]));
     fleet.all_have_it();
