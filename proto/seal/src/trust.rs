@@ -1,5 +1,6 @@
 //! Whom a node believes.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ring::signature::{ED25519, UnparsedPublicKey};
@@ -19,6 +20,15 @@ pub const ROLE: &str = "sluice:signer";
 pub struct Trust {
     /// DER.
     authorities: Vec<Vec<u8>>,
+    /// The last certificate that one of them issued, and what it says: every update of a stream comes under the same one,
+    /// and to look for its issuer costs more than all else that is verified.
+    last: Arc<Mutex<Option<Issued>>>,
+}
+
+/// A certificate that an authority of the fleet issued.
+struct Issued {
+    certificate: Vec<u8>,
+    facts: Facts,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +61,7 @@ impl Trust {
         if authorities.is_empty() {
             Err(Unreadable("there is none".into()))
         } else {
-            Ok(Trust { authorities })
+            Ok(Trust { authorities, last: Arc::default() })
         }
     }
 
@@ -77,12 +87,24 @@ impl Trust {
         Ok(facts)
     }
 
-    /// Whether it is the certificate of a key that signs for this store.
-    pub(crate) fn certified(&self, certificate: &[u8], cluster_id: &str) -> Result<Facts, Refused> {
+    /// What a certificate says that an authority of the fleet issued.
+    fn issued(&self, certificate: &[u8]) -> Result<Facts, Refused> {
+        // No code that can panic runs under the lock.
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Issued { facts, .. }) = last.as_ref().filter(|issued| issued.certificate == certificate) {
+            return Ok(facts.clone());
+        }
         let facts = Facts::read(certificate).ok_or(Refused::Foreign("no certificate of an Ed25519 key"))?;
-        if !self.authorities.iter().any(|authority| issued(certificate, authority)) {
+        if !self.authorities.iter().any(|authority| is_issued(certificate, authority)) {
             return Err(Refused::Foreign("another authority's certificate"));
         }
+        *last = Some(Issued { certificate: certificate.to_vec(), facts: facts.clone() });
+        Ok(facts)
+    }
+
+    /// Whether it is the certificate of a key that signs for this store.
+    pub(crate) fn certified(&self, certificate: &[u8], cluster_id: &str) -> Result<Facts, Refused> {
+        let facts = self.issued(certificate)?;
         // A node's or an administrator's key must not sign for the operator, nor one store's for another.
         if facts.role != ROLE || !facts.is_for_signing {
             return Err(Refused::Foreign("a certificate for something else"));
@@ -94,13 +116,14 @@ impl Trust {
     }
 }
 
-fn issued(certificate: &[u8], authority: &[u8]) -> bool {
+fn is_issued(certificate: &[u8], authority: &[u8]) -> bool {
     let parsed = |der| X509Certificate::from_der(der).ok().map(|(_, certificate)| certificate);
     let (Some(certificate), Some(authority)) = (parsed(certificate), parsed(authority)) else { return false };
     certificate.verify_signature(Some(authority.public_key())).is_ok()
 }
 
 /// What a signer's certificate says.
+#[derive(Clone)]
 pub(crate) struct Facts {
     pub key: Vec<u8>,
     cluster_id: String,
