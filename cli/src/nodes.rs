@@ -49,7 +49,7 @@ fn heads(wide: bool) -> Vec<Head> {
     let mut heads = vec![Head::Text("NODE"), Head::Text("AGENT"), Head::Text("KERNEL")];
     if wide {
         heads.extend(["VERSION", "TCX", "EPOCH", "PLAN"].map(Head::Text));
-        heads.extend(["RULES-MAX", "SET-PREFIXES-MAX", "VERIFIED", "CODE"].map(Head::Number));
+        heads.extend(["RULES-MAX", "SET-PREFIXES-MAX", "VERIFIED", "CODE", "NS/PACKET"].map(Head::Number));
     }
     heads.extend([Head::Text("INTERFACE"), Head::Text("DRIVER"), Head::Text("XDP")]);
     if wide {
@@ -70,9 +70,9 @@ fn node_cells(node: &NodeStatus, wide: bool) -> Vec<Cell> {
         let tcx = node.capabilities.as_ref().map_or("-", |takes| if takes.tcx { "yes" } else { "no" });
         cells.extend([&node.version, tcx, &epoch, &node.plan_hash].map(Cell::new));
         let program = node.program.unwrap_or_default();
-        let numbers = [takes.entries, program.verified_instructions, program.jited_bytes].map(u64::from);
-        let [entries, verified, code] = numbers;
-        cells.extend([entries, takes.set_prefixes, verified, code].map(number));
+        let program =
+            [program.verified_instructions, program.jited_bytes, program.ns_per_packet].map(u64::from);
+        cells.extend([takes.entries.into(), takes.set_prefixes].into_iter().chain(program).map(number));
     }
     cells
 }
@@ -124,6 +124,7 @@ fn structured(node: &NodeStatus) -> Value {
         "takes": node.capabilities.as_ref().map(takes),
         "program": node.program.map(|program| json!({
             "verifiedInstructions": program.verified_instructions, "jitedBytes": program.jited_bytes,
+            "nsPerPacket": Some(program.ns_per_packet).filter(|ns| *ns > 0),
         })),
         "epoch": node.epoch.map(|epoch| sluice_plan::Epoch::from(epoch).to_string()), "plan": node.plan_hash,
         "lastSeenMs": node.last_seen, "nics": nics, "addresses": facts.addresses,

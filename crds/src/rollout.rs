@@ -76,6 +76,11 @@ pub struct RolloutGates {
     /// it are compared with those that have it not yet. Needs a hundred packets a second. Default: not compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_drop_ratio: Option<Ratio>,
+    /// How many nanoseconds a plain packet that no rule expects may take on any node that has it, all of the node's policies
+    /// included, as the node measures when it loads the program. Default: not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_ns_per_packet: Option<u32>,
 }
 
 text_type! {

@@ -15,15 +15,19 @@ pub fn programmed(nonce: u64, epoch: Epoch, plan: Hash, applied: &Applied) -> v1
         hash: hash.0.to_vec(),
         stage: VerdictStage::Programmed.into(),
         policies,
-        program: applied.program.map(program_size),
+        program: applied.program.map(|facts| program_size(facts, applied)),
         ..v1::ResourceVerdict::default()
     };
     let resources = [resource].into_iter().chain(sets(applied)).collect();
     v1::Verdicts { nonce, epoch: Some(epoch.into()), resources }
 }
 
-fn program_size(facts: ProgramFacts) -> v1::ProgramSize {
-    v1::ProgramSize { verified_instructions: facts.verified_instructions, jited_bytes: facts.jited_size }
+fn program_size(facts: ProgramFacts, applied: &Applied) -> v1::ProgramSize {
+    v1::ProgramSize {
+        verified_instructions: facts.verified_instructions,
+        jited_bytes: facts.jited_size,
+        ns_per_packet: applied.ns_per_packet.unwrap_or_default(),
+    }
 }
 
 /// The address sets in force.
@@ -119,6 +123,7 @@ mod tests {
             }],
             sets: BTreeMap::new(),
             program: None,
+            ns_per_packet: None,
             loaded: 1,
             took: Duration::ZERO,
         }

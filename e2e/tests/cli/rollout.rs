@@ -63,22 +63,38 @@ fn a_version_goes_out_in_waves_and_back_by_itself() {
         cli.until("get counters edge -o json", |_| dropped(&cli, &node) == 50);
     }
 
+    // More than a nanosecond for a packet is what every node measures.
+    let dear = edge(5354, "eth0", "resume@1", "1h") + "    gates: {maxNsPerPacket: 1}\n";
+    let dear = dear.replace(
+        "rollout: {steps: [{nodes: \"1\", hold: 1h}]}\n",
+        "rollout:\n    steps: [{nodes: \"1\", hold: 1h}]\n",
+    );
+    fleet.write_policy("edge.yaml", &dear).unwrap();
+    let is_dear = |found: &Value| of_edge(found)["message"].as_str().unwrap().starts_with("maxNsPerPacket");
+    let back = cli.until(status, is_dear);
+    let message = of_edge(&back)["message"].as_str().unwrap();
+    assert!(message.contains("a packet takes more than 1 ns on 1 nodes: edge-"), "{message}");
+
     fleet.write_policy("edge.yaml", &edge(5354, "eth0", "resume@1", "1h")).unwrap();
     let holding = cli.until(status, |found| of_edge(found)["phase"] == "Holding");
     assert_eq!((&of_edge(&holding)["updated"], &of_edge(&holding)["total"]), (&1.into(), &3.into()));
     let shown = cli.run("rollout status").well();
-    assert!(shown.contains("edge             3  Holding  1/2   1/3"), "{shown}");
+    assert!(shown.contains("edge             4  Holding  1/2   1/3"), "{shown}");
     cli.run("rollout pause edge")
-        .fails(1, &["write `annotations: {sluice.dev/rollout: pause@3}` under metadata"]);
-    fleet.write_policy("edge.yaml", &edge(5354, "eth0", "promote@3", "1h")).unwrap();
+        .fails(1, &["write `annotations: {sluice.dev/rollout: pause@4}` under metadata"]);
+    fleet.write_policy("edge.yaml", &edge(5354, "eth0", "promote@4", "1h")).unwrap();
     cli.run("rollout status edge --wait 20s").well();
     fleet.wait_ready("edge", 3, "", PATIENCE).unwrap();
 
     let history = cli.run("rollout history edge").well();
-    assert_eq!(history.lines().count(), 4, "{history}");
-    let changes = cli.run("rollout history edge --revision 3").well();
-    assert!(changes.contains("--- generation 2") && changes.contains("+++ generation 3"), "{changes}");
-    assert!(changes.lines().any(|line| line.starts_with('+') && line.contains("eth0")), "{changes}");
-    cli.run("rollout history edge --revision 9").fails(1, &["generation 9 is not kept: those are 1, 2, 3"]);
+    assert_eq!(history.lines().count(), 5, "{history}");
+    let changes = cli.run("rollout history edge --revision 4").well();
+    assert!(changes.contains("--- generation 3") && changes.contains("+++ generation 4"), "{changes}");
+    assert!(
+        changes.lines().any(|line| line.starts_with('-') && line.contains("maxNsPerPacket")),
+        "{changes}"
+    );
+    cli.run("rollout history edge --revision 9")
+        .fails(1, &["generation 9 is not kept: those are 1, 2, 3, 4"]);
     cli.run("rollout history nobody").fails(1, &["there is no XdpFilter nobody"]);
 }

@@ -6,6 +6,7 @@
 
 mod bounds;
 mod bpf;
+mod cost;
 mod counters;
 mod datapath;
 mod drops;

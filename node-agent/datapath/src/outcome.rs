@@ -33,6 +33,8 @@ pub struct Applied {
     pub sets: BTreeMap<String, SetOutcome>,
     /// The program of those in force that the verifier walked longest.
     pub program: Option<ProgramFacts>,
+    /// What a plain packet of a stranger costs the dearest of them, in nanoseconds.
+    pub ns_per_packet: Option<u32>,
     /// Programs loaded for it; 0 when all that was there fitted.
     pub loaded: usize,
     /// From the call until every link runs the plan.

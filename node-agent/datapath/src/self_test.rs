@@ -24,6 +24,8 @@ use probe::Packet;
 use sets::Sets;
 use trees::Trees;
 
+pub use probe::strangers;
+
 /// Entries at each end of the list that are tried.
 const TRIED: usize = 8;
 

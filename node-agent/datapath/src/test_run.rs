@@ -17,7 +17,7 @@ use crate::local::{Local, Peers};
 pub const MIN_FRAME: usize = 14;
 
 /// Interface of test runs: the loopback, which nothing is ever attached to.
-const STAGED: u32 = 1;
+pub(crate) const STAGED: u32 = 1;
 
 /// When time begins for test runs that have one, in ns.
 const EPOCH: u64 = 1_000_000_000;

@@ -169,6 +169,7 @@ mod tests {
             policies: vec![],
             sets,
             program: None,
+            ns_per_packet: None,
             loaded: 0,
             took: Duration::ZERO,
         }

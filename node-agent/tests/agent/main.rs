@@ -112,6 +112,7 @@ fn a_plan_is_enforced_proven_counted_and_taken_away() {
         assert_eq!((verdict.stage(), verdict.hash.as_slice()), (VerdictStage::Programmed, &hash.0[..]));
         let program = verdict.program.expect("one runs");
         assert!(program.verified_instructions > 1000 && program.jited_bytes > 1000, "{program:?}");
+        assert!((1..10_000).contains(&program.ns_per_packet), "{program:?}");
         let policy = &verdict.policies[0];
         assert_eq!((policy.uid.as_str(), policy.interfaces[0].mode.as_str()), ("uid-edge", "native"));
         assert!(!network.edge_answers());

@@ -15,6 +15,7 @@ use crate::selection;
 const MAX_HOLD: Duration = Duration::from_secs(168 * 3600);
 const MIN_CONFIRM: Duration = Duration::from_secs(10);
 const MAX_REJECTS: u32 = 100_000;
+const MAX_NS: u32 = 100_000;
 
 pub(crate) fn admit(found: &ApiRollout, path: &str, checks: &mut Checks) -> Rollout {
     let ApiRollout { canary, steps, gates, max_unreachable, auto_rollback, confirm_timeout } = found;
@@ -68,13 +69,17 @@ fn step(found: &RolloutStep, path: &str, checks: &mut Checks) -> Step {
 }
 
 fn admit_gates(found: &RolloutGates, path: &str, checks: &mut Checks) -> Gates {
-    let RolloutGates { max_rejects, max_drop_ratio } = found;
+    let RolloutGates { max_rejects, max_drop_ratio, max_ns_per_packet } = found;
     let max_rejects = max_rejects.unwrap_or_default();
     let message = format!("{max_rejects} is out of range: write a number from 0 to {MAX_REJECTS}");
     checks.require(max_rejects <= MAX_REJECTS, &format!("{path}.maxRejects"), &message);
     let max_drop_ratio =
         max_drop_ratio.as_ref().map(|found| ratio(found, &format!("{path}.maxDropRatio"), checks));
-    Gates { max_rejects, max_drop_ratio }
+    if let Some(ns) = max_ns_per_packet {
+        let message = format!("{ns} is out of range: write a number from 1 to {MAX_NS}");
+        checks.require((1..=MAX_NS).contains(ns), &format!("{path}.maxNsPerPacket"), &message);
+    }
+    Gates { max_rejects, max_drop_ratio, max_ns_per_packet: *max_ns_per_packet }
 }
 
 fn share(found: &NodeShare, path: &str, checks: &mut Checks) -> Share {

@@ -147,7 +147,13 @@ impl Rolling {
 }
 
 fn unheard<'a>(node: &KnownNode<'a>, rollout: &Rollout) -> Seen<'a> {
-    Seen { name: node.name, canary: is_canary(rollout, node.labels), word: Word::Pending, packets: None }
+    Seen {
+        name: node.name,
+        canary: is_canary(rollout, node.labels),
+        word: Word::Pending,
+        packets: None,
+        ns_per_packet: None,
+    }
 }
 
 /// Whether they do the same, however they go out.

@@ -71,6 +71,7 @@ impl World {
                 canary: assigned.canary,
                 word: Word::Has,
                 packets: None,
+                ns_per_packet: None,
             });
             let seen: BTreeMap<String, Vec<Seen>> = [(UID.to_owned(), seen.collect())].into();
             self.index.observe_rollouts(&seen, self.now);

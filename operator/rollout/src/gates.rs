@@ -17,6 +17,7 @@ pub enum Gate {
     Rejects,
     Heartbeats,
     DropRatio,
+    NsPerPacket,
 }
 
 /// A gate that does not hold, and what was found.
@@ -32,6 +33,7 @@ impl fmt::Display for Gate {
             Gate::Rejects => "maxRejects",
             Gate::Heartbeats => "maxUnreachable",
             Gate::DropRatio => "maxDropRatio",
+            Gate::NsPerPacket => "maxNsPerPacket",
         })
     }
 }
@@ -44,6 +46,7 @@ impl Going<'_> {
         failed(Gate::Rejects, self.rejects(&reached))
             .or_else(|| failed(Gate::Heartbeats, self.fell_silent(progress, &reached, nodes.len())))
             .or_else(|| failed(Gate::DropRatio, self.drops(progress, nodes)))
+            .or_else(|| failed(Gate::NsPerPacket, self.takes_long(&reached)))
     }
 
     fn rejects(&self, reached: &[&Seen]) -> Option<String> {
@@ -84,6 +87,17 @@ impl Going<'_> {
                 share(bound)
             )
         })
+    }
+
+    /// Of the nodes that have it; what the others take is not its fault.
+    fn takes_long(&self, reached: &[&Seen]) -> Option<String> {
+        let bound = self.rollout.gates.max_ns_per_packet?;
+        let has_it = reached.iter().filter(|node| node.word == Word::Has);
+        let measured = has_it.filter_map(|node| Some((node.name, node.ns_per_packet?)));
+        let slow = measured.filter(|(_, ns)| *ns > bound).map(|(name, ns)| format!("{name}: {ns} ns"));
+        let slow: Vec<String> = slow.collect();
+        (!slow.is_empty())
+            .then(|| format!("a packet takes more than {bound} ns on {} nodes: {}", slow.len(), named(&slow)))
     }
 
     /// What is asked for and cannot be answered now.

@@ -27,6 +27,8 @@ pub struct Seen<'a> {
     pub word: Word,
     /// None where its agent said nothing of them lately.
     pub packets: Option<Packets>,
+    /// What a plain packet takes there with what it has now; none where its agent did not measure it.
+    pub ns_per_packet: Option<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -87,6 +87,7 @@ pub fn seen<'a>(
         canary: assigned.canary,
         word: word(uid, expected, node, now),
         packets: (now - node.last_report <= RATE_MS).then(|| packets(uid, node)),
+        ns_per_packet: node.program.map(|program| program.ns_per_packet).filter(|ns| *ns > 0),
     }
 }
 

@@ -80,7 +80,7 @@ pub fn pinned(dir: &Path) -> Result<(Vec<Arc<Member>>, u64)> {
         let number = path.file_name().and_then(|name| name.to_str()?.parse::<u64>().ok());
         next = number.map_or(next, |number| next.max(number + 1));
         match Program::open(&path) {
-            Ok(program) => members.push(Arc::new(Member { program, terms: None })),
+            Ok(program) => members.push(Arc::new(Member::new(program, None))),
             Err(error) => tracing::warn!(%error, "pins of a program are incomplete"),
         }
     }

@@ -88,6 +88,7 @@ impl Datapath {
         let members: Vec<_> = staged.selections.iter().map(|(_, member)| member.clone()).collect();
         let facts = members.iter().filter_map(|member| member.program.facts().ok());
         let program = facts.max_by_key(|facts| facts.verified_instructions);
+        let ns_per_packet = members.iter().filter_map(|member| member.ns_per_packet()).max();
         let keep = staged.keep();
         let marking = staged.marking(&outcomes)?;
         self.current = Some(Current { plan: staged.plan, hash: staged.hash });
@@ -109,7 +110,8 @@ impl Datapath {
         self.narrow_peers()?;
         self.remove_unused_pins()?;
         let sets = self.sets.iter().map(|(name, set)| (name.clone(), set.outcome())).collect();
-        Ok(Applied { read_back, interfaces: outcomes, policies, sets, program, loaded: staged.loaded, took })
+        let (interfaces, loaded) = (outcomes, staged.loaded);
+        Ok(Applied { read_back, interfaces, policies, sets, program, ns_per_packet, loaded, took })
     }
 
     fn detach_all_but(&mut self, keep: &BTreeSet<Place>) -> Result<()> {

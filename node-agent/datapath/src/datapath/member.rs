@@ -1,8 +1,11 @@
 //! A program that we hold, with the terms that it was loaded on.
 
+use std::sync::OnceLock;
+
 use sluice_abi::Config;
 use sluice_plan::{Hash, NodePlan};
 
+use crate::cost;
 use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::load::LoadSpec;
@@ -15,6 +18,7 @@ pub struct Member {
     pub program: Program,
     /// `None` for one that was found pinned and not verified.
     pub terms: Option<Terms>,
+    cost: OnceLock<u32>,
 }
 
 /// What a program was loaded for.
@@ -47,6 +51,24 @@ impl Terms {
 }
 
 impl Member {
+    pub fn new(program: Program, terms: Option<Terms>) -> Member {
+        Member { program, terms, cost: OnceLock::new() }
+    }
+
+    /// What a plain packet takes, measured when it is first asked for; `None` where that fails.
+    pub fn ns_per_packet(&self) -> Option<u32> {
+        if let Some(cost) = self.cost.get() {
+            return Some(*cost);
+        }
+        match cost::ns_per_packet(self.program.fd(), self.program.hook()) {
+            Ok(cost) => Some(*self.cost.get_or_init(|| cost)),
+            Err(error) => {
+                tracing::warn!(%error, "what a packet costs cannot be measured");
+                None
+            }
+        }
+    }
+
     pub fn plan_hash(&self) -> Option<Hash> {
         self.terms.as_ref().map(|terms| terms.plan)
     }

@@ -146,7 +146,7 @@ impl Datapath {
         let terms = Terms { plan: *hash, spec, config: *loaded.config(), tag: program.tag() };
         self.local.write_next_hops(program.map(NEXT_HOPS), plan)?;
         self_test::run(&loaded, plan, sets, interface)?;
-        Ok(Member { program, terms: Some(terms) })
+        Ok(Member::new(program, Some(terms)))
     }
 
     pub(super) fn spec(

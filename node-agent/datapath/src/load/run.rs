@@ -14,6 +14,8 @@ pub struct TestRun {
     pub action: u32,
     /// Length of the frame as the program left it.
     pub size: usize,
+    /// Of one run, in nanoseconds: the mean of all repeats.
+    pub duration: u32,
 }
 
 /// `struct xdp_md`.
@@ -92,7 +94,7 @@ fn run(
         ..Attr::default()
     };
     call(PROG_TEST_RUN, &mut attr)?;
-    Ok(TestRun { action: attr.action, size: attr.size_out as usize })
+    Ok(TestRun { action: attr.action, size: attr.size_out as usize, duration: attr.duration })
 }
 
 /// Makes `count` real frames of which the program decides: `XDP_TX` sends one out of interface `egress`. A frame may come

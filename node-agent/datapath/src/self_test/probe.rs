@@ -101,6 +101,25 @@ pub fn has_ports(protocol: u8) -> bool {
     matches!(protocol, TCP | UDP | UDP_LITE | SCTP | DCCP)
 }
 
+/// Plain packets between addresses that are set aside for documentation, TCP and UDP over either family.
+pub fn strangers() -> Vec<Vec<u8>> {
+    let between = [true, false].map(|v4| (default_address(v4, 1), default_address(v4, 2)));
+    let packets = between.into_iter().flat_map(|(source, destination)| {
+        [TCP, UDP].map(|protocol| Packet {
+            source,
+            destination,
+            protocol,
+            ports: Some(PORTS),
+            flags: (protocol == TCP).then_some(SYN),
+            icmp: None,
+            macs: MACS,
+            hop_limit: HOP_LIMIT,
+            traffic_class: 0,
+        })
+    });
+    packets.map(|packet| packet.frame()).collect()
+}
+
 /// An ARP request, which nothing may cut.
 pub fn arp() -> Vec<u8> {
     let mut frame = vec![0xff; 6];

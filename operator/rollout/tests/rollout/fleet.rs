@@ -19,6 +19,7 @@ struct Node {
     canary: bool,
     word: Word,
     packets: Option<Packets>,
+    ns_per_packet: Option<u32>,
 }
 
 /// Steps, each with its hold in seconds.
@@ -54,7 +55,13 @@ impl Fleet {
     }
 
     pub fn join(&mut self, name: &str) {
-        self.nodes.push(Node { name: name.to_owned(), canary: false, word: Word::Pending, packets: None });
+        self.nodes.push(Node {
+            name: name.to_owned(),
+            canary: false,
+            word: Word::Pending,
+            packets: None,
+            ns_per_packet: None,
+        });
     }
 
     pub fn canaries(&mut self, names: &[&str]) {
@@ -91,6 +98,11 @@ impl Fleet {
         }
     }
 
+    pub fn takes(&mut self, name: &str, ns_per_packet: u32) {
+        let node = self.nodes.iter_mut().find(|node| node.name == name);
+        node.expect("a node").ns_per_packet = Some(ns_per_packet);
+    }
+
     pub fn phase(&self) -> Phase {
         self.progress.phase.clone()
     }
@@ -120,11 +132,12 @@ impl Fleet {
     fn seen(&self) -> Vec<Seen<'_>> {
         self.nodes
             .iter()
-            .map(|Node { name, canary, word, packets }| Seen {
+            .map(|Node { name, canary, word, packets, ns_per_packet }| Seen {
                 name,
                 canary: *canary,
                 word: word.clone(),
                 packets: *packets,
+                ns_per_packet: *ns_per_packet,
             })
             .collect()
     }

@@ -216,6 +216,35 @@ fn a_version_that_drops_more_than_the_one_before_goes_back() {
 }
 
 #[test]
+fn a_version_that_makes_packets_dear_goes_back() {
+    let gates = Gates { max_ns_per_packet: Some(500), ..Gates::default() };
+    let settings = Rollout { gates, ..rollout(&[("20%", 30)]) };
+    let mut fleet = Fleet::new(10, settings);
+    let first = fleet.reached()[0].clone();
+    let other = (0..10).map(|index| format!("node-{index}")).find(|name| !fleet.reached().contains(name));
+    fleet.takes(&other.expect("the wave is not all"), 9_000);
+    // What it takes now is the version before.
+    fleet.takes(&first, 700);
+    fleet.step(500);
+    assert_eq!(fleet.phase(), Phase::Advancing);
+    fleet.takes(&first, 500);
+    fleet.all_have_it();
+    fleet.step(1_000);
+    assert_eq!(
+        fleet.phase(),
+        Phase::Holding { since: 1_000 },
+        "as much as it may, and others' words do not count"
+    );
+    fleet.takes(&first, 501);
+    fleet.step(2_000);
+    assert!(matches!(fleet.phase(), Phase::RolledBack(_)), "{:?}", fleet.phase());
+    let words = fleet.standing().words;
+    let found =
+        format!("maxNsPerPacket did not hold: a packet takes more than 500 ns on 1 nodes: {first}: 501 ns");
+    assert!(words.starts_with(&found), "{words}");
+}
+
+#[test]
 fn the_last_wave_is_compared_with_what_was_before() {
     let gates = Gates { max_drop_ratio: Some(50_000), ..Gates::default() };
     let mut fleet = Fleet::new(10, Rollout { gates, ..rollout(&[("20%", 0), ("100%", 30)]) });
