@@ -53,7 +53,8 @@ fn every_file_of_values_is_tested() {
     let files = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<PathBuf> = files.collect();
     let mut tested: Vec<PathBuf> = SETS.map(file).to_vec();
-    (files.sort(), tested.sort());
+    files.sort();
+    tested.sort();
     assert_eq!(files, tested);
 }
 
