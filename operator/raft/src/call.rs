@@ -87,7 +87,7 @@ mod tests {
     /// While replicas are upgraded one by one, each version must read what the other says.
     #[test]
     fn words_of_the_version_before_are_as_they_were() {
-        let said = words().into_iter().map(|word| hex::encode(word)).collect::<Vec<_>>().join("\n");
+        let said = words().into_iter().map(hex::encode).collect::<Vec<_>>().join("\n");
         assert_eq!(
             said.trim(),
             include_str!("call/words.txt").trim(),
