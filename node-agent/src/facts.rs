@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sluice_datapath::{Applied, LinkMode};
+use sluice_datapath::{Applied, Attached, LinkMode, attached};
 use sluice_netdev::{Facts, Nic};
 use sluice_plan::Hook;
 use sluice_proto::v1;
@@ -73,17 +73,44 @@ fn nic(nic: &Nic, ours: Option<&Ours>) -> v1::Nic {
         rx_errors: nic.rx_errors,
         rx_fcs_errors: nic.rx_fcs_errors,
         link_flaps: nic.link_flaps,
-        foreign: foreign(nic, ours),
+        foreign: foreign(nic, ours, || attached(nic.index).ok().flatten()),
         mac: nic.mac.map(|mac| mac.map(|byte| format!("{byte:02x}")).join(":")).unwrap_or_default(),
     }
 }
 
-fn foreign(nic: &Nic, ours: Option<&Ours>) -> Option<v1::ForeignProgram> {
-    let there = nic.xdp.filter(|there| ours.is_none_or(|ours| ours.program_id != there.program_id))?;
-    let name = sluice_datapath::attached(nic.index).ok().flatten().and_then(|attached| attached.name);
-    Some(v1::ForeignProgram {
-        id: there.program_id,
-        mode: there.mode.to_string(),
-        name: name.unwrap_or_default(),
-    })
+/// Looked at twice: what was read of the card may be older than the last swap, and then names our former program.
+fn foreign(
+    nic: &Nic,
+    ours: Option<&Ours>,
+    now: impl FnOnce() -> Option<Attached>,
+) -> Option<v1::ForeignProgram> {
+    let is_ours = |id: u32| ours.is_some_and(|ours| ours.program_id == id);
+    let mode = nic.xdp.filter(|there| !is_ours(there.program_id))?.mode;
+    let Attached { program_id: id, name, .. } = now().filter(|now| !is_ours(now.program_id))?;
+    Some(v1::ForeignProgram { id, mode: mode.to_string(), name: name.unwrap_or_default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_datapath::Place;
+    use sluice_netdev::{AttachedXdp, XdpMode};
+
+    use super::*;
+
+    #[test]
+    fn our_former_program_is_nobody_elses() {
+        let nic = |program_id| Nic {
+            xdp: Some(AttachedXdp { mode: XdpMode::Native, program_id }),
+            ..Nic::default()
+        };
+        let now = |program_id| {
+            move || Some(Attached { program_id, place: Place::Native, name: Some("other".into()) })
+        };
+        let ours = Ours { program_id: 8, mode: "native" };
+        assert_eq!(foreign(&nic(7), Some(&ours), now(8)), None, "the card was read before the swap");
+        assert_eq!(foreign(&nic(7), Some(&ours), || None), None, "it is gone");
+        let found = foreign(&nic(9), Some(&ours), now(9)).expect("another's");
+        assert_eq!((found.id, found.mode.as_str(), found.name.as_str()), (9, "native", "other"));
+        assert!(foreign(&nic(9), None, now(9)).is_some());
+    }
 }
