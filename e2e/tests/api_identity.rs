@@ -9,6 +9,8 @@ mod agent;
 mod rights;
 #[path = "api_identity/server.rs"]
 mod server;
+#[path = "api_identity/truth.rs"]
+mod truth;
 #[path = "api_identity/users.rs"]
 mod users;
 #[path = "api_identity/watcher.rs"]
@@ -20,7 +22,7 @@ use serde_json::json;
 use sluice_e2e::process::eventually;
 use tonic::Code;
 
-use agent::Agent;
+use agent::{Admitted, Agent};
 use rights::each_right_is_needed;
 use server::{LISTS, Server};
 use users::drops_are_shown_to_who_may_list_their_policies;
@@ -49,7 +51,16 @@ fn the_operator_and_its_agents_are_who_the_api_server_says() {
     eventually(PATIENCE, gone)
         .unwrap_or_else(|error| panic!("its XdpNode stays: {error:#}\n{}", operator.log()));
 
-    refusals(&server, &agent);
+    let identity = refusals(&server, &agent);
+    truth::what_came_about_is_told(&server, &agent, &identity);
+    let stream = truth::connect(&server, &agent, &identity);
+    truth::wait_for(&server, "node-b", "Connected", 2);
+    drop((stream, agent));
+    drop(operator);
+    let operator = server.start_operator();
+    let agent = Agent::at(&operator);
+    let _stream = truth::connect(&server, &agent, &identity);
+    truth::nothing_is_written_where_nothing_changed(&server);
     each_right_is_needed(&server);
 }
 
@@ -169,7 +180,8 @@ fn its_account_may_do_nothing_else(server: &Server) {
     }
 }
 
-fn refusals(server: &Server, agent: &Agent<'_>) {
+/// The certificate of node-b in the end.
+fn refusals(server: &Server, agent: &Agent<'_>) -> Admitted {
     let refused = |token: &str, words: &str| {
         let status = agent.enroll(token).map(|identity| identity.node).expect_err(words);
         assert_eq!(status.code(), Code::Unauthenticated, "{status}");
@@ -187,4 +199,5 @@ fn refusals(server: &Server, agent: &Agent<'_>) {
     let identity = agent.enroll(&server.token_of_pod("agent-b", &[AUDIENCE])).unwrap();
     let status = agent.sync(&identity, "node-a").map(drop).expect_err("another node's name");
     assert_eq!(status.code(), Code::PermissionDenied, "{status}");
+    identity
 }

@@ -55,6 +55,7 @@ impl Duty {
             self.intake.send_replace(None);
             // What this replica knew is not the truth any more.
             self.view.send_replace(Arc::default());
+            self.writer.retire();
             if let Err(error) = outcome
                 && !matches!(error.downcast_ref(), Some(ProposeError::Overtaken))
             {

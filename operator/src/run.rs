@@ -228,6 +228,10 @@ async fn directory_ports(path: &Path, args: &RunArgs) -> anyhow::Result<Ports> {
         None => Directory::open(&args.data, SystemTime::now())?,
     };
     let writer = DirectoryWriter::new(args.data.join("status")).context("status directory")?;
+    if args.replica.is_some() {
+        // Another of them may decide now.
+        writer.clear().context("status directory")?;
+    }
     Ok(Ports {
         desired: directory::watch(path).await?,
         authority: Arc::new(pki.authority),
@@ -254,7 +258,7 @@ async fn cluster_ports(args: &RunArgs) -> anyhow::Result<Ports> {
         authority: Arc::new(authority),
         joining: Joining::Reviewed(ReviewedTokens::new(client.clone(), &args.namespace)),
         gate: Gate::AccessReview(client.clone()),
-        writer: Writer::Kubernetes(KubernetesWriter::new(client)),
+        writer: Writer::Kubernetes(Box::new(KubernetesWriter::new(client))),
     })
 }
 

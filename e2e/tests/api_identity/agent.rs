@@ -4,7 +4,9 @@ use rcgen::{CertificateParams, KeyPair};
 use sluice_proto::v1::agent_message::Kind;
 use sluice_proto::v1::distribution_client::DistributionClient;
 use sluice_proto::v1::enrollment_client::EnrollmentClient;
-use sluice_proto::v1::{AgentMessage, EnrollRequest, Hello, SampleBatch, ServerMessage, server_message};
+use sluice_proto::v1::{
+    AgentMessage, EnrollRequest, Hello, Report, SampleBatch, ServerMessage, server_message,
+};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -63,6 +65,11 @@ impl Agent<'_> {
             heard.message().await?;
             Ok(Stream { say, heard })
         })
+    }
+
+    pub fn report(&self, stream: &mut Stream, report: Report) {
+        let message = AgentMessage { kind: Some(Kind::Report(report)) };
+        self.runtime.block_on(stream.say.send(message)).unwrap();
     }
 
     /// Waits until the operator asks for samples of drops, and sends these.

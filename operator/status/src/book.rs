@@ -13,6 +13,10 @@ pub const SILENCE_MS: i64 = 5_000;
 pub const RETURN_MS: i64 = 30_000 + SILENCE_MS;
 /// Without a report for this long nothing is counted any more: an agent sends none when nothing has changed.
 pub(crate) const RATE_MS: i64 = 3_000;
+/// Drift of longer ago was told to whoever decided then.
+const RECENT_MS: i64 = 60_000;
+/// Kinds of drift that a node is believed to know.
+const KINDS: usize = 32;
 
 /// The statistic of every packet that met a program.
 const PACKETS: &str = "packets";
@@ -62,6 +66,21 @@ pub struct NodeState {
     pub packets_per_second: f64,
     /// By policy uid and backend address.
     pub backends: BTreeMap<(String, String), v1::BackendHealth>,
+    /// What others did on the node, by what it was.
+    pub drift: BTreeMap<String, DriftOnNode>,
+}
+
+/// Something that was found otherwise than the agent had left it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DriftOnNode {
+    /// Since this operator heard of the node.
+    pub times: u64,
+    /// The last time: where, and whether all was as it was again.
+    pub place: String,
+    pub repaired: bool,
+    pub(crate) at: i64,
+    /// As the agent counts.
+    pub(crate) counted: u64,
 }
 
 /// What a node says of a policy that is in its plan.
@@ -198,6 +217,11 @@ impl Book {
         if let Some(facts) = &report.facts {
             node.facts = facts.clone();
         }
+        for drift in &report.drift {
+            if node.drift.contains_key(&drift.what) || node.drift.len() < KINDS {
+                node.drift.entry(drift.what.clone()).or_default().take(drift, now);
+            }
+        }
     }
 }
 
@@ -206,6 +230,22 @@ impl NodeState {
     pub fn is_silent(&self, now: i64) -> bool {
         let patience = if self.greeted { SILENCE_MS } else { RETURN_MS };
         !self.connected && now - self.last_seen > patience
+    }
+}
+
+impl DriftOnNode {
+    /// An agent says on each stream what it counted before, and begins at 1 when it starts.
+    fn take(&mut self, said: &v1::Drift, now: i64) {
+        let age = i64::try_from(said.age_ms).unwrap_or(i64::MAX);
+        let at = now.saturating_sub(age);
+        let counted_on = said.count.checked_sub(self.counted).filter(|more| self.counted > 0 && *more > 0);
+        // The moment is told within what a message takes on its way.
+        let is_new = counted_on.is_some() || at > self.at + 500;
+        if is_new && age <= RECENT_MS {
+            self.times += counted_on.unwrap_or(1);
+            (self.place, self.repaired, self.at) = (said.place.clone(), said.repaired, at);
+        }
+        self.counted = said.count;
     }
 }
 
@@ -240,4 +280,25 @@ fn by_uid(
         )
     };
     verdicts.iter().map(on_node).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drift_is_news_once_whichever_stream_tells_it() {
+        let mut book = Book::default();
+        let hear = |book: &mut Book, count: u64, age_ms: u64, now: i64| {
+            let drift = v1::Drift { what: "pin_removed".into(), count, age_ms, ..v1::Drift::default() };
+            book.report("a", &Report { drift: vec![drift], ..Report::default() }, now);
+            book.nodes()["a"].drift["pin_removed"].times
+        };
+        book.connected("a", &Hello::default(), 0);
+        assert_eq!(hear(&mut book, 7, 3_600_000, 10_000), 0, "told to whoever decided then");
+        assert_eq!(hear(&mut book, 8, 100, 20_000), 1);
+        assert_eq!(hear(&mut book, 8, 5_100, 25_000), 1, "said again on another stream");
+        assert_eq!(hear(&mut book, 11, 0, 30_000), 4);
+        assert_eq!(hear(&mut book, 1, 0, 40_000), 5, "the agent was started anew");
+    }
 }

@@ -25,7 +25,15 @@ impl<'a> Conditions<'a> {
     }
 
     pub fn set(&mut self, kind: &str, status: bool, reason: &str, message: String) {
-        let status = if status { "True" } else { "False" };
+        self.say(kind, if status { "True" } else { "False" }, reason, message);
+    }
+
+    /// Nobody can say whether it holds.
+    pub fn set_unknown(&mut self, kind: &str, reason: &str, message: String) {
+        self.say(kind, "Unknown", reason, message);
+    }
+
+    fn say(&mut self, kind: &str, status: &str, reason: &str, message: String) {
         let before = self.previous.iter().find(|old| old.type_ == kind && old.status == status);
         let last_transition_time = before.map_or(Time(self.now), |old| old.last_transition_time.clone());
         self.made.push(Condition {

@@ -1,28 +1,28 @@
 //! The API's status of a node: facts, never plan, hash or epoch.
 
 use sluice_crds::{
-    Condition, ForeignProgram, Nic, NicQueues, Softnet, XdpMode, XdpNodeStatus, condition_type,
+    Condition, ForeignProgram, Nic, NicQueues, Softnet, XdpMode, XdpNodeStatus, condition_type, reason,
 };
 use sluice_proto::v1;
 
 use crate::book::NodeState;
 use crate::conditions::Conditions;
 
-pub fn node_status(node: &NodeState, previous: &[Condition], now: jiff::Timestamp) -> XdpNodeStatus {
+/// `steady` is the moment by the clock of the book.
+pub fn node_status(
+    node: &NodeState,
+    previous: &[Condition],
+    now: jiff::Timestamp,
+    steady: i64,
+) -> XdpNodeStatus {
     let mut conditions = Conditions::new(previous, 1, now);
-    match (node.connected, &node.refused) {
-        (false, _) => conditions.set(
-            condition_type::READY,
-            false,
-            "Unreachable",
-            "its agent does not answer".to_owned(),
-        ),
-        (true, Some((_, reason, detail))) => {
-            conditions.set(condition_type::READY, false, reason, detail.clone())
+    match &node.refused {
+        _ if node.is_silent(steady) => {
+            let message = "its agent does not answer; what it enforced last stays in force";
+            conditions.set_unknown(condition_type::READY, reason::UNREACHABLE, message.to_owned());
         }
-        (true, None) => {
-            conditions.set(condition_type::READY, true, "Connected", "its agent answers".to_owned())
-        }
+        Some((_, reason, detail)) => conditions.set(condition_type::READY, false, reason, detail.clone()),
+        None => conditions.set(condition_type::READY, true, "Connected", "its agent answers".to_owned()),
     }
     XdpNodeStatus {
         conditions: conditions.finish(),
@@ -76,5 +76,37 @@ fn xdp_mode(text: &str) -> Option<XdpMode> {
         "generic" => Some(XdpMode::Generic),
         "offload" => Some(XdpMode::Offload),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_proto::v1::Hello;
+
+    use super::*;
+    use crate::book::{Book, RETURN_MS, SILENCE_MS};
+
+    fn ready(book: &Book, now: i64) -> (String, String) {
+        let status = node_status(&book.nodes()["a"], &[], jiff::Timestamp::UNIX_EPOCH, now);
+        (status.conditions[0].status.clone(), status.conditions[0].reason.clone())
+    }
+
+    #[test]
+    fn who_is_silent_for_the_stated_time_is_unknown_and_never_ready() {
+        let unknown = ("Unknown".to_owned(), "Unreachable".to_owned());
+        let mut book = Book::default();
+        book.connected("a", &Hello::default(), 0);
+        assert_eq!(ready(&book, 60_000).0, "True", "the stream is open");
+        book.disconnected("a", 60_000);
+        assert_eq!(ready(&book, 60_000 + SILENCE_MS).0, "True", "it may be on its way to another replica");
+        for later in [1, 1_000_000_000] {
+            assert_eq!(ready(&book, 60_000 + SILENCE_MS + later), unknown);
+        }
+        // Known from before a restart of the operator, and not heard of since.
+        let mut book = Book::default();
+        book.expect("a", 0);
+        assert!(!book.settled(RETURN_MS), "nothing is said of it yet");
+        assert!(book.settled(RETURN_MS + 1));
+        assert_eq!(ready(&book, RETURN_MS + 1), unknown);
     }
 }

@@ -183,8 +183,8 @@ fn details_by_reason<'a>(notes: impl Iterator<Item = &'a Note>) -> BTreeMap<Stri
 }
 
 fn unreachable(node: &NodeState, now: i64) -> Option<OnNode> {
-    let silent = now - node.last_seen;
-    let words = || format!("no word from its agent for {} s; its last plan stays in force", silent / 1000);
+    // Since when is said by its XdpNode: words that count on would be written again and again.
+    let words = || "its agent does not answer; its last plan stays in force".to_owned();
     node.is_silent(now).then(|| OnNode::Unreachable(words()))
 }
 

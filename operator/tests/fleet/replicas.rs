@@ -122,3 +122,41 @@ async fn the_one_that_is_left_goes_on_when_it_is_told_that_the_others_are_lost()
     }
     trio.end().await;
 }
+
+/// Whoever looks at files finds those of the one that decides, and none that were true once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_decides_no_more_leaves_no_status() {
+    let mut trio = Trio::start().await;
+    trio.save(&filter(7));
+    let first = trio.deciding().await;
+    let others: Vec<usize> = (0..3).filter(|index| *index != first).collect();
+    status_is_there(&trio, first, true).await;
+    // It is cut off, and knows it within a second.
+    for other in &others {
+        trio.kill(*other).await;
+    }
+    status_is_there(&trio, first, false).await;
+    for other in &others {
+        trio.revive(*other).await;
+    }
+    let second = trio.deciding().await;
+    status_is_there(&trio, second, true).await;
+    // It ends without a chance to clean up.
+    trio.kill(second).await;
+    let third = trio.deciding().await;
+    assert_ne!(third, second);
+    status_is_there(&trio, third, true).await;
+    status_is_there(&trio, second, true).await;
+    trio.revive(second).await;
+    status_is_there(&trio, second, false).await;
+    trio.end().await;
+}
+
+async fn status_is_there(trio: &Trio, index: usize, wanted: bool) {
+    let file = trio.data(index).join("status/xdpfilter-edge.yaml");
+    let until = Instant::now() + PATIENCE;
+    while file.exists() != wanted {
+        assert!(Instant::now() < until, "replica {index}: {} is there: {}", file.display(), !wanted);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -243,3 +243,31 @@ fn a_node_known_from_before_a_restart_does_not_join() {
     book.disconnected("b", 136_000);
     assert_eq!(policy_state(&placed(&["a", "b"]), &book, 142_000).unreachable, 1, "it was back");
 }
+
+#[test]
+fn a_silent_node_is_unreachable_after_the_stated_time_and_said_so_in_the_same_words() {
+    let mut book = book(&["a", "b"]);
+    say(&mut book, "a", VerdictStage::Programmed, 2, VerdictStage::Programmed);
+    say(&mut book, "b", VerdictStage::Programmed, 2, VerdictStage::Programmed);
+    book.disconnected("a", 1_000);
+    let state = |now| policy_state(&placed(&["a", "b"]), &book, now);
+    let before = state(1_000 + crate::book::SILENCE_MS);
+    assert_eq!((before.programmed, before.unreachable), (2, 0), "a reconnect takes less");
+    let after = state(1_001 + crate::book::SILENCE_MS);
+    assert_eq!((after.desired, after.programmed, after.unreachable), (2, 1, 1));
+    assert_eq!(state(10_000_000), after, "or it would be written each second");
+}
+
+#[test]
+fn one_interface_of_one_node_takes_ready_away() {
+    let mut book = book(&["a", "b"]);
+    say(&mut book, "a", VerdictStage::Programmed, 2, VerdictStage::Programmed);
+    // Its other interfaces have the policy.
+    say(&mut book, "b", VerdictStage::Programmed, 2, VerdictStage::Rejected);
+    let placed = placed(&["a", "b"]);
+    let state = policy_state(&placed, &book, JOINING_MS);
+    let conditions = crate::Conditions::new(&[], 2, jiff::Timestamp::UNIX_EPOCH).of_policy(&placed, &state);
+    let ready = conditions.iter().find(|one| one.type_ == "Ready").expect("there");
+    assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "Rejected"));
+    assert!(ready.message.contains("b: Why"), "{}", ready.message);
+}

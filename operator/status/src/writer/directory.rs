@@ -1,11 +1,14 @@
 //! One YAML file per object below `status/`, replaced whole on change.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use sluice_index::ObjectKey;
+
+use super::Found;
 
 #[derive(Debug)]
 pub struct DirectoryWriter {
@@ -17,6 +20,36 @@ impl DirectoryWriter {
         let path = path.into();
         fs::create_dir_all(&path)?;
         Ok(DirectoryWriter { path })
+    }
+
+    /// What an earlier process wrote; a file that is no status is none.
+    pub fn found(&self) -> io::Result<BTreeMap<ObjectKey, Found>> {
+        let mut found = BTreeMap::new();
+        for path in self.files("yaml")? {
+            let text = fs::read_to_string(path)?;
+            let Ok(object) = serde_saphyr::from_str::<Value>(&text) else { continue };
+            let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let metadata = &object["metadata"];
+            let key = ObjectKey {
+                kind: word(&object["kind"]),
+                namespace: word(&metadata["namespace"]),
+                name: word(&metadata["name"]),
+            };
+            found.insert(key, Found { uid: String::new(), status: object["status"].clone() });
+        }
+        Ok(found)
+    }
+
+    /// Removes all statuses, and what is said of the source.
+    pub fn clear(&self) -> io::Result<()> {
+        self.write_problems(&[])?;
+        self.files("yaml")?.into_iter().try_for_each(fs::remove_file)
+    }
+
+    fn files(&self, extension: &str) -> io::Result<Vec<PathBuf>> {
+        let entries: Vec<fs::DirEntry> = fs::read_dir(&self.path)?.collect::<io::Result<_>>()?;
+        let paths = entries.into_iter().map(|entry| entry.path());
+        Ok(paths.filter(|path| path.extension().is_some_and(|found| found == extension)).collect())
     }
 
     /// Writes `<kind>-[<namespace>-]<name>.yaml` through a temporary file, so that a reader sees all or nothing.

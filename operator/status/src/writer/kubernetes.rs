@@ -1,22 +1,34 @@
 //! Server-side apply of status subresources, by one field manager.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kube::Client;
-use kube::api::{Api, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams};
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::api::{Api, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
 use kube::core::ApiResource;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use sluice_crds::{API_VERSION, GROUP, Kind, VERSION};
 use sluice_index::ObjectKey;
 use tokio::time::timeout;
 
+use super::Found;
+use crate::notice::Notice;
+
 const FIELD_MANAGER: &str = "sluice-operator";
 /// The client has no timeout of its own for calls that are no watch.
 const CALL: Duration = Duration::from_secs(5);
 
+/// As Events name who tells.
+const CONTROLLER: &str = "sluice.dev/operator";
+/// Objects that are listed at once.
+const PAGE: u32 = 500;
+
 #[derive(Clone)]
 pub struct KubernetesWriter {
     client: Client,
+    recorder: Recorder,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +41,53 @@ pub enum WriteError {
 
 impl KubernetesWriter {
     pub fn new(client: Client) -> KubernetesWriter {
-        KubernetesWriter { client }
+        let recorder = Recorder::new(client.clone(), Reporter::from(CONTROLLER));
+        KubernetesWriter { client, recorder }
+    }
+
+    /// Every status that the API server holds.
+    pub async fn found(&self) -> Result<BTreeMap<ObjectKey, Found>, WriteError> {
+        let mut all = BTreeMap::new();
+        for kind in Kind::ALL {
+            let api = self.api(&ObjectKey::new(kind, "", ""));
+            let mut page = ListParams::default().limit(PAGE);
+            loop {
+                let list = timeout(CALL, api.list(&page)).await??;
+                for object in list.items {
+                    let key =
+                        ObjectKey::new(kind, &object.namespace().unwrap_or_default(), &object.name_any());
+                    let uid = object.uid().unwrap_or_default();
+                    let status = object.data.get("status").cloned().unwrap_or_default();
+                    all.insert(key, Found { uid, status });
+                }
+                match list.metadata.continue_.filter(|token| !token.is_empty()) {
+                    Some(token) => page.continue_token = Some(token),
+                    None => break,
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// As an Event; like ones within some minutes are one series.
+    pub async fn tell(&self, notice: &Notice) -> Result<(), WriteError> {
+        let Notice { object, uid, warning, reason, action, note } = notice;
+        let regarding = ObjectReference {
+            api_version: Some(API_VERSION.to_owned()),
+            kind: Some(object.kind.clone()),
+            name: Some(object.name.clone()),
+            namespace: Some(object.namespace.clone()).filter(|namespace| !namespace.is_empty()),
+            uid: Some(uid.clone()).filter(|uid| !uid.is_empty()),
+            ..ObjectReference::default()
+        };
+        let event = Event {
+            type_: if *warning { EventType::Warning } else { EventType::Normal },
+            reason: reason.clone(),
+            note: Some(note.clone()),
+            action: action.clone(),
+            secondary: None,
+        };
+        Ok(timeout(CALL, self.recorder.publish(&event, &regarding)).await??)
     }
 
     /// An object that is gone meanwhile is no error.
@@ -46,14 +104,14 @@ impl KubernetesWriter {
         gone_is_fine(timeout(CALL, api.patch_status(&key.name, &parameters, &patch)).await?.map(drop))
     }
 
-    /// XdpNode objects are the operator's own: made when an agent first reports.
-    pub async fn create_node(&self, name: &str) -> Result<(), WriteError> {
+    /// XdpNode objects are the operator's own: made when an agent first reports. Its uid.
+    pub async fn create_node(&self, name: &str) -> Result<String, WriteError> {
         let key = ObjectKey::new(Kind::XdpNode, "", name);
         let body =
             json!({"apiVersion": API_VERSION, "kind": key.kind, "metadata": {"name": name}, "spec": {}});
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
-        timeout(CALL, self.api(&key).patch(name, &parameters, &Patch::Apply(&body))).await??;
-        Ok(())
+        let made = timeout(CALL, self.api(&key).patch(name, &parameters, &Patch::Apply(&body))).await??;
+        Ok(made.uid().unwrap_or_default())
     }
 
     pub async fn delete_node(&self, name: &str) -> Result<(), WriteError> {
