@@ -61,7 +61,7 @@ async fn a_version_goes_out_in_waves_and_a_new_operator_goes_on() {
     operator.save("edge.yaml", &filter("edge", "TCP", "", &waves("1h", "1h")));
     spread(&mut agents, "edge", 2, 2).await;
     let first = having(&agents, "edge", 2);
-    let said = operator.ready("xdpfilter-edge", "wave 1/3").await;
+    let said = operator.ready("xdpfilter-edge", "wave 1/3: all 2 nodes").await;
     assert!(
         said.starts_with("False RollingOut 2 of 5 nodes enforce generation 2; wave 1/3: all 2 nodes"),
         "{said}"
