@@ -52,10 +52,11 @@ generate: ## make the generated files again
 fuzz: build ## random packets through kernel and interpreter until they disagree (PACKETS=10000000)
 	cargo run -q --bin fuzz -- --number $(or $(PACKETS),10000000)
 
-soak: build ## what takes too long for every test: 200 replacements of 10,000 rules, 1,000,000 random verdicts, 100,000 damaged messages for each decoder, 1,000 seeds of failing operators
+soak: build ## what takes too long for every test: 200 replacements of 10,000 rules, 1,000,000 random verdicts, 100,000 damaged messages for each decoder, 1,000 seeds of failing operators, 10 minutes of steady state
 	SLUICE_REPLACEMENTS=200 $(RUNNER) cargo test --workspace --test datapath -- replace:: --nocapture
 	SLUICE_SEEDS=$(or $(SEEDS),1000) $(RUNNER) cargo test --workspace --lib simulation:: -- --nocapture
 	SLUICE_MUTATIONS=$(or $(MUTATIONS),100000) $(RUNNER) cargo test --workspace --test decoders -- --nocapture
+	SLUICE_STEADY=600 $(RUNNER) cargo test --workspace --test api_identity
 	$(MAKE) fuzz PACKETS=1000000
 
 bench: ## what a packet costs in empty programs, and an edit in milliseconds, for docs/ (BENCH='-o json' for a machine)

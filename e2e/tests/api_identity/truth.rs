@@ -11,8 +11,11 @@ use crate::PATIENCE;
 use crate::agent::{Admitted, Agent, Stream};
 use crate::server::{NAMESPACE, Server};
 
-/// Without a word from anybody.
-const STEADY: Duration = Duration::from_secs(10);
+/// How long nobody says anything: 10 s, or so many seconds as `SLUICE_STEADY` says.
+fn steady() -> Duration {
+    let seconds = std::env::var("SLUICE_STEADY").ok();
+    Duration::from_secs(seconds.map_or(10, |seconds| seconds.parse().expect("a number of seconds")))
+}
 
 /// Of an object, by reason: type, note, and how often.
 type Told = BTreeMap<String, (String, String, u64)>;
@@ -53,7 +56,7 @@ pub fn nothing_is_written_where_nothing_changed(server: &Server) {
     wait_for(server, "later", "NoNodes", 1);
     let meanwhile: Vec<String> = writes(server).split_off(written);
     assert!(meanwhile.iter().all(|write| write.contains("later")), "{meanwhile:?}");
-    std::thread::sleep(STEADY);
+    std::thread::sleep(steady());
     assert_eq!(writes(server).len(), written + meanwhile.len(), "{:?}", writes(server).last());
     let mut after = versions(server);
     after.remove("XdpFilter later");
