@@ -71,7 +71,7 @@ fn agents_have_three_capabilities_and_no_account_to_read_with() {
     assert!(!accounts.contains(&"sluice-agent"), "{accounts:?}");
 }
 
-/// No wildcard, and nothing that is written but status, XdpNodes and reviews.
+/// No wildcard, and nothing that is written but status, XdpNodes, events and reviews.
 #[test]
 fn the_operator_may_do_what_it_does_and_no_more() {
     let mut expected = vec![
@@ -82,7 +82,8 @@ fn the_operator_may_do_what_it_does_and_no_more() {
         "xdploadbalancers/status: patch",
         "xdpaddresssets/status: patch",
         "xdpnodes/status: patch",
-        "xdpnodes: create patch delete",
+        "xdpnodes: list create patch delete",
+        "events: create patch",
         "nodes: list watch",
         "services: list watch",
         "tokenreviews: create",
@@ -90,7 +91,7 @@ fn the_operator_may_do_what_it_does_and_no_more() {
     ];
     assert_eq!(operator_rules(&[]), expected);
     // Where there are addresses to claim.
-    expected.insert(10, "pods: list watch");
+    expected.insert(11, "pods: list watch");
     let pool = r#"fleet.addressPools=[{"name": "public", "prefixes": ["203.0.113.0/24"]}]"#;
     assert_eq!(operator_rules(&[pool]), expected);
 }
