@@ -1,6 +1,7 @@
 //! The command line.
 
 mod drops;
+mod log_level;
 mod offline;
 mod rollout;
 mod why;
@@ -11,8 +12,10 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use sluice_agent::args::{label, wait};
+use sluice_telemetry::TelemetryArgs;
 
 pub use drops::{Drops, DropsOutput};
+pub use log_level::{LogLevel, Target};
 pub use offline::{Compile, Explain, Hook, LineOutput, Lint, Place, PolicyFiles, Simulate, Test, TestOutput};
 pub use rollout::{History, Rollout, RolloutStatus};
 pub use why::{PolicyName, Why};
@@ -111,6 +114,8 @@ pub enum Command {
     Recover(Recover),
     /// Prints a token with which a node's agent joins an operator without a cluster, once
     Join(Join),
+    /// Shows what an operator or an agent logs, or changes it for a while
+    LogLevel(LogLevel),
     /// Versions of this command and of the operator
     #[command(after_help = "Example:\n  kubectl sluice version")]
     Version,
@@ -281,6 +286,8 @@ pub struct Standalone {
     /// Name of this node [default: the host's]
     #[arg(long)]
     pub node: Option<String>,
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
 }
 
 impl Cli {
@@ -363,6 +370,8 @@ mod tests {
             ("status -o jsno", "[possible values: table, wide, json, yaml]"),
             ("why edge-1", "<POLICY>"),
             ("why edge-1 /edge", "write edge"),
+            ("log-level edge-1 debug", "write operator, or node/NAME"),
+            ("log-level operator debug --for soon", "write 90s"),
             ("stats", "similar subcommand"),
         ] {
             let error = parse(line).expect_err(line);

@@ -45,6 +45,14 @@ enum Place {
     Directory { pki: PathBuf, data: Option<PathBuf> },
 }
 
+/// Data directory of an operator without a cluster, on this machine.
+pub fn data_directory(connection: &Connection) -> Option<PathBuf> {
+    match meant(connection) {
+        Place::Directory { data, .. } => data,
+        Place::Cluster => None,
+    }
+}
+
 /// Whether the operator is one of a cluster.
 pub fn is_cluster(connection: &Connection) -> bool {
     meant(connection) == Place::Cluster

@@ -11,6 +11,7 @@ mod explain;
 mod join;
 mod judge;
 mod lint;
+mod log_level;
 mod nodes;
 mod output;
 mod packet;
@@ -68,6 +69,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::ConfirmDeletion => status::confirm_deletion(&cli.connection).await,
             Command::Recover(args) => recover::run(&cli.connection, &args).await,
             Command::Join(args) => join::run(&cli.connection, &args).await,
+            Command::LogLevel(args) => log_level::run(&cli.connection, &args).await,
             Command::Version => version::run(&cli.connection).await,
             Command::Compile(_)
             | Command::Lint(_)

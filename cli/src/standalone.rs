@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use sluice_agent::args::{DetachArgs, Place};
 use sluice_operator::args::{RunArgs, Source};
+use sluice_telemetry::Telemetry;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +33,7 @@ pub fn run(args: &Standalone) -> anyhow::Result<()> {
 
 async fn serve(args: &Standalone, policies: &Path) -> anyhow::Result<()> {
     ensure!(policies.is_dir(), "--policies {}: there is no such directory", policies.display());
-    sluice_operator::start_telemetry();
+    let mut telemetry = Telemetry::begin(&args.telemetry, "info,openraft=off")?;
     if let Some(mounted) = bpffs::ensure(&args.bpffs)? {
         tracing::info!(at = %mounted.display(), "mounted the bpf file system");
     }
@@ -45,6 +46,7 @@ async fn serve(args: &Standalone, policies: &Path) -> anyhow::Result<()> {
     let address = data.join(ADDRESS_FILE);
     fs::write(&address, args.listen.to_string()).with_context(|| address.display().to_string())?;
 
+    telemetry.open_door(&data);
     let stop = stop_on_signal()?;
     let mut parts = JoinSet::new();
     let operator = sluice_operator::run(operator_args(args, policies, &data), stop.clone());

@@ -36,11 +36,15 @@ fn the_main_job_on_three_nodes() {
     let _backends = install::serve_backends(&cluster);
     checks::apply_examples(&cluster);
     step("both examples are Ready");
-    let [viewer, stranger] = users::User::create(&cluster, directory.path());
+    let [viewer, stranger, debugger] = users::User::create(&cluster, directory.path());
     checks::frames_meet_the_policy(&cluster, &viewer);
     step("frames are dropped and passed, and counted to the packet");
     viewer.sees_only_what_it_may_list();
+    viewer.is_told_why();
     step("a user sees what it may list");
+    debugger.changes_levels();
+    viewer.may_change_no_level();
+    step("who may exec in the pods changes their log levels");
     edits::of_the_example(&cluster);
     step("edits of the example reach every node");
     checks::nobody_is_locked_out(&cluster);

@@ -5,15 +5,24 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use sluice_telemetry::{LevelArgs, TelemetryArgs};
 
 use crate::Config;
 
 const EXAMPLES: &str = "Examples:
   sluice-agent --node edge-1 --operator 192.0.2.1:9443 --ca ca.crt --token-file edge-1.token --label role=edge
+  sluice-agent log-level debug --for 5m
   sluice-agent detach --bpffs /sys/fs/bpf/sluice
 
-Plans stay in force when the agent ends; `sluice-agent detach` takes them off the interfaces.
-RUST_LOG chooses how much is logged (default: info).";
+Plans stay in force when the agent ends; `sluice-agent detach` takes them off the interfaces.";
+
+const LEVEL_EXAMPLES: &str = "Examples:
+  sluice-agent log-level                          (what is logged now)
+  sluice-agent log-level debug                    (for 15 minutes)
+  sluice-agent log-level info,sluice_client=trace --for 90s
+  sluice-agent log-level --reset
+
+Only root, and who runs the agent, may do so.";
 
 /// Enforces the plans of a Sluice operator on this node's network interfaces.
 #[derive(Debug, Parser)]
@@ -23,12 +32,22 @@ pub struct Cli {
     pub command: Option<Command>,
     #[command(flatten)]
     pub run: RunArgs,
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Takes everything that Sluice attached off this node's interfaces, and forgets the plan
     Detach(DetachArgs),
+    /// Shows what the agent that runs here logs, or changes it for a while
+    #[command(after_help = LEVEL_EXAMPLES)]
+    LogLevel {
+        #[command(flatten)]
+        level: LevelArgs,
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 #[derive(Clone, Debug, Args)]

@@ -21,7 +21,6 @@ mod http;
 mod kept;
 mod kernel;
 mod local;
-mod logs;
 mod memory;
 mod metrics;
 mod records;
@@ -33,5 +32,4 @@ mod verdicts;
 
 pub use config::Config;
 pub use detach::detach;
-pub use logs::start as start_logs;
 pub use run::run;

@@ -3,14 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use sluice_agent::args::{Cli, Command};
+use sluice_agent::args::{Cli, Command, Place};
+use sluice_telemetry::{Telemetry, give};
 use tokio_util::sync::CancellationToken;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
-    sluice_agent::start_logs();
-    match execute(cli).await {
+    match execute(Cli::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("Error: {error:#}");
@@ -20,6 +19,15 @@ async fn main() -> ExitCode {
 }
 
 async fn execute(cli: Cli) -> anyhow::Result<()> {
+    if let Some(Command::LogLevel { level, place: Place { state, .. } }) = &cli.command {
+        println!("{}", give(level, state).await?);
+        return Ok(());
+    }
+    let telemetry = Telemetry::begin(&cli.telemetry, "info")?;
+    run(cli, telemetry).await
+}
+
+async fn run(cli: Cli, mut telemetry: Telemetry) -> anyhow::Result<()> {
     match cli.command {
         Some(Command::Detach(args)) => {
             let stop = args.stay.then(CancellationToken::new);
@@ -30,7 +38,9 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Some(Command::LogLevel { .. }) => unreachable!("seen to before logs were begun"),
         None => {
+            telemetry.open_door(&cli.run.place.state);
             let stop = CancellationToken::new();
             stop_on_signal(stop.clone())?;
             sluice_agent::run(cli.run.try_into()?, stop).await

@@ -5,12 +5,21 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
+use sluice_telemetry::{LevelArgs, TelemetryArgs};
 
 const EXAMPLES: &str = "Examples:
   sluice-operator --source dir:policies/ --data /var/lib/sluice-operator
   sluice-operator --source kubernetes --ca-dir /etc/sluice/ca
   sluice-operator --source dir:policies/ --replica op-1:9443 --replicas op-1:9443,op-2:9443,op-3:9443
   sluice-operator token edge-1 --data /var/lib/sluice-operator > edge-1.token    (else: kubectl sluice join edge-1)";
+
+const LEVEL_EXAMPLES: &str = "Examples:
+  sluice-operator log-level                       (what is logged now)
+  sluice-operator log-level debug                 (for 15 minutes)
+  sluice-operator log-level info,sluice_distribute=trace --for 90s
+  sluice-operator log-level --reset
+
+Only root, and who runs the operator, may do so.";
 
 /// Compiles policies and distributes them to the node agents.
 #[derive(Debug, Parser)]
@@ -20,10 +29,20 @@ pub struct Cli {
     pub command: Option<Command>,
     #[command(flatten)]
     pub run: RunArgs,
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Shows what the operator that runs here logs, or changes it for a while
+    #[command(after_help = LEVEL_EXAMPLES)]
+    LogLevel {
+        #[command(flatten)]
+        level: LevelArgs,
+        #[command(flatten)]
+        at: Data,
+    },
     /// Prints a token with which a node's agent joins (directory mode), where no operator runs yet: good once, for 15 minutes
     Token {
         /// The node's name
@@ -40,6 +59,13 @@ pub enum Command {
         #[arg(long, env = "SLUICE_DATA", default_value = "/var/lib/sluice-operator")]
         data: PathBuf,
     },
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Data {
+    /// The operator's data directory
+    #[arg(long, env = "SLUICE_DATA", default_value = "/var/lib/sluice-operator")]
+    pub data: PathBuf,
 }
 
 #[derive(Clone, Debug, Args)]

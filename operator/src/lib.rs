@@ -29,10 +29,8 @@ mod signer;
 #[cfg(test)]
 mod simulation;
 mod streams;
-mod telemetry;
 mod tokens;
 mod view;
 mod why;
 
 pub use run::{recover, run, token};
-pub use telemetry::start as start_telemetry;

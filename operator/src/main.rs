@@ -3,8 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use sluice_operator::args::{Cli, Command};
+use sluice_operator::args::{Cli, Command, Data};
+use sluice_telemetry::{Telemetry, give};
 use tokio_util::sync::CancellationToken;
+
+/// openraft tells each heartbeat that fails.
+const LOG_LEVEL: &str = "info,openraft=off";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -24,8 +28,10 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Recover { seen_incarnation, data }) => {
             sluice_operator::recover(&data, seen_incarnation).await?
         }
+        Some(Command::LogLevel { level, at: Data { data } }) => println!("{}", give(&level, &data).await?),
         None => {
-            sluice_operator::start_telemetry();
+            let mut telemetry = Telemetry::begin(&cli.telemetry, LOG_LEVEL)?;
+            telemetry.open_door(&cli.run.data);
             let stop = CancellationToken::new();
             stop_on_signal(stop.clone())?;
             sluice_operator::run(cli.run, stop).await?;

@@ -7,7 +7,8 @@ use serde_json::Value;
 use sluice_e2e::cluster::{Cluster, output};
 use sluice_e2e::process::program;
 
-/// Both reach the operator by the chart's role for that; `viewer` may list filters and nodes, `stranger` nothing.
+/// `viewer` and `stranger` reach the operator by the chart's role for that; `viewer` may list filters and nodes, `stranger`
+/// nothing. `debugger` may run commands in the pods.
 const RIGHTS: &str = "
 apiVersion: v1
 kind: ServiceAccount
@@ -16,6 +17,23 @@ metadata: {name: viewer, namespace: default}
 apiVersion: v1
 kind: ServiceAccount
 metadata: {name: stranger, namespace: default}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: debugger, namespace: default}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: debugger, namespace: sluice-system}
+rules:
+- {apiGroups: [\"\"], resources: [pods], verbs: [get, list]}
+- {apiGroups: [\"\"], resources: [pods/exec], verbs: [create, get]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: debugger, namespace: sluice-system}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: debugger}
+subjects: [{kind: ServiceAccount, name: debugger, namespace: default}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
@@ -43,10 +61,10 @@ pub struct User {
 }
 
 impl User {
-    /// `viewer` and `stranger`.
-    pub fn create(cluster: &Cluster, directory: &Path) -> [User; 2] {
+    /// `viewer`, `stranger` and `debugger`.
+    pub fn create(cluster: &Cluster, directory: &Path) -> [User; 3] {
         cluster.apply(RIGHTS).unwrap();
-        ["viewer", "stranger"].map(|name| {
+        ["viewer", "stranger", "debugger"].map(|name| {
             let token = cluster.kubectl(&["create", "token", name]).unwrap();
             User { kubeconfig: cluster.kubeconfig_of(name, &token, directory).unwrap() }
         })
@@ -70,6 +88,28 @@ impl User {
         assert_eq!((states("decides"), states("follows")), (1, 2), "{replicas}");
         let refused = self.sluice(&["confirm-deletion"]).unwrap_err().to_string();
         assert!(refused.contains("system:serviceaccount:default:viewer may not delete"), "{refused}");
+    }
+
+    pub fn is_told_why(&self) {
+        let why = self.sluice(&["why", "node-a", "edge"]).unwrap();
+        assert!(why.starts_with("XdpFilter/edge is in force on node-a: Programmed"), "{why}");
+    }
+
+    pub fn changes_levels(&self) {
+        let said = self.sluice(&["log-level", "node/node-a", "debug", "--for", "5s"]).unwrap();
+        assert!(said.starts_with("sluice-agent-") && said.contains(": debug until 20"), "{said}");
+        let said = self.sluice(&["log-level", "operator"]).unwrap();
+        assert_eq!(said.lines().filter(|line| line.ends_with(", as usual")).count(), 3, "{said}");
+        let nobody = self.sluice(&["log-level", "node/node-x"]).unwrap_err().to_string();
+        assert!(
+            nobody.contains("no agent pod in namespace sluice-system with spec.nodeName=node-x"),
+            "{nobody}"
+        );
+    }
+
+    pub fn may_change_no_level(&self) {
+        let refused = self.sluice(&["log-level", "operator", "debug"]).unwrap_err().to_string();
+        assert!(refused.contains("you need the right to exec in pods of sluice-system"), "{refused}");
     }
 
     /// While the example's filter drops packets.

@@ -1,0 +1,17 @@
+//! What a process says of itself: logs, whose level can be changed while it runs.
+//!
+//! # Guarantees
+//! * Another level ends by itself, unless it was wanted until the process ends.
+//! * Only who runs the process, or root, may change its level.
+
+mod args;
+mod door;
+mod error;
+mod level;
+mod logs;
+mod telemetry;
+
+pub use args::{LevelArgs, TelemetryArgs};
+pub use door::{SOCKET, give};
+pub use error::{DoorError, TelemetryError};
+pub use telemetry::Telemetry;
