@@ -120,6 +120,7 @@ impl Engine {
         let mut verify = ticks(VERIFY_EVERY);
         verify.reset();
         loop {
+            inlets.pulse.beat();
             let silence_ends = self.silence_ends();
             tokio::select! {
                 biased;

@@ -10,6 +10,7 @@ use sluice_client::{Held, LinkState, Pace, Ports, Telemetry};
 use sluice_health::Health;
 use sluice_netdev::{Changes, Netlink, watch as watch_interfaces};
 use sluice_proto::v1;
+use sluice_telemetry::Pulse;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -110,6 +111,7 @@ fn wire(config: &Config, changes: mpsc::Receiver<Changes>, shelf: Arc<StoreShelf
     let (paths, _) = watch::channel(());
     let network = Arc::<Notify>::default();
     let received = Arc::<AtomicU64>::default();
+    let pulse = Pulse::default();
     // One: while the engine is busy with an update, the stream waits.
     let (updates_port, updates) = mpsc::channel(1);
     let (dialling_port, dialling) = mpsc::channel(1);
@@ -127,6 +129,7 @@ fn wire(config: &Config, changes: mpsc::Receiver<Changes>, shelf: Arc<StoreShelf
             health: found,
             heard,
             report_interval: config.report_interval,
+            pulse: pulse.clone(),
         },
         view: View {
             telemetry: telemetry_port.clone(),
@@ -135,6 +138,7 @@ fn wire(config: &Config, changes: mpsc::Receiver<Changes>, shelf: Arc<StoreShelf
             verdicts: verdicts_port.clone(),
             link: link_port,
             received: received.clone(),
+            pulse,
         },
         ports: Ports {
             held: held_port,

@@ -8,6 +8,7 @@ use sluice_index::Desired;
 use sluice_pki::Authority;
 use sluice_raft::{Lead, ProposeError, Raft};
 use sluice_replicas::{Desk, Heard, Intake, Lines, relay};
+use sluice_telemetry::Pulse;
 use tokio::sync::{mpsc, watch};
 
 use crate::publish::{Publisher, Writer};
@@ -27,6 +28,8 @@ pub struct Duty {
     pub desired: watch::Receiver<Arc<Desired>>,
     pub confirm: mpsc::Receiver<()>,
     pub questions: mpsc::Receiver<Question>,
+    /// Beats while this replica decides.
+    pub pulse: Pulse,
     pub intake: watch::Sender<Option<Intake>>,
     pub view: watch::Sender<Arc<View>>,
     pub writer: Arc<Writer>,
@@ -52,6 +55,7 @@ impl Duty {
                 () = lead.ended() => Ok(()),
                 outcome = self.decide(&lead) => outcome,
             };
+            self.pulse.rest();
             self.intake.send_replace(None);
             // What this replica knew is not the truth any more.
             self.view.send_replace(Arc::default());
@@ -71,7 +75,7 @@ impl Duty {
         let _listening = self.desk.listen(own);
         self.intake.send_replace(Some(Intake { heard: hear.clone(), drops: self.drops.clone() }));
         let publisher = Publisher::new(self.writer.clone(), self.view.subscribe(), self.desired.clone());
-        let reconciler = Reconciler::new(lead.clone(), self.view.clone());
+        let reconciler = Reconciler::new(lead.clone(), self.view.clone(), self.pulse.clone());
         let (confirm, questions) = (&mut self.confirm, &mut self.questions);
         let inputs = Inputs { desired: &mut self.desired, agents: heard, confirm, questions };
         let own = async {

@@ -10,6 +10,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use sluice_index::Desired;
 use sluice_raft::Raft;
+use sluice_telemetry::Pulse;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -23,11 +24,13 @@ pub struct Readiness {
     raft: Arc<OnceLock<Raft>>,
     /// Once the others could do without any other replica than this one.
     caught_up: Arc<AtomicBool>,
+    /// Of what decides, as long as it does so here.
+    pulse: Pulse,
 }
 
 impl Readiness {
-    pub fn new(desired: watch::Receiver<Arc<Desired>>) -> Readiness {
-        Readiness { desired, raft: Arc::default(), caught_up: Arc::default() }
+    pub fn new(desired: watch::Receiver<Arc<Desired>>, pulse: Pulse) -> Readiness {
+        Readiness { desired, raft: Arc::default(), caught_up: Arc::default(), pulse }
     }
 
     /// From now on the port is served.
@@ -45,6 +48,9 @@ impl Readiness {
         if !raft.votes() || !self.caught_up.load(Ordering::Relaxed) {
             return Err("this replica has no vote, or has not caught up with the others");
         }
+        if !raft.is_leader() && raft.leader_address().is_none() {
+            return Err("no replica decides: most of them are not reached");
+        }
         self.desired.borrow().synced.then_some(()).ok_or("the source is not read yet")
     }
 }
@@ -55,19 +61,29 @@ struct Shared {
     readiness: Readiness,
 }
 
-/// Serves until it is dropped. `/healthz` answers while the process runs, `/readyz` once the source was read and agents are
-/// served.
+/// Serves until it is dropped. `/healthz` answers as long as what decides here goes on, `/readyz` once the source was read,
+/// agents are served and some replica decides.
 pub async fn serve(
     listener: TcpListener,
     view: watch::Receiver<Arc<View>>,
     readiness: Readiness,
 ) -> std::io::Result<()> {
     let router = Router::new()
-        .route("/healthz", get(async || "ok\n"))
+        .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_text))
         .with_state(Shared { view, readiness });
     axum::serve(listener, router).await
+}
+
+async fn healthz(State(shared): State<Shared>) -> impl IntoResponse {
+    match shared.readiness.pulse.missed() {
+        None => (StatusCode::OK, "ok\n".to_owned()),
+        Some(silent) => {
+            let words = format!("what decides has done nothing for {} s\n", silent.as_secs());
+            (StatusCode::SERVICE_UNAVAILABLE, words)
+        }
+    }
 }
 
 async fn readyz(State(shared): State<Shared>) -> impl IntoResponse {

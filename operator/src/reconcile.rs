@@ -18,6 +18,7 @@ use sluice_proto::v1::{self, Hello, NodeFacts};
 use sluice_raft::{Bytes, Command, Lead, ProposeError};
 use sluice_replicas::Heard;
 use sluice_status::Book;
+use sluice_telemetry::Pulse;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -67,6 +68,7 @@ pub struct Reconciler {
     /// The source was read.
     synced: bool,
     feeds: FeedDesk,
+    pulse: Pulse,
 }
 
 /// What reaches the reconciler.
@@ -80,7 +82,7 @@ pub struct Inputs<'a> {
 
 impl Reconciler {
     /// Starts from what was agreed before this replica came to decide.
-    pub fn new(lead: Lead, view: watch::Sender<Arc<View>>) -> Reconciler {
+    pub fn new(lead: Lead, view: watch::Sender<Arc<View>>, pulse: Pulse) -> Reconciler {
         let agreed = lead.raft().state().borrow().clone();
         let state = agreed.blobs.get(INDEX).map_or_else(IndexState::default, |bytes| saved(bytes));
         let mut book = Book::default();
@@ -105,6 +107,7 @@ impl Reconciler {
             view,
             synced: false,
             feeds: FeedDesk::default(),
+            pulse,
         }
     }
 
@@ -120,6 +123,7 @@ impl Reconciler {
         self.show();
         let mut said = false;
         loop {
+            self.pulse.beat();
             let mut joins = false;
             let changed = tokio::select! {
                 // What agents say comes last: there is always more of it.

@@ -20,6 +20,7 @@ use sluice_replicas::{Answers, Channels, Desk, ReplicationService};
 use sluice_source::{directory, kubernetes};
 use sluice_status::writer::directory::DirectoryWriter;
 use sluice_status::writer::kubernetes::KubernetesWriter;
+use sluice_telemetry::Pulse;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
@@ -59,6 +60,12 @@ struct Standing {
     peers: Option<Peers>,
 }
 
+/// By which it is seen what is decided here, and that it is.
+struct Deciding {
+    view: watch::Sender<Arc<View>>,
+    pulse: Pulse,
+}
+
 /// Runs until `stop`, or until the store fails.
 ///
 /// # Errors
@@ -71,7 +78,9 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> anyhow::Result<()> {
     let standing = stand(&args, &ports).await?;
     let http_listener = bind(args.metrics, "--metrics").await?;
     let (view_sender, view) = watch::channel(Arc::new(View::default()));
-    let readiness = Readiness::new(ports.desired.clone());
+    let pulse = Pulse::default();
+    let readiness = Readiness::new(ports.desired.clone(), pulse.clone());
+    let deciding = Deciding { view: view_sender, pulse };
     let http = http::serve(http_listener, view, readiness.clone());
     let served = async {
         let (fail, mut failed) = oneshot::channel();
@@ -85,7 +94,7 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> anyhow::Result<()> {
         let raft = Raft::open(&dir, Options { peers: standing.peers.clone(), ..options }).await?;
         readiness.opened(raft.clone());
         let outcome = tokio::select! {
-            outcome = serve(ports, standing, &raft, &dir, view_sender, stop.clone()) => match outcome {
+            outcome = serve(ports, standing, &raft, &dir, deciding, stop.clone()) => match outcome {
                 Err(error) if is_stopped(&error) => Err(last_words(&mut failed).await.unwrap_or(error)),
                 outcome => outcome,
             },
@@ -157,9 +166,10 @@ async fn serve(
     standing: Standing,
     raft: &Raft,
     dir: &Path,
-    view: watch::Sender<Arc<View>>,
+    deciding: Deciding,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
+    let Deciding { view, pulse } = deciding;
     let (event_sender, said) = mpsc::channel(EVENTS);
     let (again_sender, again) = watch::channel(0);
     let (confirm_sender, confirm) = mpsc::channel(1);
@@ -204,6 +214,7 @@ async fn serve(
         desired: ports.desired,
         confirm,
         questions,
+        pulse,
         intake: intake_sender,
         view,
         writer: Arc::new(ports.writer),

@@ -1,4 +1,4 @@
-//! What a process says of itself: logs, whose level can be changed while it runs.
+//! What a process says of itself: logs, whose level can be changed while it runs, and whether it goes on.
 //!
 //! # Guarantees
 //! * Another level ends by itself, unless it was wanted until the process ends.
@@ -9,9 +9,11 @@ mod door;
 mod error;
 mod level;
 mod logs;
+mod pulse;
 mod telemetry;
 
 pub use args::{LevelArgs, TelemetryArgs};
 pub use door::{SOCKET, give};
 pub use error::{DoorError, TelemetryError};
+pub use pulse::Pulse;
 pub use telemetry::Telemetry;

@@ -8,6 +8,7 @@ use sluice_health::Health;
 use sluice_netdev::Changes;
 use sluice_plan::NodePlan;
 use sluice_proto::v1;
+use sluice_telemetry::Pulse;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
@@ -20,6 +21,8 @@ pub struct Inlets {
     /// When the operator said something last.
     pub heard: watch::Receiver<Instant>,
     pub report_interval: Duration,
+    /// Beats with each turn.
+    pub pulse: Pulse,
 }
 
 /// What it tells.

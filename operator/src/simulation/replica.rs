@@ -10,6 +10,7 @@ use sluice_proto::v1::{AgentMessage, Relayed, ServerMessage};
 use sluice_raft::simulated::{found_or_join, open};
 use sluice_raft::{OpenError, Options, Peers, Raft, answer_without_store};
 use sluice_replicas::{Answers, Desk, ReplicationService};
+use sluice_telemetry::Pulse;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -120,6 +121,7 @@ fn put_together(
         desired: world.desired[index].subscribe(),
         confirm: mpsc::channel(1).1,
         questions: mpsc::channel(1).1,
+        pulse: Pulse::default(),
         intake: intake_sender,
         view,
         writer: Arc::new(Writer::Nowhere),

@@ -113,9 +113,11 @@ async fn the_one_that_is_left_goes_on_when_it_is_told_that_the_others_are_lost()
         trio.kill(lost).await;
         trio.lose_disk(lost);
     }
+    trio.probed(1, "HTTP/1.1 503", "no replica decides").await;
     trio.save(&filter(2));
     trio.go_on_alone(1).await;
     has(&mut agent, 2).await;
+    trio.probed(1, "HTTP/1.1 200", "ok").await;
     for lost in [0, 2] {
         trio.revive(lost).await;
         trio.says(lost, "1 of 1 nodes enforce generation 2").await;

@@ -123,10 +123,15 @@ impl Trio {
     }
 
     async fn is_ready(&self, index: usize) {
+        self.probed(index, "HTTP/1.1 200", "ok").await;
+    }
+
+    /// Waits until `/readyz` of a replica answers so.
+    pub async fn probed(&self, index: usize, status: &str, part: &str) {
         let until = Instant::now() + PATIENCE;
         loop {
             let answer = self.get(index, "/readyz").await;
-            if answer.starts_with("HTTP/1.1 200") {
+            if answer.starts_with(status) && answer.contains(part) {
                 return;
             }
             assert!(Instant::now() < until, "replica {index}: {answer}");
