@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use sluice_agent::args::{DetachArgs, Place};
-use sluice_operator::args::{RunArgs, Source};
-use sluice_telemetry::Telemetry;
+use sluice_operator::args::{RunArgs, Source, TRACED_NODES};
+use sluice_telemetry::{Service, Telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -33,7 +33,8 @@ pub fn run(args: &Standalone) -> anyhow::Result<()> {
 
 async fn serve(args: &Standalone, policies: &Path) -> anyhow::Result<()> {
     ensure!(policies.is_dir(), "--policies {}: there is no such directory", policies.display());
-    let mut telemetry = Telemetry::begin(&args.telemetry, "info,openraft=off")?;
+    let service = Service { name: "sluice", instance: "", log_level: "info,openraft=off" };
+    let mut telemetry = Telemetry::begin(&args.telemetry, &service)?;
     if let Some(mounted) = bpffs::ensure(&args.bpffs)? {
         tracing::info!(at = %mounted.display(), "mounted the bpf file system");
     }
@@ -64,6 +65,7 @@ async fn serve(args: &Standalone, policies: &Path) -> anyhow::Result<()> {
         stop.cancel();
         outcome = outcome.and(ended?);
     }
+    telemetry.end();
     print_line(format_args!(
         "policies stay in force; to take them off: kubectl sluice standalone --detach{}{}",
         flag("--state", &args.state, Path::new(STATE)),
@@ -89,6 +91,7 @@ fn operator_args(args: &Standalone, policies: &Path, data: &Path) -> RunArgs {
         replica: None,
         fleet: None,
         namespace: String::new(),
+        traced_nodes: TRACED_NODES,
     }
 }
 

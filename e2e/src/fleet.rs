@@ -42,6 +42,8 @@ pub struct Fleet {
     pub hub: Netns,
     pub edges: Vec<Edge>,
     pub operator: Option<Process>,
+    /// Of the operator, beside those that it has anyway.
+    pub operator_arguments: Vec<String>,
     kept: bool,
 }
 
@@ -70,7 +72,7 @@ impl Fleet {
             netns.ip(&["route", "add", "default", "via", &format!("fd80:{number}::1")])?;
             edges.push(Edge { name, netns, arguments: labelled("role=edge"), agent: None });
         }
-        Ok(Fleet { options, hub, edges, operator: None, kept: false })
+        Ok(Fleet { options, hub, edges, operator: None, operator_arguments: Vec::new(), kept: false })
     }
 
     pub fn policies(&self) -> PathBuf {
@@ -89,6 +91,7 @@ impl Fleet {
         command.args(["--source", &format!("dir:{}", self.policies().display())]);
         command.arg("--data").arg(self.data());
         command.args(["--listen", &format!("0.0.0.0:{OPERATOR_PORT}"), "--metrics", "127.0.0.1:9090"]);
+        command.args(&self.operator_arguments);
         let mut operator = Process::start("operator", &self.options.directory, command)?;
         let ca = self.data().join("pki/ca.crt");
         let mut last = None;

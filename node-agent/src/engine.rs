@@ -22,6 +22,7 @@ use sluice_netdev::{Facts, Netlink, Snapshot};
 use sluice_store::Store;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use crate::boot::{Booted, endpoints};
 use crate::confirmation::Confirmation;
@@ -66,6 +67,8 @@ pub struct Engine {
     /// Most of all address sets together, as [`Manifest::weight`](sluice_address_set::Manifest::weight) counts them.
     set_prefixes: u64,
     outlets: Outlets,
+    /// The step of edits that is being put in force.
+    edit: Span,
 }
 
 impl Engine {
@@ -100,6 +103,7 @@ impl Engine {
             default_routes,
             set_prefixes,
             outlets,
+            edit: Span::none(),
         };
         engine.tell_of_trial();
         engine.outlets.plan.send_replace(engine.standing.plan.clone());

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use sluice_agent::args::{Cli, Command, Place};
-use sluice_telemetry::{Telemetry, give};
+use sluice_telemetry::{Service, Telemetry, give};
 use tokio_util::sync::CancellationToken;
 
 #[tokio::main]
@@ -23,7 +23,8 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         println!("{}", give(level, state).await?);
         return Ok(());
     }
-    let telemetry = Telemetry::begin(&cli.telemetry, "info")?;
+    let service = Service { name: "sluice-agent", instance: &cli.run.node, log_level: "info" };
+    let telemetry = Telemetry::begin(&cli.telemetry, &service)?;
     run(cli, telemetry).await
 }
 
@@ -43,7 +44,9 @@ async fn run(cli: Cli, mut telemetry: Telemetry) -> anyhow::Result<()> {
             telemetry.open_door(&cli.run.place.state);
             let stop = CancellationToken::new();
             stop_on_signal(stop.clone())?;
-            sluice_agent::run(cli.run.try_into()?, stop).await
+            let ended = sluice_agent::run(cli.run.try_into()?, stop).await;
+            telemetry.end();
+            ended
         }
     }
 }

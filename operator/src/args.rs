@@ -68,6 +68,8 @@ pub struct Data {
     pub data: PathBuf,
 }
 
+pub const TRACED_NODES: usize = 100;
+
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
     /// Where policies come from: `kubernetes`, or `dir:PATH` for a directory of YAML files
@@ -97,6 +99,9 @@ pub struct RunArgs {
     /// Fleet configuration when the source is kubernetes (a directory source has fleet.yaml)
     #[arg(long, env = "SLUICE_FLEET")]
     pub fleet: Option<PathBuf>,
+    /// Nodes of an edit that are traced, about: the same ones each time (see --otlp-endpoint)
+    #[arg(long, env = "SLUICE_TRACED_NODES", default_value_t = TRACED_NODES)]
+    pub traced_nodes: usize,
     /// Namespace that the operator and the agents' ServiceAccount live in
     #[arg(long, env = "SLUICE_NAMESPACE", default_value = "sluice-system")]
     pub namespace: String,

@@ -11,6 +11,7 @@ use sluice_replicas::{Desk, Heard, Intake, Lines, relay};
 use sluice_telemetry::Pulse;
 use tokio::sync::{mpsc, watch};
 
+use crate::edits::Edits;
 use crate::publish::{Publisher, Writer};
 use crate::reconcile::{Inputs, Reconciler};
 use crate::signer;
@@ -30,6 +31,8 @@ pub struct Duty {
     pub questions: mpsc::Receiver<Question>,
     /// Beats while this replica decides.
     pub pulse: Pulse,
+    /// Of an edit, about.
+    pub traced_nodes: usize,
     pub intake: watch::Sender<Option<Intake>>,
     pub view: watch::Sender<Arc<View>>,
     pub writer: Arc<Writer>,
@@ -75,7 +78,8 @@ impl Duty {
         let _listening = self.desk.listen(own);
         self.intake.send_replace(Some(Intake { heard: hear.clone(), drops: self.drops.clone() }));
         let publisher = Publisher::new(self.writer.clone(), self.view.subscribe(), self.desired.clone());
-        let reconciler = Reconciler::new(lead.clone(), self.view.clone(), self.pulse.clone());
+        let edits = Edits::new(self.traced_nodes);
+        let reconciler = Reconciler::new(lead.clone(), self.view.clone(), self.pulse.clone(), edits);
         let (confirm, questions) = (&mut self.confirm, &mut self.questions);
         let inputs = Inputs { desired: &mut self.desired, agents: heard, confirm, questions };
         let own = async {

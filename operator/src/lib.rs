@@ -12,6 +12,7 @@ mod clock;
 mod counters;
 mod drops;
 mod duty;
+mod edits;
 mod feeds;
 mod gate;
 mod http;

@@ -4,11 +4,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use sluice_operator::args::{Cli, Command, Data};
-use sluice_telemetry::{Telemetry, give};
+use sluice_telemetry::{Service, Telemetry, give};
 use tokio_util::sync::CancellationToken;
 
-/// openraft tells each heartbeat that fails.
-const LOG_LEVEL: &str = "info,openraft=off";
+const SERVICE: Service = Service { name: "sluice-operator", instance: "", log_level: "info,openraft=off" };
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -30,11 +29,15 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         }
         Some(Command::LogLevel { level, at: Data { data } }) => println!("{}", give(&level, &data).await?),
         None => {
-            let mut telemetry = Telemetry::begin(&cli.telemetry, LOG_LEVEL)?;
+            let instance = cli.run.replica.clone().unwrap_or_default();
+            let mut telemetry =
+                Telemetry::begin(&cli.telemetry, &Service { instance: &instance, ..SERVICE })?;
             telemetry.open_door(&cli.run.data);
             let stop = CancellationToken::new();
             stop_on_signal(stop.clone())?;
-            sluice_operator::run(cli.run, stop).await?;
+            let ended = sluice_operator::run(cli.run, stop).await;
+            telemetry.end();
+            ended?;
         }
     }
     Ok(())

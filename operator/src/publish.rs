@@ -101,7 +101,8 @@ impl Publisher {
             let unwritten = self.unwritten(&view);
             pause = ROUND.max(begun.elapsed() * SHARE);
             done = unwritten.is_empty().then(|| view.clone());
-            self.write_due(unwritten).await;
+            view.end_edits(|key| unwritten.iter().all(|said| said.key != *key));
+            self.write_due(unwritten, &view).await;
             self.note_drift(&view);
             self.remove_gone(&view).await;
             self.write_problems(&view);
@@ -128,14 +129,17 @@ impl Publisher {
             .collect();
     }
 
-    async fn write_due(&mut self, mut unwritten: Vec<Said>) {
+    async fn write_due(&mut self, mut unwritten: Vec<Said>, view: &View) {
         unwritten.sort_by_key(|said| self.written.get(&said.key).map(|written| written.at));
         for said in unwritten {
             if !self.is_due(&said) {
                 continue;
             }
             match self.write(&said).await {
-                Ok(uid) => self.wrote(said, uid),
+                Ok(uid) => {
+                    view.end_edits(|key| *key == said.key);
+                    self.wrote(said, uid);
+                }
                 Err(error) => {
                     tracing::warn!(object = %said.key, %error, "status not written; tried again");
                     // It may be the API server that is away, for all of them.

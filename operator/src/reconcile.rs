@@ -24,6 +24,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::backends::Votes;
 use crate::clock::{now, steady};
+use crate::edits::{Edits, versions};
 use crate::feeds::{self, FeedDesk};
 use crate::lints::Lints;
 use crate::planner::{self, Planned};
@@ -69,6 +70,7 @@ pub struct Reconciler {
     synced: bool,
     feeds: FeedDesk,
     pulse: Pulse,
+    edits: Edits,
 }
 
 /// What reaches the reconciler.
@@ -82,7 +84,7 @@ pub struct Inputs<'a> {
 
 impl Reconciler {
     /// Starts from what was agreed before this replica came to decide.
-    pub fn new(lead: Lead, view: watch::Sender<Arc<View>>, pulse: Pulse) -> Reconciler {
+    pub fn new(lead: Lead, view: watch::Sender<Arc<View>>, pulse: Pulse, edits: Edits) -> Reconciler {
         let agreed = lead.raft().state().borrow().clone();
         let state = agreed.blobs.get(INDEX).map_or_else(IndexState::default, |bytes| saved(bytes));
         let mut book = Book::default();
@@ -108,6 +110,7 @@ impl Reconciler {
             synced: false,
             feeds: FeedDesk::default(),
             pulse,
+            edits,
         }
     }
 
@@ -179,7 +182,9 @@ impl Reconciler {
         self.synced = true;
         self.existing = desired.nodes.as_ref().map(|nodes| nodes.keys().cloned().collect());
         let forgot = self.forget_deleted_nodes();
+        let before = versions(&self.index);
         let changed = self.index.update(desired) || forgot;
+        self.edits.begin(&before, &self.index);
         self.feeds.want(&self.index);
         self.index.set_feeds(self.feeds.states(&self.index, &fed.borrow())) || changed
     }
@@ -286,8 +291,11 @@ impl Reconciler {
         let agreed = self.lead.raft().state().borrow().clone();
         self.index.begin_rollouts(steady());
         let snapshot = self.index.snapshot();
+        let compiling = self.edits.step("compile");
         let unhealthy = Votes::count(&snapshot, &self.book).unhealthy();
         self.planned = planner::plan(snapshot, &agreed, &unhealthy);
+        drop(compiling);
+        let committing = self.edits.step("commit");
         for blobs in self.planned.shards(&agreed) {
             self.lead.propose(Command::PutBlobs { blobs }).await?;
         }
@@ -298,6 +306,7 @@ impl Reconciler {
         let mut blobs = revisions::new(&self.index, &agreed, now());
         // With the plans: a restart never finds newer policies beside older plans.
         blobs.insert(INDEX.to_owned(), Bytes::from(saved));
+        blobs.extend(self.edits.blob(&self.planned, &agreed));
         let command = Command::PutFleet {
             classes,
             sets,
@@ -306,6 +315,8 @@ impl Reconciler {
             blobs,
         };
         let applied = self.lead.propose(command).await?;
+        drop(committing);
+        self.edits.agreed(applied.epoch);
         let outdated = revisions::outdated(&self.index, &self.lead.raft().state().borrow());
         for key in outdated {
             self.lead.propose(Command::RemoveBlob { key }).await?;
@@ -340,7 +351,8 @@ impl Reconciler {
         let epoch = self.lead.raft().state().borrow().epoch;
         let due = Due::of(&self.planned);
         let seen = due.seen(&self.book, now);
-        let shown = view(&self.index, &self.planned, &self.book, &seen, &self.ahead, epoch, now);
+        let mut shown = view(&self.index, &self.planned, &self.book, &seen, &self.ahead, epoch, now);
+        shown.edits = self.edits.settled(&shown.objects);
         self.view.send_replace(Arc::new(shown));
         let moved = self.synced && self.index.observe_rollouts(&seen, now);
         self.shown = Instant::now();

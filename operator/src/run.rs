@@ -64,6 +64,8 @@ struct Standing {
 struct Deciding {
     view: watch::Sender<Arc<View>>,
     pulse: Pulse,
+    /// Of an edit, about.
+    traced_nodes: usize,
 }
 
 /// Runs until `stop`, or until the store fails.
@@ -80,7 +82,7 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> anyhow::Result<()> {
     let (view_sender, view) = watch::channel(Arc::new(View::default()));
     let pulse = Pulse::default();
     let readiness = Readiness::new(ports.desired.clone(), pulse.clone());
-    let deciding = Deciding { view: view_sender, pulse };
+    let deciding = Deciding { view: view_sender, pulse, traced_nodes: args.traced_nodes };
     let http = http::serve(http_listener, view, readiness.clone());
     let served = async {
         let (fail, mut failed) = oneshot::channel();
@@ -169,7 +171,7 @@ async fn serve(
     deciding: Deciding,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let Deciding { view, pulse } = deciding;
+    let Deciding { view, pulse, traced_nodes } = deciding;
     let (event_sender, said) = mpsc::channel(EVENTS);
     let (again_sender, again) = watch::channel(0);
     let (confirm_sender, confirm) = mpsc::channel(1);
@@ -215,6 +217,7 @@ async fn serve(
         confirm,
         questions,
         pulse,
+        traced_nodes,
         intake: intake_sender,
         view,
         writer: Arc::new(ports.writer),

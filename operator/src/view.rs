@@ -16,6 +16,7 @@ use sluice_status::{
 
 use crate::backends::Votes;
 use crate::counters::{self, Entry};
+use crate::edits::{Edit, outcome};
 use crate::planner::{Planned, Shortfall};
 use crate::rollouts;
 
@@ -33,9 +34,19 @@ pub struct View {
     /// Nodes that enforce what this store never agreed on, with their epochs.
     pub ahead: BTreeMap<String, Epoch>,
     entries: BTreeMap<ObjectKey, Vec<Entry>>,
+    /// Whose outcome is shown here, until it is written down.
+    pub edits: Vec<Arc<Edit>>,
 }
 
 impl View {
+    /// The statuses of these objects say what became of their newest versions.
+    pub fn end_edits(&self, is_written: impl Fn(&ObjectKey) -> bool) {
+        for edit in self.edits.iter().filter(|edit| is_written(&edit.key)) {
+            let outcome = self.objects.get(&edit.key).and_then(|(placed, state)| outcome(placed, state));
+            edit.end(outcome.and_then(Result::err).as_deref());
+        }
+    }
+
     /// Under what the object counts, in its own order.
     pub fn entries(&self, key: &ObjectKey) -> &[Entry] {
         self.entries.get(key).map_or(&[], Vec::as_slice)
@@ -94,6 +105,7 @@ pub fn view(
         problems: index.problems().iter().cloned().chain(ahead.iter().map(lost)).collect(),
         ahead: ahead.clone(),
         entries,
+        edits: Vec::new(),
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
-use sluice_operator::args::{RunArgs, Source};
+use sluice_operator::args::{RunArgs, Source, TRACED_NODES};
 use sluice_operator::run;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -77,6 +77,7 @@ impl Operator {
             replica: None,
             fleet: None,
             namespace: String::new(),
+            traced_nodes: TRACED_NODES,
         };
         let task = tokio::spawn(run(args, stop.clone()));
         Operator { stop, task }

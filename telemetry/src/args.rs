@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Logs")]
+#[command(next_help_heading = "Logs and traces")]
 pub struct TelemetryArgs {
     /// How logs are written: auto is text on a terminal and JSON elsewhere
     #[arg(long, env = "SLUICE_LOG_FORMAT", value_enum, default_value_t)]
@@ -13,6 +13,9 @@ pub struct TelemetryArgs {
     /// What is logged, as debug or info,sluice_client=trace [default: info]
     #[arg(long, env = "RUST_LOG", value_name = "DIRECTIVES")]
     pub log_level: Option<String>,
+    /// OpenTelemetry collector that traces of edits go to (OTLP over gRPC), as http://127.0.0.1:4317 [default: none]
+    #[arg(long, env = "SLUICE_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

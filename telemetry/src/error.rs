@@ -1,10 +1,16 @@
 use std::path::PathBuf;
 
-/// Why logs cannot begin.
+/// Why logs or traces cannot begin.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     #[error("--log-level: {0}")]
     Level(String),
+    #[error("--otlp-endpoint {endpoint}: {source}: write http://HOST:PORT or https://HOST:PORT")]
+    Endpoint {
+        endpoint: String,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     #[error("logs of this process are begun already")]
     Begun,
 }

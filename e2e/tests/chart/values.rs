@@ -145,6 +145,17 @@ fn monitoring() {
         let ingress = find(&objects, "NetworkPolicy", &name)["spec"]["ingress"].as_array().unwrap();
         assert_eq!(ingress.last().unwrap()["from"], scraper, "{name}");
     }
+    let told = |kind: &str, component: &str, name: &str| {
+        let container = &find(&objects, kind, &format!("sluice-{component}"))["spec"]["template"]["spec"]["containers"]
+            [0];
+        let variable = container["env"].as_array().unwrap().iter().find(|variable| variable["name"] == name);
+        variable.map(|variable| variable["value"].clone())
+    };
+    for (kind, component) in [("StatefulSet", "operator"), ("DaemonSet", "agent")] {
+        let endpoint = told(kind, component, "SLUICE_OTLP_ENDPOINT");
+        assert_eq!(endpoint, Some(json!("http://collector.monitoring:4317")), "{component}");
+    }
+    assert_eq!(told("StatefulSet", "operator", "SLUICE_TRACED_NODES"), Some(json!("20")));
     let nodes = json!([{"ipBlock": {"cidr": "10.0.0.0/16"}}, {"ipBlock": {"cidr": "2001:db8::/48"}}]);
     holds(&objects, "NetworkPolicy", "sluice-operator", &[("/spec/ingress/0/from", nodes)]);
     holds(&objects, "PrometheusRule", "sluice", &[("/metadata/labels/release", json!("prometheus"))]);

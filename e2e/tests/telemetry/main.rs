@@ -1,8 +1,10 @@
 //! What running operators and agents say of themselves. Needs root.
 #![allow(clippy::unwrap_used, reason = "a test says what failed by failing")]
 
+mod collector;
 mod levels;
 mod probes;
+mod traces;
 
 use std::net::TcpStream;
 use std::path::Path;

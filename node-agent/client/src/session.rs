@@ -11,6 +11,7 @@ use sluice_proto::v1::distribution_client::DistributionClient;
 use sluice_proto::v1::server_message::Kind as In;
 use sluice_proto::v1::{self, AgentMessage, ServerMessage};
 use sluice_seal::Trust;
+use sluice_telemetry::step;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_stream::wrappers::ReceiverStream;
@@ -151,7 +152,8 @@ impl<'a> Session<'a> {
         }
         let (node, now) = (&self.config.node, SystemTime::now());
         let judge = Judge { node, trust: &self.trust, signer: &self.signer, now };
-        let fetch = match judge.verify(&update, &held) {
+        let verified = step("verify", &update.traces).in_scope(|| judge.verify(&update, &held));
+        let fetch = match verified {
             Ok(verified) => Fetch::begin(verified, &self.ports.shelf).await,
             Err(refusal) => Err(refusal),
         };

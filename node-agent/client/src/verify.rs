@@ -22,6 +22,8 @@ pub struct Update {
     /// Key, hash and bytes of each resource that differs from what is held.
     pub set: Vec<(String, Hash, Bytes)>,
     pub removed: Vec<String>,
+    /// Trace contexts of the edits that it brings.
+    pub traces: Vec<String>,
 }
 
 /// Why an update is not taken.
@@ -117,7 +119,15 @@ impl Judge<'_> {
             return Err(Refusal::FleetHash);
         }
         let (cluster_id, removed) = (update.cluster_id.clone(), update.removed.clone());
-        Ok(Update { nonce: update.nonce, epoch, cluster_id, seal, set, removed })
+        Ok(Update {
+            nonce: update.nonce,
+            epoch,
+            cluster_id,
+            seal,
+            set,
+            removed,
+            traces: update.traces.clone(),
+        })
     }
 
     fn proven(&self, update: &v1::Update, epoch: Epoch) -> Result<Seal, Refusal> {

@@ -7,7 +7,10 @@ use sluice_datapath::{Applied, Datapath, LocalInterface, Problem};
 use sluice_plan::{Epoch, Hash, NodePlan};
 use sluice_proto::{PLAN as PLAN_KEY, SET};
 use sluice_store::{PLAN, SEAL, SETS, Store, StoredPlan};
+use sluice_telemetry::step;
 use tokio::time::Instant;
+use tracing::Span;
+use tracing::field::display;
 
 use super::Engine;
 use super::sets::{self, Manifests};
@@ -46,7 +49,9 @@ impl Engine {
         self.unkept = None;
         let before = self.standing.manifests.clone();
         let manifests = sets::after(&update, &before);
-        let Update { nonce: _, epoch, cluster_id: cluster, seal, set, removed } = update;
+        let Update { nonce: _, epoch, cluster_id: cluster, seal, set, removed, traces } = update;
+        self.edit = step("apply", &traces);
+        self.edit.record("epoch", display(epoch));
         let origin = Origin { cluster, epoch, seal };
         let known = |key: &str| key == PLAN_KEY || key.starts_with(SET);
         let unknown = set.iter().map(|(key, ..)| key).find(|key| !known(key));
@@ -76,6 +81,7 @@ impl Engine {
             self.forget_taken_back();
             self.confirm_again(origin).await?;
         }
+        self.edit = Span::none();
         self.publish();
         // An update is answered even if there is nothing new to say: each stream counts from one, so the answer to the
         // last operator may read like the one to this.
@@ -117,7 +123,8 @@ impl Engine {
             trial: trial.clone(),
         };
         self.find_drift().await?;
-        match self.kernel.call(move |datapath| order.run(datapath)).await? {
+        let edit = self.edit.clone();
+        match self.kernel.call(move |datapath| edit.in_scope(|| order.run(datapath))).await? {
             Ok(applied) => {
                 let (took_ms, loaded) = (applied.took.as_millis() as u64, applied.loaded);
                 tracing::info!(%epoch, %hash, took_ms, loaded, "plan in force");
@@ -204,7 +211,8 @@ impl Order {
         let sets_before = datapath.sets().clone();
         sets::offer(datapath, &self.store, &self.plan, &self.manifests, &self.former_manifests)?;
         let applied = datapath.apply(&self.plan, &self.interfaces).map_err(|error| Problem::from(&error))?;
-        let Err(error) = self.keep(datapath) else { return Ok(applied) };
+        let kept = tracing::info_span!("persist").in_scope(|| self.keep(datapath));
+        let Err(error) = kept else { return Ok(applied) };
         let former = self.former.clone().unwrap_or_default();
         datapath.offer_sets(sets_before);
         if let Err(error) = datapath.apply(&former, &self.interfaces) {

@@ -80,6 +80,7 @@ impl Offer {
         let removed = self.held.keys().filter(|key| !named.contains(key.as_str())).cloned().collect();
         let differs = |resource: &&Wanted| self.held.get(&resource.key) != Some(&resource.hash);
         let set: Vec<Resource> = wanted.iter().filter(differs).map(Wanted::resource).collect();
+        let brings = !set.is_empty();
         self.nonce += 1;
         self.sent = Some(state.epoch);
         let open = set.iter().map(|resource| resource.key.clone()).chain([PLAN.to_owned()]).collect();
@@ -96,6 +97,7 @@ impl Offer {
             signature: signer.signature(&statement),
             signer: if is_news { signer.certificate().to_vec() } else { Vec::new() },
             cluster_id: self.cluster_id.clone(),
+            traces: if brings { state.traces(node) } else { Vec::new() },
         })
     }
 

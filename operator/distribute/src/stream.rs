@@ -7,10 +7,13 @@ use futures::{Stream, TryStreamExt};
 use sluice_plan::Epoch;
 use sluice_proto::v1::agent_message::Kind as Word;
 use sluice_proto::v1::server_message::Kind;
-use sluice_proto::v1::{AgentMessage, GoAway, Heartbeat, Hello, SayAgain, ServerMessage};
+use sluice_proto::v1::{AgentMessage, GoAway, Heartbeat, Hello, SayAgain, ServerMessage, Update};
+use sluice_telemetry::{step, traceparent};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
 use tonic::Status;
+use tracing::Span;
+use tracing::field::display;
 
 use crate::offer::Offer;
 use crate::service::Shared;
@@ -141,6 +144,8 @@ async fn follow(
     let mut again = shared.again.clone();
     again.mark_unchanged();
     let mut says_again = false;
+    // Of the update in flight.
+    let mut sending = Span::none();
     loop {
         let signer = shared.signers.of(&state.borrow_and_update());
         // A new store has no signer for a moment.
@@ -153,7 +158,12 @@ async fn follow(
             biased;
             () = shared.drain.cancelled() => return Err(End::Away("the operator restarts")),
             () = session.superseded.cancelled() => return Err(End::Away("a newer stream of this node took over")),
-            said = incoming.try_next() => hear(shared, node, session, &mut offer, said, outgoing).await?,
+            said = incoming.try_next() => {
+                hear(shared, node, session, &mut offer, said, outgoing).await?;
+                if !offer.waits_for_verdict() {
+                    sending = Span::none();
+                }
+            }
             Ok(()) = again.changed() => says_again = true,
             room = outgoing.reserve(), if due || says_again || offer.owes_shards() => {
                 let room = room.map_err(|_| End::Gone)?;
@@ -163,7 +173,13 @@ async fn follow(
                 }
                 let next = match (offer.shards(), &signer) {
                     (Some(shards), _) => Some(Kind::Shards(shards)),
-                    (None, Some(signer)) => offer.next(&state.borrow_and_update(), signer).map(Kind::Update),
+                    (None, Some(signer)) => {
+                        let update = offer.next(&state.borrow_and_update(), signer);
+                        update.map(|mut update| {
+                            sending = traced(node, &mut update);
+                            Kind::Update(update)
+                        })
+                    }
                     (None, None) => None,
                 };
                 if let Some(next) = next {
@@ -185,6 +201,19 @@ async fn follow(
             () = &mut age => return Err(End::Away("the stream is old")),
         }
     }
+}
+
+/// The step of the edits that the update brings which lasts until the agent has answered: what the agent does is a part of
+/// it.
+fn traced(node: &str, update: &mut Update) -> Span {
+    let span = step("send", &update.traces);
+    span.record("node", node);
+    span.record("epoch", display(update.epoch.map(fence::from_wire).unwrap_or_default()));
+    // Where this replica traces nothing, the agent is a part of the edit itself.
+    if let Some(own) = traceparent(&span) {
+        update.traces = vec![own];
+    }
+    span
 }
 
 async fn hear(

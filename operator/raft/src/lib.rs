@@ -32,6 +32,7 @@ mod report;
 pub mod simulated;
 mod state;
 mod store;
+mod traces;
 
 pub use alone::{NotAlone, go_on_alone};
 pub use answer::answer_without_store;
@@ -46,3 +47,4 @@ pub use raft::{Options, Raft};
 pub use recover::RecoverError;
 pub use report::{Member, Report};
 pub use state::{KEPT_SET, Plan, SIGNER, SetManifest, State, shard_key};
+pub use traces::{TRACES, Traces};

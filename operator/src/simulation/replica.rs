@@ -122,6 +122,7 @@ fn put_together(
         confirm: mpsc::channel(1).1,
         questions: mpsc::channel(1).1,
         pulse: Pulse::default(),
+        traced_nodes: 0,
         intake: intake_sender,
         view,
         writer: Arc::new(Writer::Nowhere),

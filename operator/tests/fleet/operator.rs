@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use sluice_operator::args::{RunArgs, Source};
+use sluice_operator::args::{RunArgs, Source, TRACED_NODES};
 use sluice_operator::run;
 use sluice_proto::v1::Capabilities;
 use tempfile::TempDir;
@@ -49,6 +49,7 @@ impl Operator {
             replica: None,
             fleet: None,
             namespace: String::new(),
+            traced_nodes: TRACED_NODES,
         };
         let stop = CancellationToken::new();
         let task = tokio::spawn(run(args, stop.clone()));

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sluice_operator::args::{RunArgs, Source};
+use sluice_operator::args::{RunArgs, Source, TRACED_NODES};
 use sluice_operator::run;
 use sluice_proto::OPERATOR_NAME;
 use sluice_proto::v1::admin_client::AdminClient;
@@ -62,6 +62,7 @@ impl Trio {
             replicas: addresses,
             fleet: None,
             namespace: String::new(),
+            traced_nodes: TRACED_NODES,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("a runtime");

@@ -47,6 +47,7 @@ fn update(epoch: Epoch) -> v1::Update {
         signature: Vec::new(),
         cluster_id: "a".into(),
         signer: Vec::new(),
+        traces: Vec::new(),
     };
     signed(&SIGNER, NODE, update)
 }

@@ -26,8 +26,10 @@ impl Datapath {
     pub fn commit(&mut self, staged: Staged) -> Result<Applied> {
         // What packets met until now is true of the programs that run now.
         let looked = self.find_unmarked();
-        let result = looked.and_then(|_| self.read_back(&staged)).and_then(|read_back| {
-            let outcomes = self.swap_all(&staged)?;
+        let read_back = tracing::info_span!("read-back");
+        let read_back = looked.and_then(|_| read_back.in_scope(|| self.read_back(&staged)));
+        let result = read_back.and_then(|read_back| {
+            let outcomes = tracing::info_span!("swap").in_scope(|| self.swap_all(&staged))?;
             Ok((read_back, outcomes))
         });
         match result {

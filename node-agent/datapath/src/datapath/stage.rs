@@ -138,6 +138,7 @@ impl Datapath {
 
     fn load(&mut self, staged: &Staged, spec: LoadSpec, interface: &str) -> Result<Member> {
         let Staged { plan, hash, sets, .. } = staged;
+        let loading = tracing::info_span!("load", interface).entered();
         let loaded = load_replacing_pins(plan, &spec)?;
         self.program_bounds.check(&loaded.facts()?, interface)?;
         let dir = self.root.join("programs").join(self.next_dir.to_string());
@@ -145,7 +146,9 @@ impl Datapath {
         let program = Program::pin(&loaded, &dir)?;
         let terms = Terms { plan: *hash, spec, config: *loaded.config(), tag: program.tag() };
         self.local.write_next_hops(program.map(NEXT_HOPS), plan)?;
-        self_test::run(&loaded, plan, sets, interface)?;
+        drop(loading);
+        tracing::info_span!("self-test", interface)
+            .in_scope(|| self_test::run(&loaded, plan, sets, interface))?;
         Ok(Member::new(program, Some(terms)))
     }
 
