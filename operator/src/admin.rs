@@ -172,7 +172,7 @@ impl Admin for AdminService {
             || Status::unavailable("the operator is stopping, or another replica decides now: try again");
         self.ask.send(question).await.map_err(|_| stopping())?;
         match timeout(ANSWER, answered).await {
-            Ok(Ok(Some(why))) => Ok(Response::new(answers::why(&view, key, &request.node, why))),
+            Ok(Ok(Some(answer))) => Ok(Response::new(answers::why(key, request.node, answer))),
             Ok(Ok(None)) => Err(Status::not_found(format!(
                 "there is no node {}: `kubectl sluice nodes` lists those that agents run on",
                 request.node

@@ -332,9 +332,9 @@ impl Reconciler {
     fn answer(&self, question: Question) {
         let Reconciler { index, planned, book, ahead, .. } = self;
         let view = &self.view.borrow();
-        let why = Known { index, planned, book, ahead, view }.why(&question.key, &question.node);
+        let answer = Known { index, planned, book, ahead, view }.answer(&question.key, &question.node);
         // Who asked may have hung up.
-        _ = question.answer.send(why);
+        _ = question.answer.send(answer);
     }
 
     fn show_at(&self, said: bool) -> Instant {

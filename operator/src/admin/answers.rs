@@ -3,13 +3,13 @@
 use sluice_crds::RolloutStatus;
 use sluice_index::ObjectKey;
 use sluice_proto::v1::{self, FailingNode, NamedCounter, PolicyStatus, SetStatus, WhyRequest, WhyResponse};
-use sluice_status::{Conditions, Placed, PolicyState, Why, rollout_status};
+use sluice_status::{Conditions, Placed, PolicyState, rollout_status};
 use tonic::Status;
 
 use crate::counters::{self, Counter};
 use crate::sight::Sight;
 use crate::view::View;
-use crate::why::said_by;
+use crate::why::{Answer, said_by};
 
 /// The one object that a question is about.
 pub fn object_meant(view: &View, sight: &Sight, asked: &WhyRequest) -> Result<ObjectKey, Status> {
@@ -31,15 +31,14 @@ pub fn object_meant(view: &View, sight: &Sight, asked: &WhyRequest) -> Result<Ob
     }
 }
 
-pub fn why(view: &View, key: ObjectKey, name: &str, why: Why) -> WhyResponse {
-    let (generation, uid) =
-        view.objects.get(&key).map_or((0, ""), |(placed, _)| (placed.generation, placed.uid.as_str()));
-    let node = view.nodes.get(name);
-    let verdict = node.and_then(|node| node.policies.get(uid)).map(|known| known.verdict.clone());
+pub fn why(key: ObjectKey, name: String, answer: Answer) -> WhyResponse {
+    let Answer { why, generation, uid, node } = answer;
+    let node = node.as_deref();
+    let verdict = node.and_then(|node| node.policies.get(&uid)).map(|known| known.verdict.clone());
     let (interfaces, notes) = verdict.map(|verdict| (verdict.interfaces, verdict.notes)).unwrap_or_default();
     let (enforced, since) = why.enforced.unwrap_or_default();
     WhyResponse {
-        node: name.to_owned(),
+        node: name,
         kind: key.kind,
         namespace: key.namespace,
         policy: key.name,
