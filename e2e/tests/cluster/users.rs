@@ -23,16 +23,16 @@ kind: ServiceAccount
 metadata: {name: debugger, namespace: default}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: debugger, namespace: sluice-system}
+kind: ClusterRole
+metadata: {name: debugger}
 rules:
 - {apiGroups: [\"\"], resources: [pods], verbs: [get, list]}
 - {apiGroups: [\"\"], resources: [pods/exec], verbs: [create, get]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: debugger, namespace: sluice-system}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: debugger}
+kind: ClusterRoleBinding
+metadata: {name: debugger}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: debugger}
 subjects: [{kind: ServiceAccount, name: debugger, namespace: default}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
