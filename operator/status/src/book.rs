@@ -39,6 +39,8 @@ pub struct NodeState {
     pub greeted: bool,
     /// And said what it enforces.
     pub spoken: bool,
+    /// Of the boot that its agent spoke in last.
+    pub boot_id: String,
     /// Unix milliseconds.
     pub joined: i64,
     pub last_seen: i64,
@@ -139,6 +141,13 @@ impl Book {
             .entry(name.to_owned())
             .or_insert_with(|| Arc::new(NodeState { joined: now, ..NodeState::default() }));
         let node = Arc::make_mut(node);
+        if node.boot_id != hello.boot_id {
+            // Its kernel is another, and holds nothing until its agent says so.
+            (node.plan, node.spoken) = (None, false);
+            node.policies.clear();
+            node.sets.clear();
+            node.boot_id.clone_from(&hello.boot_id);
+        }
         node.connected = true;
         node.greeted = true;
         // Who enforces nothing need not say so.

@@ -51,6 +51,22 @@ fn only_the_exact_generation_counts() {
     assert_eq!((state.desired, state.programmed, state.rejected), (2, 1, 0));
 }
 
+/// What it said of the boot before is no word about this one; a stream that was opened anew in the same boot is.
+#[test]
+fn a_node_that_boots_holds_nothing_until_it_says_so() {
+    let mut book = book(&["a"]);
+    let programmed = |book: &Book| policy_state(&placed(&["a"]), book, JOINING_MS).programmed;
+    let boot = |boot: &str| Hello { boot_id: boot.to_owned(), ..hello() };
+    book.connected("a", &boot("first"), 0);
+    say(&mut book, "a", VerdictStage::Programmed, 2, VerdictStage::Programmed);
+    book.connected("a", &boot("first"), 0);
+    assert_eq!(programmed(&book), 1);
+    book.connected("a", &boot("second"), 0);
+    assert_eq!(programmed(&book), 0);
+    say(&mut book, "a", VerdictStage::Programmed, 2, VerdictStage::Programmed);
+    assert_eq!(programmed(&book), 1);
+}
+
 #[test]
 fn an_agent_that_cannot_read_the_plan_is_not_waited_for() {
     let mut book = book(&["a"]);
