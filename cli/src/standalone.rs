@@ -90,6 +90,7 @@ fn operator_args(args: &Standalone, policies: &Path, data: &Path) -> RunArgs {
         replicas: Vec::new(),
         replica: None,
         fleet: None,
+        readiness_taint: false,
         namespace: String::new(),
         traced_nodes: TRACED_NODES,
     }

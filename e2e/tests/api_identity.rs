@@ -1,6 +1,6 @@
 //! Who is who, by a real API server: the operator under its own account with the chart's rights and no more, agents
-//! admitted by the tokens of their pods, and users who see the drops that their rights let them see. Needs root for the API
-//! server's namespace.
+//! admitted by the tokens of their pods, and users who see the drops that their rights let them see. Needs root for the
+//! API server's namespace.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 #[path = "api_identity/agent.rs"]
@@ -9,6 +9,8 @@ mod agent;
 mod rights;
 #[path = "api_identity/server.rs"]
 mod server;
+#[path = "api_identity/taint.rs"]
+mod taint;
 #[path = "api_identity/truth.rs"]
 mod truth;
 #[path = "api_identity/users.rs"]
@@ -25,6 +27,7 @@ use tonic::Code;
 use agent::{Admitted, Agent};
 use rights::each_right_is_needed;
 use server::{LISTS, Server};
+use taint::a_lost_node_waits_for_its_agent;
 use users::drops_are_shown_to_who_may_list_their_policies;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -59,8 +62,10 @@ fn the_operator_and_its_agents_are_who_the_api_server_says() {
     drop(operator);
     let operator = server.start_operator();
     let agent = Agent::at(&operator);
-    let _stream = truth::connect(&server, &agent, &identity);
+    let stream = truth::connect(&server, &agent, &identity);
     truth::nothing_is_written_where_nothing_changed(&server);
+    drop(stream);
+    a_lost_node_waits_for_its_agent(&server, &operator, &agent);
     each_right_is_needed(&server);
 }
 
@@ -164,7 +169,7 @@ fn its_account_may_do_nothing_else(server: &Server) {
         ("get", "configmaps"),
         ("get", "pods"),
         ("delete", "pods"),
-        ("patch", "nodes"),
+        ("delete", "nodes"),
         ("create", "serviceaccounts/token"),
     ] {
         assert!(!server.may("sluice-operator", verb, what), "the operator may {verb} {what}");

@@ -102,6 +102,10 @@ pub struct RunArgs {
     /// Nodes of an edit that are traced, about: the same ones each time (see --otlp-endpoint)
     #[arg(long, env = "SLUICE_TRACED_NODES", default_value_t = TRACED_NODES)]
     pub traced_nodes: usize,
+    /// Take the taint sluice.dev/agent-not-ready off nodes whose agent has programmed what is meant for them, and put it on
+    /// again when a node was lost or has booted (source kubernetes)
+    #[arg(long, env = "SLUICE_READINESS_TAINT")]
+    pub readiness_taint: bool,
     /// Namespace that the operator and the agents' ServiceAccount live in
     #[arg(long, env = "SLUICE_NAMESPACE", default_value = "sluice-system")]
     pub namespace: String,

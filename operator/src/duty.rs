@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use kube::Client;
 use sluice_distribute::Drops;
 use sluice_index::Desired;
 use sluice_pki::Authority;
@@ -15,6 +16,7 @@ use crate::edits::Edits;
 use crate::publish::{Publisher, Writer};
 use crate::reconcile::{Inputs, Reconciler};
 use crate::signer;
+use crate::taint;
 use crate::view::View;
 use crate::why::Question;
 
@@ -36,6 +38,8 @@ pub struct Duty {
     pub intake: watch::Sender<Option<Intake>>,
     pub view: watch::Sender<Arc<View>>,
     pub writer: Arc<Writer>,
+    /// Where nodes wait for their agents by a taint, the API that has them.
+    pub tainted: Option<Client>,
     /// Certifies the key that plans are signed with.
     pub authority: Arc<Authority>,
 }
@@ -90,12 +94,19 @@ impl Duty {
             }
             std::future::pending().await
         };
+        let tainting = async {
+            match self.tainted.clone() {
+                Some(client) => taint::keep(client, self.view.subscribe()).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             reconciled = reconciler.run(inputs) => match reconciled? {},
             kept = signer::keep(lead, &self.authority) => match kept? {},
             () = publisher.run() => Ok(()),
             never = own => never,
+            never = tainting => match never {},
         }
     }
 }

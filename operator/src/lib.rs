@@ -30,6 +30,7 @@ mod signer;
 #[cfg(test)]
 mod simulation;
 mod streams;
+mod taint;
 mod tokens;
 mod view;
 mod why;

@@ -50,6 +50,7 @@ struct Ports {
     joining: Joining,
     gate: Gate,
     writer: Writer,
+    tainted: Option<Client>,
 }
 
 /// Who this replica is to agents, to the CLI and to the others.
@@ -221,6 +222,7 @@ async fn serve(
         intake: intake_sender,
         view,
         writer: Arc::new(ports.writer),
+        tainted: ports.tainted,
         authority: ports.authority,
     };
     tracing::info!(listen = ?listener.local_addr(), replica = %raft.identity(), "serving");
@@ -236,6 +238,9 @@ async fn serve(
 }
 
 async fn directory_ports(path: &Path, args: &RunArgs) -> anyhow::Result<Ports> {
+    if args.readiness_taint {
+        anyhow::bail!("--readiness-taint: a directory has no nodes; it goes with --source kubernetes alone");
+    }
     std::fs::create_dir_all(&args.data).with_context(|| format!("--data {}", args.data.display()))?;
     let pki = match &args.ca_dir {
         Some(shared) => Directory::at(shared.clone(), SystemTime::now())?,
@@ -252,6 +257,7 @@ async fn directory_ports(path: &Path, args: &RunArgs) -> anyhow::Result<Ports> {
         joining: Joining::Tokens(pki.tokens),
         gate: Gate::Certificate,
         writer: Writer::Directory(writer),
+        tainted: None,
     })
 }
 
@@ -272,7 +278,8 @@ async fn cluster_ports(args: &RunArgs) -> anyhow::Result<Ports> {
         authority: Arc::new(authority),
         joining: Joining::Reviewed(ReviewedTokens::new(client.clone(), &args.namespace)),
         gate: Gate::AccessReview(client.clone()),
-        writer: Writer::Kubernetes(Box::new(KubernetesWriter::new(client))),
+        writer: Writer::Kubernetes(Box::new(KubernetesWriter::new(client.clone()))),
+        tainted: args.readiness_taint.then_some(client),
     })
 }
 

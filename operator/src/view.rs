@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sluice_compile::{balancer_hash, filter_hash};
 use sluice_crds::{Kind, reason};
 use sluice_index::{Held, Index, ObjectKey, Policy, Problem, Snapshot};
-use sluice_plan::Epoch;
+use sluice_plan::{Epoch, Hash};
 use sluice_policy::{Balancer, Filter, ListRef, Mode, SetDefinition};
 use sluice_rollout::Seen;
 use sluice_sets::Unresolved;
@@ -30,6 +30,8 @@ pub struct View {
     pub objects: BTreeMap<ObjectKey, (Placed, PolicyState)>,
     pub nodes: BTreeMap<String, Arc<NodeState>>,
     pub node_class: BTreeMap<String, String>,
+    /// By class, the plan that each of its nodes is to hold.
+    class_plans: BTreeMap<String, Hash>,
     pub problems: Vec<Problem>,
     /// Nodes that enforce what this store never agreed on, with their epochs.
     pub ahead: BTreeMap<String, Epoch>,
@@ -50,6 +52,11 @@ impl View {
     /// Under what the object counts, in its own order.
     pub fn entries(&self, key: &ObjectKey) -> &[Entry] {
         self.entries.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// The plan that a node is to hold; none before one is agreed on.
+    pub fn planned(&self, node: &str) -> Option<Hash> {
+        self.class_plans.get(self.node_class.get(node)?).copied()
     }
 }
 
@@ -102,6 +109,7 @@ pub fn view(
         objects,
         nodes: book.nodes().clone(),
         node_class: planned.node_class.iter().map(|(node, class)| (node.clone(), class.0.clone())).collect(),
+        class_plans: planned.hashes.iter().map(|(class, hash)| (class.0.clone(), *hash)).collect(),
         problems: index.problems().iter().cloned().chain(ahead.iter().map(lost)).collect(),
         ahead: ahead.clone(),
         entries,

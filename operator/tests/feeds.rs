@@ -76,6 +76,7 @@ impl Operator {
             replicas: Vec::new(),
             replica: None,
             fleet: None,
+            readiness_taint: false,
             namespace: String::new(),
             traced_nodes: TRACED_NODES,
         };

@@ -27,3 +27,14 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 {{- join "," $replicas }}
 {{- end }}
+
+{{- /* Of `own` and, where nodes carry it, of the taint that they wait for their agent with. */}}
+{{- define "sluice.tolerations" -}}
+{{- $all := .own }}
+{{- if .root.Values.agent.readinessTaint }}
+{{- $all = append $all (dict "key" "sluice.dev/agent-not-ready" "operator" "Exists") }}
+{{- end }}
+{{- with $all -}}
+tolerations: {{- toYaml . | nindent 0 }}
+{{- end }}
+{{- end }}

@@ -88,6 +88,7 @@ impl Server {
         render.push(&pools);
         let lists = format!("--set=addressSets.configMapNamespaces={{{LISTS}}}");
         render.push(&lists);
+        render.push("--set=agent.readinessTaint=true");
         let parts = ["crds", "operator-rbac", "user-rbac", "agent"]
             .map(|part| format!("--show-only=templates/{part}.yaml"));
         render.extend(parts.iter().map(String::as_str));
@@ -107,7 +108,9 @@ impl Server {
         let [address, metrics] = [free_address(), free_address()];
         let mut command = Command::new(program("sluice-operator").unwrap());
         command.env("KUBECONFIG", &kubeconfig);
-        command.args(["--source", "kubernetes", "--namespace", NAMESPACE, "--data"]).arg(&data);
+        command
+            .args(["--source", "kubernetes", "--namespace", NAMESPACE, "--readiness-taint", "--data"])
+            .arg(&data);
         command.arg("--fleet").arg(&fleet);
         command.args(["--listen", &address, "--metrics", &metrics]);
         let process = Process::start("operator", self.directory.path(), command).unwrap();

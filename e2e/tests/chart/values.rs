@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 
 use crate::{KUBERNETES, chart, find, helm, parse};
 
-const SETS: [&str; 7] = [
+const SETS: [&str; 8] = [
     "small",
     "three-replicas",
     "own-authority",
+    "taint",
     "no-network-policy",
     "monitoring",
     "definitions-apart",
@@ -100,6 +101,34 @@ fn own_authority() {
     let certificate = find(&objects, "ConfigMap", "sluice-ca")["data"]["ca.crt"].as_str().unwrap();
     assert!(certificate.starts_with("-----BEGIN CERTIFICATE-----\nMIIB"), "{certificate}");
     assert_eq!(objects, rendered("own-authority"), "one text, whenever it is rendered");
+}
+
+#[test]
+fn taint() {
+    let objects = rendered("taint");
+    let key = json!("sluice.dev/agent-not-ready");
+    let operator = find(&objects, "StatefulSet", "sluice-operator");
+    assert!(
+        operator["spec"]["template"]["spec"]["containers"][0]["args"]
+            .to_string()
+            .contains("--readiness-taint")
+    );
+    // Whoever is to take it off, or to clean up, must not wait for it to be off.
+    for (kind, name, own) in [
+        ("StatefulSet", "sluice-operator", "infra"),
+        ("DaemonSet", "sluice-agent", "edge"),
+        ("Job", "sluice-uninstall", "infra"),
+    ] {
+        let expected = [(&*pod("tolerations/0/key"), json!(own)), (&pod("tolerations/1/key"), key.clone())];
+        holds(&objects, kind, name, &expected);
+    }
+    assert!(may_patch_nodes(&objects));
+    assert!(!may_patch_nodes(&rendered("small")), "only by choice");
+}
+
+fn may_patch_nodes(objects: &[Value]) -> bool {
+    let rules = find(objects, "ClusterRole", "sluice-operator")["rules"].as_array().unwrap();
+    rules.iter().any(|rule| rule["resources"] == json!(["nodes"]) && rule["verbs"] == json!(["patch"]))
 }
 
 #[test]

@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use self::config_maps::ConfigMaps;
+pub use self::follow::Retry;
 use self::follow::reflect;
 use crate::gather::gather;
 

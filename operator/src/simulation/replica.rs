@@ -126,6 +126,7 @@ fn put_together(
         intake: intake_sender,
         view,
         writer: Arc::new(Writer::Nowhere),
+        tainted: None,
         authority: world.authority.clone(),
     }
 }

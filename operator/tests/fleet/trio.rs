@@ -61,6 +61,7 @@ impl Trio {
             replica: Some(addresses[index].clone()),
             replicas: addresses,
             fleet: None,
+            readiness_taint: false,
             namespace: String::new(),
             traced_nodes: TRACED_NODES,
         };
