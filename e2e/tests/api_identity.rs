@@ -1,10 +1,12 @@
 //! Who is who, by a real API server: the operator under its own account with the chart's rights and no more, agents
-//! admitted by the tokens of their pods, and users who see the drops that their rights let them see. Needs root for the
-//! API server's namespace.
+//! admitted by the tokens of their pods, users who see the drops that their rights let them see, and GitOps, which sees no
+//! difference. Needs root for the API server's namespace.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 #[path = "api_identity/agent.rs"]
 mod agent;
+#[path = "api_identity/declared.rs"]
+mod declared;
 #[path = "api_identity/rights.rs"]
 mod rights;
 #[path = "api_identity/server.rs"]
@@ -25,6 +27,7 @@ use sluice_e2e::process::eventually;
 use tonic::Code;
 
 use agent::{Admitted, Agent};
+use declared::{status_is_no_difference, the_chart_is_admitted};
 use rights::each_right_is_needed;
 use server::{LISTS, Server};
 use taint::a_lost_node_waits_for_its_agent;
@@ -66,6 +69,8 @@ fn the_operator_and_its_agents_are_who_the_api_server_says() {
     truth::nothing_is_written_where_nothing_changed(&server);
     drop(stream);
     a_lost_node_waits_for_its_agent(&server, &operator, &agent);
+    status_is_no_difference(&server);
+    the_chart_is_admitted(&server);
     each_right_is_needed(&server);
 }
 
