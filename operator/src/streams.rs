@@ -36,6 +36,11 @@ impl Streams {
         !is_late
     }
 
+    /// How many there are.
+    pub fn open(&self) -> u32 {
+        u32::try_from(self.0.len()).unwrap_or(u32::MAX)
+    }
+
     pub fn counts(&self, node: &str, at: At) -> bool {
         self.0.get(node).is_some_and(|stream| stream.at == at)
     }

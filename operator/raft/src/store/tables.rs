@@ -130,17 +130,27 @@ pub fn put_machine(txn: &WriteTransaction, before: &State, after: &Machine) -> R
     if before.rings != state.rings {
         txn.open_table(META)?.insert("rings", &*state.rings)?;
     }
-    let plans = |state: &State| -> BTreeMap<String, Bytes> {
-        state.classes.iter().map(|(key, plan)| (key.0.clone(), plan.bytes.clone())).collect()
-    };
-    put_strings(txn, CLASSES, &plans(before), &plans(state))?;
-    put_strings(txn, CLASS_SETS, &class_sets(before), &class_sets(state))?;
-    put_strings(txn, BLOBS, &before.blobs, &state.blobs)?;
-    let sets = |state: &State| -> BTreeMap<String, Bytes> {
-        state.sets.iter().map(|(name, set)| (name.clone(), set.bytes.clone())).collect()
-    };
-    put_strings(txn, SETS, &sets(before), &sets(state))?;
-    put_nodes(txn, &before.node_class, &state.node_class)
+    // Most commands change one of these, and it may be large.
+    if !Arc::ptr_eq(&before.classes, &state.classes) {
+        let plans = |state: &State| -> BTreeMap<String, Bytes> {
+            state.classes.iter().map(|(key, plan)| (key.0.clone(), plan.bytes.clone())).collect()
+        };
+        put_strings(txn, CLASSES, &plans(before), &plans(state))?;
+        put_strings(txn, CLASS_SETS, &class_sets(before), &class_sets(state))?;
+    }
+    if !Arc::ptr_eq(&before.blobs, &state.blobs) {
+        put_strings(txn, BLOBS, &before.blobs, &state.blobs)?;
+    }
+    if !Arc::ptr_eq(&before.sets, &state.sets) {
+        let sets = |state: &State| -> BTreeMap<String, Bytes> {
+            state.sets.iter().map(|(name, set)| (name.clone(), set.bytes.clone())).collect()
+        };
+        put_strings(txn, SETS, &sets(before), &sets(state))?;
+    }
+    if !Arc::ptr_eq(&before.node_class, &state.node_class) {
+        put_nodes(txn, &before.node_class, &state.node_class)?;
+    }
+    Ok(())
 }
 
 /// Forgets the machine's data, so that no key of it outlives the snapshot that replaces it.
@@ -245,11 +255,19 @@ fn put_strings(
     after: &BTreeMap<String, Bytes>,
 ) -> Result<(), Error> {
     let mut table = txn.open_table(definition)?;
-    for key in before.keys().filter(|key| !after.contains_key(*key)) {
-        table.remove(key.as_str())?;
+    // Both are sorted: one walk beside each other, not a search for each key.
+    let mut former = before.iter().peekable();
+    for (key, bytes) in after {
+        while let Some((gone, _)) = former.next_if(|(other, _)| *other < key) {
+            table.remove(gone.as_str())?;
+        }
+        let known = former.next_if(|(other, _)| *other == key);
+        if known.is_none_or(|(_, known)| known != bytes) {
+            table.insert(key.as_str(), &**bytes)?;
+        }
     }
-    for (key, bytes) in after.iter().filter(|(key, bytes)| before.get(*key) != Some(*bytes)) {
-        table.insert(key.as_str(), &**bytes)?;
+    for (gone, _) in former {
+        table.remove(gone.as_str())?;
     }
     Ok(())
 }
