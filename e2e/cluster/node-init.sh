@@ -25,8 +25,10 @@ for _ in $(seq 100); do ctr version >/dev/null 2>&1 && break; sleep 0.1; done
 for archive in /opt/cluster/images/*.tar /opt/images/*.tar; do
   [ ! -f "$archive" ] || ctr -n k8s.io images import --snapshotter overlayfs "$archive"
 done
+# What a test wants its node to register with.
+mapfile -t flags < <(cat /etc/kubernetes/kubelet-flags 2>/dev/null)
 supervise kubelet --config=/etc/kubernetes/kubelet.yaml --kubeconfig="/etc/kubernetes/pki/node-$NODE.kubeconfig" \
-  --hostname-override="$NODE" --node-ip="$address" --v=2 &
+  --hostname-override="$NODE" --node-ip="$address" --v=2 "${flags[@]}" &
 supervise kube-proxy --config=/etc/kubernetes/proxy.yaml &
 # Orphans of pods end up here and are reaped.
 while :; do wait -n || sleep 1; done

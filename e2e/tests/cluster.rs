@@ -1,15 +1,21 @@
 //! The main job on a real Kubernetes: Helm installs, policies become Ready, frames meet them, and nothing that happens to
-//! agents, operator, nodes or API server lets one packet through that must not pass. Needs root.
+//! releases, agents, operator, nodes or API server lets one packet through that must not pass. Needs root.
 #![allow(clippy::unwrap_used, reason = "a test says what failed by failing")]
 
 #[path = "cluster/checks.rs"]
 mod checks;
+#[path = "cluster/cut_off.rs"]
+mod cut_off;
 #[path = "cluster/disruptions.rs"]
 mod disruptions;
 #[path = "cluster/edits.rs"]
 mod edits;
 #[path = "cluster/install.rs"]
 mod install;
+#[path = "cluster/nodes.rs"]
+mod nodes;
+#[path = "cluster/upgrades.rs"]
+mod upgrades;
 #[path = "cluster/users.rs"]
 mod users;
 
@@ -42,30 +48,38 @@ fn the_main_job_on_three_nodes() {
     viewer.sees_only_what_it_may_list();
     viewer.is_told_why();
     step("a user sees what it may list");
-    debugger.changes_levels();
-    viewer.may_change_no_level();
-    step("who may exec in the pods changes their log levels");
     edits::of_the_example(&cluster);
     step("edits of the example reach every node");
     checks::nobody_is_locked_out(&cluster);
     step("a filter that drops everything locks nobody out");
 
-    let traffic = disruptions::traffic(&cluster, "node-b");
+    let mut floods = disruptions::Floods::start(&cluster);
     viewer.sees_drops();
     stranger.is_refused_drops();
     step("drops are shown to who may list their policies");
     disruptions::agent_pod_deleted(&cluster, "node-b");
     step("agent pod deleted and back");
-    disruptions::operator_pods_replaced(&cluster);
-    step("every operator pod replaced");
-    disruptions::node_off_and_on(&cluster, "node-c");
+    upgrades::from_the_previous_chart(&cluster, &floods);
+    step("helm upgrade from the previous chart");
+    debugger.changes_levels();
+    viewer.may_change_no_level();
+    step("who may exec in the pods changes their log levels");
+    upgrades::rolled_back(&cluster, &floods);
+    step("an upgrade that does not start, and helm rollback");
+    nodes::drained(&cluster, "node-b", &floods, || cut_off::comes_back_by_itself(&cluster, "node-b"));
+    step("node drained, cut off by a policy that it takes back, and filled again");
+    nodes::partitioned(&cluster, "node-b", &mut floods);
+    step("node partitioned and back");
+    disruptions::node_off_and_on(&cluster, "node-c", &mut floods);
     step("node off, told, and back");
-    disruptions::api_server_killed(&cluster, &traffic);
+    nodes::lost_and_replaced(&cluster, "node-c", &mut floods);
+    step("node lost, deleted, and another in its place");
+    disruptions::api_server_killed(&cluster, &floods);
     step("API server killed and back");
-    let tally = traffic.stop().unwrap();
-    println!("{tally:?}");
-    assert_eq!(tally.wrong(), 0, "{tally:?}");
+    floods.stop();
 
+    disruptions::namespace_deleted(&cluster);
+    step("namespace deleted with a balancer in it");
     checks::deleted_policies_are_detached(&cluster);
     step("deleted policies are detached");
     install::uninstall_with_a_node_lost(&cluster);

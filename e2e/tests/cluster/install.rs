@@ -9,6 +9,7 @@ use sluice_e2e::http;
 use sluice_e2e::netns::Netns;
 use sluice_e2e::process::eventually;
 
+use crate::upgrades::previous_chart;
 use crate::{NAMESPACE, NODES, PATIENCE};
 
 /// A volume of a node, made by hand: this cluster provisions none.
@@ -32,20 +33,13 @@ spec:
 }
 
 const POOLS: &str =
-    r#"fleet.addressPools=[{"name":"public","prefixes":["203.0.113.0/24"],"namespaces":["default"]}]"#;
+    r#"fleet.addressPools=[{"name":"public","prefixes":["203.0.113.0/24"],"namespaces":["default","shop"]}]"#;
 
 /// Seconds that a node may take to detach.
 const PATIENT: &str = "uninstall.timeoutSeconds=10";
 
-/// With an authority that is there already.
-pub fn install(cluster: &Cluster, directory: &Path) {
-    for node in NODES {
-        cluster.on_node(node, &["/usr/bin/mkdir", "-p", "/var/lib/sluice-operator"]).unwrap();
-        cluster.apply(&volume(node)).unwrap();
-        cluster.kubectl(&["label", "node", node, "role=edge"]).unwrap();
-    }
-    let chart = chart();
-    cluster.helm(&["lint", "--strict", &chart]).unwrap();
+/// For every install and upgrade of this cluster.
+pub fn values() -> Vec<&'static str> {
     let values = [
         ["--set", "image.pullPolicy=Never"],
         ["--set", "operator.persistence.storageClass=-"],
@@ -54,7 +48,17 @@ pub fn install(cluster: &Cluster, directory: &Path) {
         ["--set", PATIENT],
         ["--set-json", POOLS],
     ];
-    let values = [values.as_flattened(), &["--namespace", NAMESPACE, "--wait", "--timeout", "60s"]].concat();
+    [values.as_flattened(), &["--namespace", NAMESPACE, "--wait", "--timeout", "60s"]].concat()
+}
+
+/// The previous chart, with an authority that is there already.
+pub fn install(cluster: &Cluster, directory: &Path) {
+    for node in NODES {
+        cluster.on_node(node, &["/usr/bin/mkdir", "-p", "/var/lib/sluice-operator"]).unwrap();
+        cluster.apply(&volume(node)).unwrap();
+        cluster.kubectl(&["label", "node", node, "role=edge"]).unwrap();
+    }
+    let (chart, values) = (previous_chart(), values());
     let install = [&["install", "sluice", &chart][..], &values].concat();
     cluster.kubectl(&["create", "namespace", NAMESPACE]).unwrap();
     let early = format!("{:#}", cluster.helm(&install).unwrap_err());
@@ -64,6 +68,14 @@ pub fn install(cluster: &Cluster, directory: &Path) {
     cluster.helm(&[&["upgrade", "sluice", &chart][..], &values].concat()).unwrap();
     let secrets = cluster.kubectl(&["get", "secret", "-n", NAMESPACE, "-o", "name", OF_THE_CHART]).unwrap();
     assert_eq!(secrets, "", "the authority is the one that was there");
+    // The programs are of this version, and ask for rights that the previous chart does not give.
+    cluster.apply(&rights(cluster)).unwrap();
+}
+
+fn rights(cluster: &Cluster) -> String {
+    let only =
+        ["--kube-version=1.37.0", "--show-only=templates/operator-rbac.yaml", "--set=ca.certificate=none"];
+    cluster.helm(&[&["template", "sluice", &chart()][..], &values(), &only].concat()).unwrap()
 }
 
 const OF_THE_CHART: &str = "--selector=app.kubernetes.io/name=sluice";
@@ -79,7 +91,7 @@ fn make_authority(cluster: &Cluster, directory: &Path) {
     cluster.kubectl(&secret).unwrap();
 }
 
-fn chart() -> String {
+pub fn chart() -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/sluice").display().to_string()
 }
 
@@ -192,6 +204,18 @@ fn nothing_else_is_left(cluster: &Cluster) {
     left.unwrap_or_else(|_| panic!("{}", cluster.kubectl(&["get", kinds, "-n", NAMESPACE]).unwrap()));
     let roles = cluster.kubectl(&["get", "clusterrole,clusterrolebinding", "-o", "name"]).unwrap();
     assert!(!roles.contains("sluice"), "{roles}");
+    what_is_left_goes_without_an_operator(cluster);
+}
+
+/// By the commands of docs/kubernetes.md, with an object still there: no finalizer waits for somebody who is gone.
+fn what_is_left_goes_without_an_operator(cluster: &Cluster) {
+    let crds = ["xdpfilters", "xdploadbalancers", "xdpaddresssets", "xdpnodes"]
+        .map(|kind| format!("{kind}.sluice.dev"));
+    let crds: Vec<&str> = crds.iter().map(String::as_str).collect();
+    cluster.kubectl(&[&["delete", "crd", "--timeout=20s"], &crds[..]].concat()).unwrap();
+    let claims = ["delete", "pvc", "--selector=app.kubernetes.io/component=operator", "-n", NAMESPACE];
+    cluster.kubectl(&[&claims[..], &["--timeout=20s"]].concat()).unwrap();
+    cluster.kubectl(&["delete", "namespace", NAMESPACE, "--timeout=30s"]).unwrap();
 }
 
 /// The namespace's own, and what the test made there.
