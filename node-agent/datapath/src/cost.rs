@@ -10,7 +10,7 @@ use crate::self_test::strangers;
 use crate::test_run::STAGED;
 
 /// Whatever else the machine does can only make a run longer: of so many the shortest counts.
-const ROUNDS: usize = 100;
+const ROUNDS: usize = 16;
 /// With more, the kernel makes the program a branch of its XDP dispatcher for the time of the run (`bpf_prog_test_run_xdp`),
 /// and alters code that live packets run through.
 const REPEAT: u32 = 1;
