@@ -77,9 +77,14 @@ fn options(connection: &Connection) -> KubeConfigOptions {
 
 async fn operator_pod(pods: &Api<Pod>, namespace: &str) -> anyhow::Result<String> {
     let list = pods.list(&ListParams::default().labels("app.kubernetes.io/component=operator")).await?;
-    let running =
-        |pod: &&Pod| pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running");
-    match list.items.iter().find(running) {
+    let status = |pod: &Pod| pod.status.clone().unwrap_or_default();
+    let is_running = |pod: &&Pod| status(pod).phase.as_deref() == Some("Running");
+    let is_ready = |pod: &&Pod| {
+        let conditions = status(pod).conditions.unwrap_or_default();
+        conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    };
+    // Any of them knows the way to the one that decides; without that none is ready, and one may be told to go on alone.
+    match list.items.iter().filter(is_running).max_by_key(is_ready) {
         Some(pod) => Ok(pod.name_any()),
         None => bail!("no running operator pod in namespace {namespace}: is the chart installed there?"),
     }
