@@ -48,7 +48,7 @@ impl Readiness {
         if !raft.votes() || !self.caught_up.load(Ordering::Relaxed) {
             return Err("this replica has no vote, or has not caught up with the others");
         }
-        if !raft.is_leader() && raft.leader_address().is_none() {
+        if !raft.is_led() {
             return Err("no replica decides: most of them are not reached");
         }
         self.desired.borrow().synced.then_some(()).ok_or("the source is not read yet")

@@ -5,6 +5,10 @@ pub trait Replica: Send + Sync + 'static {
 
     /// Whether it decides, and so has all that was ever agreed on; others may be a little behind.
     fn decides(&self) -> bool;
+
+    /// Whether it decides or hears of the one that does. One that is cut off from the others tells its agents nothing that
+    /// they could take for the operator's word.
+    fn is_led(&self) -> bool;
 }
 
 impl Replica for sluice_raft::Raft {
@@ -14,6 +18,10 @@ impl Replica for sluice_raft::Raft {
 
     fn decides(&self) -> bool {
         self.is_leader()
+    }
+
+    fn is_led(&self) -> bool {
+        sluice_raft::Raft::is_led(self)
     }
 }
 
@@ -27,6 +35,10 @@ impl Replica for Alone {
     }
 
     fn decides(&self) -> bool {
+        true
+    }
+
+    fn is_led(&self) -> bool {
         true
     }
 }

@@ -244,7 +244,9 @@ async fn hear(
         Some(Word::Hello(_)) => Err(End::Refused(Status::invalid_argument("a stream has one Hello"))),
         Some(Word::Heartbeat(_)) => {
             // An agent that is busy with an update needs no sign of life besides.
-            if let Ok(room) = outgoing.try_reserve() {
+            if shared.replica.is_led()
+                && let Ok(room) = outgoing.try_reserve()
+            {
                 room.send(Ok(message(Kind::Heartbeat(Heartbeat { at: unix_millis() }))));
             }
             Ok(())

@@ -240,6 +240,13 @@ impl Raft {
         leads(&self.inner.raft.metrics().borrow())
     }
 
+    /// Whether this replica decides, or hears of the one that does.
+    pub fn is_led(&self) -> bool {
+        let metrics = self.inner.raft.metrics();
+        let metrics = metrics.borrow();
+        metrics.current_leader.is_some_and(|leader| leader != metrics.id || leads(&metrics))
+    }
+
     pub fn identity(&self) -> &Identity {
         &self.inner.identity
     }

@@ -83,11 +83,20 @@ impl Stream {
         Ok(Stream { say, heard })
     }
 
+    /// The next message, heartbeats included.
+    pub async fn next(&mut self) -> Kind {
+        self.message().await.unwrap().expect("the stream goes on")
+    }
+
+    async fn message(&mut self) -> Result<Option<Kind>, Status> {
+        let heard = timeout(PATIENCE, self.heard.message()).await.expect("a message in time");
+        Ok(heard?.and_then(|message| message.kind))
+    }
+
     /// The next message that is no heartbeat.
     pub async fn hear(&mut self) -> Result<Option<Kind>, Status> {
         loop {
-            let heard = timeout(PATIENCE, self.heard.message()).await.expect("a message in time");
-            match heard?.and_then(|message| message.kind) {
+            match self.message().await? {
                 Some(Kind::Heartbeat(_)) => {}
                 other => return Ok(other),
             }
