@@ -95,7 +95,7 @@ fn the_operator_may_do_what_it_does_and_no_more() {
     let pool = r#"fleet.addressPools=[{"name": "public", "prefixes": ["203.0.113.0/24"]}]"#;
     assert_eq!(operator_rules(&[pool]), expected);
     // Where nodes wait for their agent.
-    expected.insert(9, "nodes: patch");
+    expected.insert(10, "nodes: patch");
     assert_eq!(operator_rules(&[pool, "agent.readinessTaint=true"]), expected);
 }
 
