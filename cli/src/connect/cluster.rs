@@ -84,7 +84,7 @@ async fn operator_pod(pods: &Api<Pod>, namespace: &str) -> anyhow::Result<String
         conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
     };
     // Any of them knows the way to the one that decides; without that none is ready, and one may be told to go on alone.
-    match list.items.iter().filter(is_running).max_by_key(is_ready) {
+    match list.items.iter().filter(is_running).min_by_key(|pod| !is_ready(pod)) {
         Some(pod) => Ok(pod.name_any()),
         None => bail!("no running operator pod in namespace {namespace}: is the chart installed there?"),
     }

@@ -137,7 +137,8 @@ impl World {
                 return Some(format!("{key} is at {} instead of {wanted}", placed.generation));
             }
             if (state.desired, state.programmed) != (AGENTS as u32, AGENTS as u32) {
-                return Some(format!("{key} is on {} of {} nodes", state.programmed, state.desired));
+                let (programmed, desired, failing) = (state.programmed, state.desired, &state.failing);
+                return Some(format!("{key} is on {programmed} of {desired} nodes: {failing:?}"));
             }
         }
         let at = states[0].epoch;
