@@ -69,7 +69,10 @@ impl Clerk {
     fn note(&mut self, event: &AgentEvent) {
         match &event.kind {
             AgentEventKind::Connected(hello) => {
-                self.streams.insert(event.node.clone(), (event.session, hello.clone()));
+                // A stream that had to wait is told of after the one that took its place.
+                if self.streams.get(&event.node).is_none_or(|(newest, _)| *newest < event.session) {
+                    self.streams.insert(event.node.clone(), (event.session, hello.clone()));
+                }
             }
             AgentEventKind::Disconnected => {
                 // A restarted agent may be back before its old stream is seen to end.
@@ -129,7 +132,9 @@ mod tests {
         say.send(connected("a", 1)).await.unwrap();
         say.send(connected("b", 2)).await.unwrap();
         say.send(connected("a", 3)).await.unwrap();
-        // The late end of an older stream.
+        // An older stream that is told of late, and the late ends of older streams.
+        say.send(connected("a", 2)).await.unwrap();
+        say.send(event("a", 2, AgentEventKind::Disconnected)).await.unwrap();
         say.send(event("a", 1, AgentEventKind::Disconnected)).await.unwrap();
         say.send(event("b", 2, AgentEventKind::Disconnected)).await.unwrap();
         say.send(connected("c", 4)).await.unwrap();
