@@ -1,11 +1,9 @@
 //! `kubectl sluice why` and `status --watch`: what stands between a policy and a node, named as it comes and goes.
 
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::sync::mpsc;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::Value;
 use sluice_e2e::fleet::{Fleet, Options, labelled};
 use sluice_e2e::process::eventually;
@@ -71,11 +69,11 @@ fn what_stands_between_a_policy_and_a_node_is_named() {
     cli.run("why edge-9 one").fails(1, &["there is no node edge-9", "kubectl sluice nodes"]);
     cli.run("why edge-1 nobody").fails(1, &["no policy is named nobody", "kubectl sluice status"]);
 
-    let lines = watched(&fleet);
+    let watched = watched(&fleet);
     fleet.write_policy("one.yaml", &filter("one", "a", "nothere0", "")).unwrap();
     has(&says(&fleet, "edge-1", "one", "InterfaceMissing"), "agent", "nothere0");
     let seen = |reason: &str| {
-        let line = lines.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("{reason}: {error}"));
+        let line = watched.lines.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("{reason}: {error}"));
         line["policies"][0]["reason"] == reason
     };
     while !seen("Rejected") {}
@@ -111,8 +109,22 @@ fn what_stands_between_a_policy_and_a_node_is_named() {
     has(&says(&fleet, "edge-1", "one", "Unreachable"), "operator", "no word from its agent for ");
 }
 
-/// What `status --watch` says, line by line, as long as somebody listens.
-fn watched(fleet: &Fleet) -> mpsc::Receiver<Value> {
+/// A `status --watch`, which ends with it.
+struct Watched {
+    lines: mpsc::Receiver<Value>,
+    child: Child,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        // It may have ended.
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+/// What `status --watch` says, line by line.
+fn watched(fleet: &Fleet) -> Watched {
     let mut command = Cli(fleet).command("status --watch -o json");
     command.arg("--data").arg(fleet.data());
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
@@ -125,8 +137,6 @@ fn watched(fleet: &Fleet) -> mpsc::Receiver<Value> {
                 break;
             }
         }
-        _ = kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGKILL);
-        _ = child.wait();
     });
-    lines
+    Watched { lines, child }
 }
