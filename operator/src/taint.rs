@@ -73,8 +73,13 @@ pub async fn keep(client: Client, view: watch::Receiver<Arc<View>>) -> Infallibl
                     let (name, version) = (node.name_any(), node.resource_version().unwrap_or_default());
                     match set(&api, &node, tainted).await {
                         Ok(()) => tracing::info!(node = name, tainted, taint = KEY, "taint set"),
-                        // Somebody else wrote the node meanwhile, most likely; its watch tells.
-                        Err(error) => tracing::debug!(node = name, %error, "taint not set; tried again"),
+                        // Somebody else wrote the node meanwhile; its watch tells.
+                        Err(error) if is_conflict(&error) => {}
+                        Err(error) => {
+                            tracing::warn!(node = name, error = format!("{error:#}"), "taint not set; tried again");
+                            // It may be the API server that is away, for all of them.
+                            break;
+                        }
                     }
                     written.insert(name, version);
                 }
@@ -107,6 +112,10 @@ async fn set(api: &Api<Node>, node: &Node, tainted: bool) -> anyhow::Result<()> 
         .await
         .context("the API server does not answer")??;
     Ok(())
+}
+
+fn is_conflict(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(kube::Error::Api(status)) if status.is_conflict())
 }
 
 /// What is looked at, and no images, addresses and heartbeats of thousands of nodes.
