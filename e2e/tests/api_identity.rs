@@ -7,8 +7,12 @@
 mod agent;
 #[path = "api_identity/declared.rs"]
 mod declared;
+#[path = "api_identity/lines.rs"]
+mod lines;
 #[path = "api_identity/rights.rs"]
 mod rights;
+#[path = "api_identity/roles.rs"]
+mod roles;
 #[path = "api_identity/server.rs"]
 mod server;
 #[path = "api_identity/taint.rs"]
@@ -28,7 +32,8 @@ use tonic::Code;
 
 use agent::{Admitted, Agent};
 use declared::{status_is_no_difference, the_chart_is_admitted};
-use rights::each_right_is_needed;
+use lines::each_line_is_missed;
+use rights::each_right_is_used;
 use server::{LISTS, Server};
 use taint::a_lost_node_waits_for_its_agent;
 use users::drops_are_shown_to_who_may_list_their_policies;
@@ -41,6 +46,7 @@ fn the_operator_and_its_agents_are_who_the_api_server_says() {
     let operator = server.start_operator();
     the_operator_reads_and_writes_with_its_own_rights(&server);
     its_account_may_do_nothing_else(&server);
+    users::an_agents_account_reads_nothing(&server);
     a_set_follows_its_config_map(&server);
     a_pod_keeps_its_address(&server);
 
@@ -71,7 +77,9 @@ fn the_operator_and_its_agents_are_who_the_api_server_says() {
     a_lost_node_waits_for_its_agent(&server, &operator, &agent);
     status_is_no_difference(&server);
     the_chart_is_admitted(&server);
-    each_right_is_needed(&server);
+    each_right_is_used(&server);
+    drop(agent);
+    each_line_is_missed(&server, operator);
 }
 
 const AUDIENCE: &str = "sluice-operator";

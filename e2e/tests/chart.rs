@@ -3,6 +3,8 @@
 
 #[path = "chart/monitoring.rs"]
 mod monitoring;
+#[path = "chart/rights.rs"]
+mod rights;
 #[path = "chart/values.rs"]
 mod values;
 

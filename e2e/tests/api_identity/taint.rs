@@ -7,13 +7,17 @@ use crate::agent::Agent;
 use crate::server::{Operator, Server};
 use crate::{AUDIENCE, PATIENCE};
 
-const KEY: &str = "sluice.dev/agent-not-ready";
+pub const KEY: &str = "sluice.dev/agent-not-ready";
 const LOST: &str = "node.kubernetes.io/unreachable:NoSchedule";
 
 fn taints(server: &Server) -> Vec<String> {
-    let node = server.cluster.object("node", "node-b").unwrap();
+    keys(&server.cluster.object("node", "node-b").unwrap()).map(str::to_owned).collect()
+}
+
+/// Of the taints of a node.
+pub fn keys(node: &Value) -> impl Iterator<Item = &str> {
     let taints = node["spec"]["taints"].as_array().into_iter().flatten();
-    taints.map(|taint| taint["key"].as_str().unwrap_or_default().to_owned()).collect()
+    taints.map(|taint| taint["key"].as_str().unwrap_or_default())
 }
 
 /// Without touching the taints of others.

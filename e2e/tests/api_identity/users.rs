@@ -1,4 +1,4 @@
-//! Users of the CLI, bound to the chart's role for them or to nothing.
+//! Users of the CLI, bound to the chart's role for them or to nothing; and agents, who have no rights at all.
 
 use sluice_e2e::process::eventually;
 use sluice_proto::v1::{DropSample, SampleBatch};
@@ -96,3 +96,36 @@ fn assert_refused(status: &Status, code: Code, words: &str) {
     assert_eq!(status.code(), code, "{status}");
     assert!(status.message().contains(words), "{status}");
 }
+
+/// By a real call for each kind of object that the API server lists, and by its own account of what the agents' may.
+pub fn an_agents_account_reads_nothing(server: &Server) {
+    let as_account = |account: &str| {
+        let file =
+            server.cluster.kubeconfig_of(account, &server.token(account, &[]), server.directory.path());
+        format!("--kubeconfig={}", file.unwrap().display())
+    };
+    // kubectl runs where the API server does.
+    let here = "--server=https://127.0.0.1";
+    let [agent, stranger] = ["sluice-agent", "other"].map(as_account);
+    let rights = |account: &str| server.kubectl(&[account, here, "auth", "can-i", "--list", "--no-headers"]);
+    assert_eq!(rights(&agent), rights(&stranger), "an account that nothing is bound to");
+
+    let kinds = server.kubectl(&["api-resources", "--verbs=list", "--output=name"]);
+    let kinds: Vec<&str> = kinds.split_whitespace().collect();
+    assert!(
+        ["secrets", "nodes", "xdpfilters.sluice.dev"].iter().all(|kind| kinds.contains(kind)),
+        "{kinds:?}"
+    );
+    let get = [&agent, here, "get", &kinds.join(","), "--all-namespaces"];
+    let answer = server.cluster.kubectl_command(&get).output().unwrap();
+    let (said, refused) = (String::from_utf8_lossy(&answer.stdout), String::from_utf8_lossy(&answer.stderr));
+    let is_refused = |kind: &&str| {
+        let name = kind.split('.').next().unwrap_or(kind);
+        refused.contains(&format!("cannot list resource \"{name}\""))
+    };
+    let unrefused: Vec<_> = kinds.iter().filter(|kind| **kind != EVERYBODYS && !is_refused(kind)).collect();
+    assert!(said.is_empty() && unrefused.is_empty(), "{unrefused:?}: {said}\n{refused}");
+}
+
+/// Authorities' certificates, which the API server shows to every account.
+const EVERYBODYS: &str = "clustertrustbundles.certificates.k8s.io";
