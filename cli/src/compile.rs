@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use sluice_abi::{Entry, Pattern, Row, Straight, dimension, features};
 use sluice_balance::Rings;
-use sluice_plan::{NodePlan, encode};
+use sluice_plan::NodePlan;
 
 use crate::args::{Compile, Output};
 use crate::output::{Head, print_line, print_structured, print_table, table};
@@ -120,7 +120,7 @@ const DIMENSIONS: [(usize, &str, usize); dimension::COUNT] = [
 ];
 
 fn report(plan: &NodePlan) -> Report {
-    let NodePlan { filters, balancers, failsafe: _, sets: _, confirm_ms: _ } = plan;
+    let NodePlan { schema: _, filters, balancers, failsafe: _, sets: _, confirm_ms: _ } = plan;
     let used = |index: usize| filters.tables.features & features::dimension(index) != 0;
     let mut tables = Vec::new();
     let mut add = |name: &str, bytes: usize, element: usize| {
@@ -157,7 +157,7 @@ fn report(plan: &NodePlan) -> Report {
     };
     Report {
         hash: plan.hash().short(),
-        bytes: encode(plan).len(),
+        bytes: plan.encode().len(),
         entries: filters.tables.entries.len() / size_of::<Entry>(),
         words_per_row: filters.tables.words,
         dimensions: DIMENSIONS.iter().filter(|(index, ..)| used(*index)).map(|(_, name, _)| *name).collect(),

@@ -76,6 +76,9 @@ pub mod reason {
     pub const TOO_MANY_RULES: &str = "TooManyRules";
     /// A node rejects: with the filter there would be larger address sets than its agent takes.
     pub const TOO_MANY_PREFIXES: &str = "TooManyPrefixes";
+    /// A node rejects: its agent reads no encoding of plans that the operator writes, or none that can say what the filter
+    /// asks for.
+    pub const UNKNOWN_SCHEMA: &str = "UnknownSchema";
     /// Of one node: the object's selector does not select it.
     pub const NOT_SELECTED: &str = "NotSelected";
     /// Of one node: no agent was ever heard of there.

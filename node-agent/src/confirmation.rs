@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sluice_datapath::Problem;
-use sluice_plan::{Epoch, Hash, NodePlan};
+use sluice_plan::{Epoch, Hash, NodePlan, Schema};
 use sluice_seal::Seal;
 use sluice_store::{Key, StoredPlan};
 
-use crate::Config;
 use crate::engine::sets::Manifests;
 use crate::engine::standing::Origin;
-use crate::kept::Kept;
+use crate::{Config, kept};
 
 /// Written together with the plan that is in force.
 pub const CONFIRMATION: Key<Confirmation> = Key::new("confirmation");
@@ -38,6 +37,9 @@ pub struct Whole {
     seal: Seal,
     pub plan: StoredPlan,
     pub sets: Manifests,
+    /// The plan's; read from disk, it is known once the plan is proven.
+    #[serde(skip)]
+    schema: Schema,
 }
 
 impl Confirmation {
@@ -66,9 +68,17 @@ impl Confirmation {
         }
     }
 
+    fn other_mut(&mut self) -> Option<&mut Whole> {
+        match self {
+            Confirmation::Awaited { former, .. } => former.as_mut(),
+            Confirmation::Undone { undone, .. } => Some(undone),
+            Confirmation::Refused { .. } => None,
+        }
+    }
+
     /// As read from disk: a plan that the operator did not sign is not put in force.
-    pub fn proven(self, config: &Config) -> Option<Confirmation> {
-        match self.other().map_or(Ok(()), |whole| whole.prove(config)) {
+    pub fn proven(mut self, config: &Config) -> Option<Confirmation> {
+        match self.other_mut().map_or(Ok(()), |whole| whole.prove(config)) {
             Ok(()) => Some(self),
             Err(reason) => {
                 tracing::error!("the plan to go back to is not kept: {reason}");
@@ -81,7 +91,8 @@ impl Confirmation {
 impl Whole {
     pub fn new(origin: &Origin, plan: &NodePlan, sets: &Manifests) -> Whole {
         let Origin { cluster, epoch, seal } = origin.clone();
-        Whole { cluster, seal, plan: StoredPlan::new(epoch, plan), sets: sets.clone() }
+        let (schema, plan) = (plan.schema, StoredPlan::new(epoch, plan));
+        Whole { cluster, seal, plan, sets: sets.clone(), schema }
     }
 
     pub fn origin(&self) -> Origin {
@@ -90,13 +101,12 @@ impl Whole {
 
     /// `None` of another version's plan.
     pub fn decoded(&self) -> Option<Arc<NodePlan>> {
-        self.plan.plan().map(Arc::new)
+        self.plan.plan(self.schema).map(Arc::new)
     }
 
-    fn prove(&self, config: &Config) -> Result<(), String> {
-        let plan = self.plan.plan().ok_or("it is another version's")?;
-        let kept = Kept { origin: self.origin(), hash: self.plan.hash, plan, manifests: self.sets.clone() };
-        kept.prove(config)
+    fn prove(&mut self, config: &Config) -> Result<(), String> {
+        self.schema = kept::proven(config, &self.origin(), &self.plan, &self.sets)?.schema;
+        Ok(())
     }
 }
 

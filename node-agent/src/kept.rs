@@ -3,7 +3,7 @@
 use sluice_plan::{Hash, NodePlan, fleet_hash};
 use sluice_proto::{PLAN as PLAN_KEY, set_key};
 use sluice_seal::{Statement, Trust};
-use sluice_store::{PLAN, SEAL, SETS, Store};
+use sluice_store::{PLAN, SEAL, SETS, Store, StoredPlan};
 
 use crate::Config;
 use crate::engine::sets::Manifests;
@@ -25,38 +25,50 @@ pub struct Kept {
 pub fn read(config: &Config, store: &Store) -> sluice_store::Result<Option<Kept>> {
     let Some(stored) = store.get(PLAN)? else { return Ok(None) };
     let epoch = stored.epoch;
-    let Some(plan) = stored.plan() else {
-        tracing::warn!(%epoch, "the plan on disk is another version's; the operator is asked for it");
-        return Ok(None);
-    };
     let origin = Origin {
         cluster: store.get(CLUSTER)?.unwrap_or_default(),
         epoch,
         seal: store.get(SEAL)?.unwrap_or_default(),
     };
-    let kept = Kept { origin, hash: stored.hash, plan, manifests: store.get(SETS)?.unwrap_or_default() };
-    if let Err(reason) = kept.prove(config) {
-        tracing::error!(%epoch, "the plan on disk is not loaded, the operator is asked for it: {reason}");
-        return Ok(None);
+    let manifests = store.get(SETS)?.unwrap_or_default();
+    match proven(config, &origin, &stored, &manifests) {
+        Ok(plan) => Ok(Some(Kept { origin, hash: stored.hash, plan, manifests })),
+        Err(reason) => {
+            tracing::error!(%epoch, "the plan on disk is not loaded, the operator is asked for it: {reason}");
+            Ok(None)
+        }
     }
-    Ok(Some(kept))
 }
 
-impl Kept {
-    /// # Errors
-    /// Why it is not what the operator signed.
-    pub fn prove(&self, config: &Config) -> Result<(), String> {
-        let ca = std::fs::read_to_string(&config.ca);
-        let ca = ca.map_err(|error| format!("--ca {}: {error}", config.ca.display()))?;
-        let trust = Trust::from_pem(&ca).map_err(|error| format!("--ca {}: {error}", config.ca.display()))?;
-        let sets = self.manifests.iter().map(|(name, bytes)| (set_key(name), Hash::of(bytes)));
-        let resources: Vec<_> = sets.chain([(PLAN_KEY.to_owned(), self.hash)]).collect();
+/// The plan, in the encoding that it was signed in.
+///
+/// # Errors
+/// Why it is not what the operator signed.
+pub fn proven(
+    config: &Config,
+    origin: &Origin,
+    stored: &StoredPlan,
+    manifests: &Manifests,
+) -> Result<NodePlan, String> {
+    let ca = std::fs::read_to_string(&config.ca);
+    let ca = ca.map_err(|error| format!("--ca {}: {error}", config.ca.display()))?;
+    let trust = Trust::from_pem(&ca).map_err(|error| format!("--ca {}: {error}", config.ca.display()))?;
+    let sets = manifests.iter().map(|(name, bytes)| (set_key(name), Hash::of(bytes)));
+    let resources: Vec<_> = sets.chain([(PLAN_KEY.to_owned(), stored.hash)]).collect();
+    let fleet_hash = fleet_hash(resources.iter().map(|(key, hash)| (key.as_str(), *hash)));
+    let mut reason = "it is another version's".to_owned();
+    for plan in stored.plans() {
         let statement = Statement {
-            cluster_id: &self.origin.cluster,
+            cluster_id: &origin.cluster,
             node: &config.node,
-            epoch: self.origin.epoch,
-            fleet_hash: fleet_hash(resources.iter().map(|(key, hash)| (key.as_str(), *hash))),
+            epoch: origin.epoch,
+            fleet_hash,
+            schema: plan.schema.number(),
         };
-        trust.verify_kept(&statement, &self.origin.seal).map_err(|refused| refused.to_string())
+        match trust.verify_kept(&statement, &origin.seal) {
+            Ok(()) => return Ok(plan),
+            Err(refused) => reason = refused.to_string(),
+        }
     }
+    Err(reason)
 }

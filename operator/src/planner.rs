@@ -18,7 +18,7 @@ use sluice_index::{Refused, Snapshot};
 use sluice_lint::Warning;
 use sluice_plan::Hash;
 use sluice_policy::{Balancer, Filter};
-use sluice_raft::{Bytes, ClassKey, ClassPlan, Command, State, shard_key};
+use sluice_raft::{Bytes, ClassKey, ClassPlan, Command, Schemas, State, shard_key};
 use sluice_sets::Contents;
 
 use classes::Planner;
@@ -34,6 +34,8 @@ pub struct Planned {
     pub snapshot: Snapshot,
     pub classes: BTreeMap<ClassKey, Bytes>,
     pub hashes: BTreeMap<ClassKey, Hash>,
+    /// In which encoding each plan is.
+    pub schemas: Schemas,
     pub node_class: BTreeMap<String, ClassKey>,
     /// Address sets that each class uses.
     pub class_sets: BTreeMap<ClassKey, Vec<String>>,

@@ -13,9 +13,9 @@ use std::time::Duration;
 use sluice_distribute::{AgentEvent, AgentEventKind};
 use sluice_feed::KnownFeeds;
 use sluice_index::{Capabilities, Desired, Index, IndexState, Node};
-use sluice_plan::{Epoch, Fleet, encode};
+use sluice_plan::{Epoch, Fleet, Schema, encode};
 use sluice_proto::v1::{self, Hello, NodeFacts};
-use sluice_raft::{Bytes, Command, Lead, ProposeError};
+use sluice_raft::{Bytes, Command, Lead, ProposeError, SCHEMAS};
 use sluice_replicas::Heard;
 use sluice_status::Book;
 use sluice_telemetry::Pulse;
@@ -308,6 +308,7 @@ impl Reconciler {
         let mut blobs = revisions::new(&self.index, &agreed, now());
         // With the plans: a restart never finds newer policies beside older plans.
         blobs.insert(INDEX.to_owned(), Bytes::from(saved));
+        blobs.insert(SCHEMAS.to_owned(), self.planned.schemas.encoded());
         blobs.extend(self.edits.blob(&self.planned, &agreed));
         let command = Command::PutFleet {
             classes,
@@ -411,14 +412,18 @@ fn node(hello: &Hello) -> Node {
     Node {
         labels: hello.labels.clone().into_iter().collect(),
         addresses: hello.facts.as_ref().map(addresses).unwrap_or_default(),
-        capabilities: hello.capabilities.as_ref().map(capabilities).unwrap_or_default(),
+        capabilities: capabilities(hello),
     }
 }
 
-fn capabilities(said: &v1::Capabilities) -> Capabilities {
+fn capabilities(hello: &Hello) -> Capabilities {
     let bound = |number: u64| if number == 0 { u64::MAX } else { number };
-    let v1::Capabilities { kernel: _, tcx, entries, set_prefixes } = said;
-    Capabilities { tcx: *tcx, entries: bound((*entries).into()), set_prefixes: bound(*set_prefixes) }
+    // One that reads none of ours is sent nothing.
+    let schema = Schema::newest_of(&hello.plan_schemas).unwrap_or_default();
+    let Some(v1::Capabilities { kernel: _, tcx, entries, set_prefixes }) = hello.capabilities else {
+        return Capabilities { schema, ..Capabilities::default() };
+    };
+    Capabilities { tcx, entries: bound(entries.into()), set_prefixes: bound(set_prefixes), schema }
 }
 
 fn addresses(facts: &NodeFacts) -> BTreeSet<IpAddr> {

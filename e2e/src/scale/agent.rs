@@ -10,7 +10,7 @@ use bytes::Bytes;
 use sluice_client::{
     Config, Dialling, Held, Identity, LinkState, Pace, Ports, Shelf, Telemetry, Update, Vault, run,
 };
-use sluice_plan::{Hash, NodePlan, PolicyRef};
+use sluice_plan::{Hash, NodePlan, PolicyRef, Schema};
 use sluice_proto::v1::{self, Capabilities, VerdictStage};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -64,9 +64,9 @@ impl Common {
         self.stocked.store(stocked, Ordering::Relaxed);
     }
 
-    fn policies(&self, hash: Hash, plan: &[u8]) -> Arc<Vec<PolicyRef>> {
+    fn policies(&self, hash: Hash, schema: Schema, plan: &[u8]) -> Arc<Vec<PolicyRef>> {
         let decoded = || {
-            let plan: NodePlan = sluice_plan::decode(plan).expect("the client verified it");
+            let plan = NodePlan::decode(schema, plan).expect("the client verified it");
             Arc::new(plan.filters.parts.into_iter().map(|part| part.policy).collect())
         };
         locked(&self.plans).entry(hash).or_insert_with(decoded).clone()
@@ -204,11 +204,12 @@ impl Engine {
             held.epoch = Some(update.epoch);
             held.cluster_id.clone_from(&update.cluster_id);
             held.signer.clone_from(&update.seal.certificate);
+            held.schema = update.schema;
             update.removed.iter().for_each(|key| _ = held.resources.remove(key));
             held.resources.extend(update.set.iter().map(|(key, hash, _)| (key.clone(), *hash)));
         });
         let plan = update.set.iter().find(|(key, ..)| key == sluice_proto::PLAN);
-        let policies = plan.map(|(_, hash, bytes)| self.common.policies(*hash, bytes));
+        let policies = plan.map(|(_, hash, bytes)| self.common.policies(*hash, update.schema, bytes));
         self.see.send_modify(|seen| {
             seen.at = Instant::now();
             seen.updates += 1;

@@ -57,8 +57,11 @@ impl Agent<'_> {
     pub fn sync(&self, admitted: &Admitted, node: &str) -> Result<Stream, Status> {
         self.runtime.block_on(async {
             let (say, said) = mpsc::channel(4);
-            let hello =
-                Hello { node: node.to_owned(), plan_schemas: vec![sluice_plan::SCHEMA], ..Hello::default() };
+            let hello = Hello {
+                node: node.to_owned(),
+                plan_schemas: sluice_plan::Schema::numbers(),
+                ..Hello::default()
+            };
             say.send(AgentMessage { kind: Some(Kind::Hello(hello)) }).await.unwrap();
             let mut client = DistributionClient::new(self.operator.channel(Some(&admitted.identity)).await);
             let mut heard = client.sync(ReceiverStream::new(said)).await?.into_inner();

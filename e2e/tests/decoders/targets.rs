@@ -11,7 +11,7 @@ use rcgen::{CertificateParams, KeyPair};
 use sluice_address_set::{AddressSet, Manifest};
 use sluice_e2e::oracle::random_node;
 use sluice_pki::{Authority, NodeName, Peer, Tokens};
-use sluice_plan::{Epoch, Hash, NodePlan};
+use sluice_plan::{Epoch, Hash, NodePlan, Schema};
 use sluice_policy::ListFormat;
 use sluice_proto::v1;
 use sluice_raft::{Command, answer_without_store};
@@ -42,8 +42,10 @@ fn target(
 
 fn plan() -> Target {
     let node = |seed| random_node(&mut StdRng::seed_from_u64(seed)).unwrap();
-    let plans = (0..8).map(|seed| sluice_plan::encode(&node(seed).plan));
-    target("plan", plans, |bytes| sluice_plan::decode::<NodePlan>(bytes).is_ok())
+    let encoded = |seed| Schema::ALL.map(|schema| node(seed).plan.encode_as(schema));
+    target("plan", (0..8).flat_map(encoded), |bytes| {
+        Schema::ALL.into_iter().any(|schema| NodePlan::decode(schema, bytes).is_ok())
+    })
 }
 
 fn set(size: u32) -> AddressSet {
@@ -146,6 +148,7 @@ fn identities() -> [Target; 4] {
         node: "edge-1",
         epoch: Epoch { incarnation: 1, term: 2, index: 3 },
         fleet_hash: Hash([7; 32]),
+        schema: Schema::NEWEST.number(),
     };
     let Seal { certificate: signers, signature } =
         authority.issue_signer("store", now).unwrap().seal(&statement);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
-use sluice_plan::{Epoch, Hash, fleet_hash};
+use sluice_plan::{Epoch, Hash, Schema, fleet_hash};
 use sluice_proto::v1;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -55,6 +55,8 @@ pub struct Held {
     pub epoch: Option<Epoch>,
     /// Enforced resources by key.
     pub resources: BTreeMap<String, Hash>,
+    /// Of the plan among them.
+    pub schema: Schema,
     /// Certificate of the key that signed them.
     pub signer: Vec<u8>,
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
 use prost::Message;
-use sluice_plan::{Hash, SCHEMA};
+use sluice_plan::{Hash, Schema};
 use sluice_proto::v1::agent_message::Kind as Out;
 use sluice_proto::v1::distribution_client::DistributionClient;
 use sluice_proto::v1::server_message::Kind as In;
@@ -246,7 +246,7 @@ fn hello(config: &Config, ports: &Ports) -> v1::Hello {
         node: config.node.clone(),
         boot_id: config.boot_id.clone(),
         version: config.version.clone(),
-        plan_schemas: vec![SCHEMA],
+        plan_schemas: Schema::numbers(),
         capabilities: Some(config.capabilities.clone()),
         last_epoch: held.epoch.map(Into::into),
         fleet_hash: if held.resources.is_empty() { Vec::new() } else { held.fleet_hash().0.to_vec() },

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use sluice_address_set::Damaged;
-use sluice_plan::{Epoch, Hash, SCHEMA};
+use sluice_plan::{Epoch, Hash, Schema};
 use sluice_proto::{PLAN, v1};
 use sluice_seal::{Refused, Seal, Statement, Trust};
 
@@ -19,6 +19,8 @@ pub struct Update {
     pub cluster_id: String,
     /// Proves the whole that is held after it.
     pub seal: Seal,
+    /// Of the plan, whether it is among `set` or was held before.
+    pub schema: Schema,
     /// Key, hash and bytes of each resource that differs from what is held.
     pub set: Vec<(String, Hash, Bytes)>,
     pub removed: Vec<String>,
@@ -44,7 +46,8 @@ pub enum Refusal {
     #[error("the update does not lead to the fleet hash that it names")]
     FleetHash,
     #[error(
-        "the plan is in encoding {found}, this agent reads {SCHEMA}: update the older of agent and operator"
+        "the plan is in encoding {found}, this agent reads {}: update the older of agent and operator",
+        Schema::ALL.map(|schema| schema.to_string()).join(" and ")
     )]
     Schema { found: u32 },
     #[error("address set `{key}`: {problem}")]
@@ -108,8 +111,10 @@ impl Judge<'_> {
     /// The signature first: nothing else of what a stranger sent is worth a look.
     pub fn verify(&self, update: &v1::Update, held: &Held) -> Result<Update, Refusal> {
         let epoch = update.epoch.map(Epoch::from).ok_or(Refusal::NoEpoch)?;
-        let seal = self.proven(update, epoch)?;
+        let number = schema(update, held);
+        let seal = self.proven(update, epoch, number)?;
         no_time_travel(update, epoch, held)?;
+        let schema = Schema::numbered(number).ok_or(Refusal::Schema { found: number })?;
         let set = update.set.iter().map(resource).collect::<Result<Vec<_>, _>>()?;
         let mut after = held.resources.clone();
         update.removed.iter().for_each(|key| _ = after.remove(key));
@@ -124,17 +129,19 @@ impl Judge<'_> {
             epoch,
             cluster_id,
             seal,
+            schema,
             set,
             removed,
             traces: update.traces.clone(),
         })
     }
 
-    fn proven(&self, update: &v1::Update, epoch: Epoch) -> Result<Seal, Refusal> {
+    fn proven(&self, update: &v1::Update, epoch: Epoch, schema: u32) -> Result<Seal, Refusal> {
         let certificate = if update.signer.is_empty() { self.signer } else { &update.signer };
         let seal = Seal { certificate: certificate.to_vec(), signature: update.signature.clone() };
         let fleet_hash = Hash::from_slice(&update.fleet_hash).ok_or(Refusal::FleetHash)?;
-        let statement = Statement { cluster_id: &update.cluster_id, node: self.node, epoch, fleet_hash };
+        let cluster_id = &update.cluster_id;
+        let statement = Statement { cluster_id, node: self.node, epoch, fleet_hash, schema };
         self.trust.verify(&statement, &seal, self.now).map_err(Refusal::Seal)?;
         Ok(seal)
     }
@@ -154,13 +161,16 @@ fn no_time_travel(update: &v1::Update, offered: Epoch, held: &Held) -> Result<()
     Ok(())
 }
 
+/// Number of the encoding of the plan that is in force after the update.
+fn schema(update: &v1::Update, held: &Held) -> u32 {
+    let plan = update.set.iter().find(|resource| resource.key == PLAN);
+    plan.map_or(held.schema.number(), |plan| plan.schema)
+}
+
 fn resource(resource: &v1::Resource) -> Result<(String, Hash, Bytes), Refusal> {
     let hash = Hash::of(&resource.bytes);
     if resource.hash != hash.0 {
         return Err(Refusal::Altered { key: resource.key.clone() });
-    }
-    if resource.key == PLAN && resource.schema != SCHEMA {
-        return Err(Refusal::Schema { found: resource.schema });
     }
     Ok((resource.key.clone(), hash, resource.bytes.clone()))
 }

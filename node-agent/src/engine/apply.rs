@@ -49,7 +49,7 @@ impl Engine {
         self.unkept = None;
         let before = self.standing.manifests.clone();
         let manifests = sets::after(&update, &before);
-        let Update { nonce: _, epoch, cluster_id: cluster, seal, set, removed, traces } = update;
+        let Update { nonce: _, epoch, cluster_id: cluster, seal, schema, set, removed, traces } = update;
         self.edit = step("apply", &traces);
         self.edit.record("epoch", display(epoch));
         let origin = Origin { cluster, epoch, seal };
@@ -60,7 +60,7 @@ impl Engine {
             let detail = format!("resource `{unknown}` is of a later version of Sluice: update the agent");
             self.refuse(epoch, Hash::default(), &manifests, problem("UnknownResource", detail));
         } else if let Some((_, hash, bytes)) = offered {
-            match sluice_plan::decode::<NodePlan>(bytes) {
+            match NodePlan::decode(schema, bytes) {
                 Ok(plan) => {
                     self.offered(origin, Wanted::new(*hash, Arc::new(plan), manifests)).await?;
                 }

@@ -119,7 +119,8 @@ impl Standing {
         }
         let epoch = self.epoch();
         let Origin { cluster, seal, .. } = self.origin.clone().unwrap_or_default();
-        Held { cluster_id: cluster, epoch, resources, signer: seal.certificate }
+        let schema = self.plan.schema;
+        Held { cluster_id: cluster, epoch, resources, schema, signer: seal.certificate }
     }
 
     pub fn verdicts(&self) -> v1::Verdicts {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sluice_plan::{Epoch, Hash, NodePlan};
+use sluice_plan::{Epoch, Hash, NodePlan, Schema};
 use sluice_seal::Seal;
 
 use crate::Key;
@@ -28,13 +28,18 @@ pub struct StoredPlan {
 
 impl StoredPlan {
     pub fn new(epoch: Epoch, plan: &NodePlan) -> StoredPlan {
-        let bytes = sluice_plan::encode(plan);
+        let bytes = plan.encode();
         StoredPlan { epoch, hash: Hash::of(&bytes), bytes }
     }
 
-    /// `None` if the bytes are not what their hash says, or of another version's plan.
-    pub fn plan(&self) -> Option<NodePlan> {
-        (Hash::of(&self.bytes) == self.hash).then(|| sluice_plan::decode(&self.bytes).ok())?
+    /// `None` if the bytes are not what their hash says, or no plan in this encoding.
+    pub fn plan(&self, schema: Schema) -> Option<NodePlan> {
+        (Hash::of(&self.bytes) == self.hash).then(|| NodePlan::decode(schema, &self.bytes).ok())?
+    }
+
+    /// What it may be: which encoding it has is said by what proves it.
+    pub fn plans(&self) -> impl Iterator<Item = NodePlan> {
+        Schema::ALL.into_iter().filter_map(|schema| self.plan(schema))
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use bytes::Bytes;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use sluice_plan::{Epoch, Failsafe, Hash, NodePlan};
+use sluice_plan::{Epoch, Failsafe, Hash, NodePlan, Schema};
 use sluice_store::{BOOT, BootFacts, Error, IDENTITY, Identity, Key, PLAN, SETS, Store, StoredPlan};
 
 fn plan(rate: u32) -> StoredPlan {
@@ -32,7 +32,7 @@ fn records_survive_a_restart() {
     }
     let store = Store::open(dir.path()).unwrap();
     let stored = store.get(PLAN).unwrap().expect("it was written");
-    assert_eq!(stored.plan().expect("sound").failsafe.packets_per_second, 1);
+    assert_eq!(stored.plan(Schema::NEWEST).expect("sound").failsafe.packets_per_second, 1);
     assert_eq!(store.get(BOOT).unwrap(), Some(boot));
     store.remove(BOOT).unwrap();
     assert_eq!(store.get(BOOT).unwrap(), None);

@@ -9,10 +9,10 @@ use sluice_distribute::{
     AgentEvent, AgentEventKind, Alone, Distributor, Drops, Limits, TokenCheck, TokenRefused,
 };
 use sluice_pki::{Authority, Credentials, NodeName, Tokens, server_tls};
-use sluice_plan::{Epoch, Hash, NodePlan};
+use sluice_plan::{Epoch, Hash, NodePlan, Schema};
 use sluice_proto::OPERATOR_NAME;
 use sluice_proto::v1::ResourceVerdict;
-use sluice_raft::{Bytes, Plan, SIGNER, SetManifest, State, shard_key};
+use sluice_raft::{Bytes, Plan, SCHEMAS, SIGNER, Schemas, SetManifest, State, shard_key};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -89,23 +89,29 @@ impl Operator {
 
     /// Gives the node a plan; its hash.
     pub fn plan(&self, index: u64, plan: &NodePlan) -> Hash {
-        self.bytes(index, Bytes::from(sluice_plan::encode(plan)))
+        self.written(index, Bytes::from(plan.encode()), plan.schema)
     }
 
+    /// What is no plan.
     pub fn bytes(&self, index: u64, bytes: Bytes) -> Hash {
+        self.written(index, bytes, Schema::NEWEST)
+    }
+
+    fn written(&self, index: u64, bytes: Bytes, schema: Schema) -> Hash {
         let plan = Plan::new(bytes);
         let hash = plan.hash;
-        self.state.send_replace(Arc::new(self.state(index, plan)));
+        self.state.send_replace(Arc::new(self.state(index, plan, schema)));
         hash
     }
 
     /// Gives the node a plan that names the set `name`, with these contents; the hash of its manifest.
     pub fn plan_with_set(&self, index: u64, plan: &NodePlan, name: &str, contents: &AddressSet) -> Hash {
-        let plan = Plan { sets: plan.sets.clone(), ..Plan::new(Bytes::from(sluice_plan::encode(plan))) };
+        let (schema, sets) = (plan.schema, plan.sets.clone());
+        let plan = Plan { sets, ..Plan::new(Bytes::from(plan.encode())) };
         let (manifest, shards) = contents.shards();
         let hash = manifest.hash();
         let set = SetManifest { hash, bytes: manifest.encode().into() };
-        let mut state = self.state(index, plan);
+        let mut state = self.state(index, plan, schema);
         state.sets = Arc::new([(name.to_owned(), set)].into());
         let shards = shards.into_iter().map(|shard| (shard_key(shard.hash), shard.bytes));
         Arc::make_mut(&mut state.blobs).extend(shards);
@@ -151,12 +157,15 @@ impl Operator {
         self.served.await.expect("drained");
     }
 
-    fn state(&self, index: u64, plan: Plan) -> State {
+    fn state(&self, index: u64, plan: Plan, schema: Schema) -> State {
+        let mut schemas = Schemas::default();
+        schemas.set(plan.hash, schema.number());
+        let blobs = [(SIGNER.to_owned(), self.signer.clone()), (SCHEMAS.to_owned(), schemas.encoded())];
         State {
             epoch: Epoch { incarnation: 1, term: 1, index },
             classes: Arc::new([("edge".into(), plan)].into()),
             node_class: Arc::new([(NODE.to_owned(), "edge".into())].into()),
-            blobs: Arc::new([(SIGNER.to_owned(), self.signer.clone())].into()),
+            blobs: Arc::new(blobs.into()),
             ..State::default()
         }
     }

@@ -1,6 +1,6 @@
 //! What the operator did not sign is not loaded, wherever it comes from.
 
-use sluice_plan::Epoch;
+use sluice_plan::{Epoch, NodePlan, Schema};
 use sluice_proto::v1::VerdictStage;
 use sluice_store::{PLAN, SEAL, Store, StoredPlan};
 
@@ -64,6 +64,29 @@ fn an_epoch_by_a_new_key_is_confirmed_and_kept_with_it() {
         let back = operator.hears(hello).await;
         assert_eq!(back.last_epoch.map(Epoch::from).map(|epoch| epoch.index), Some(2), "from disk");
         assert_eq!(back.signer, next.0);
+        operator.stop().await;
+    });
+}
+
+#[test]
+fn a_plan_in_the_encoding_before_is_enforced_kept_and_followed_by_the_newest() {
+    let Some(network) = Network::new("older") else { return };
+    let node = Node::new(&network);
+    network.in_hub(async {
+        let mut operator = Operator::start(node.dir.path()).await;
+        let agent = node.start();
+        let older = operator.plan(1, &NodePlan { schema: Schema::V2, ..drops_ping(1, "eth0") });
+        let verdict = operator.verdict(1).await;
+        assert_eq!((verdict.stage(), &verdict.hash[..]), (VerdictStage::Programmed, &older.0[..]));
+        drop(agent);
+        let _agent = node.start();
+        let back = operator.hears(hello).await;
+        assert_eq!(back.last_epoch.map(Epoch::from).map(|epoch| epoch.index), Some(1), "from disk");
+        let verdict = operator.verdict(1).await;
+        assert_eq!((verdict.stage(), &verdict.hash[..]), (VerdictStage::Programmed, &older.0[..]));
+        let newest = operator.plan(2, &drops_ping(1, "eth0"));
+        let verdict = operator.verdict(2).await;
+        assert_eq!((verdict.stage(), &verdict.hash[..]), (VerdictStage::Programmed, &newest.0[..]));
         operator.stop().await;
     });
 }

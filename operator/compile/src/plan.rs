@@ -1,4 +1,4 @@
-use sluice_plan::{Balancers, NodePlan};
+use sluice_plan::{Balancers, NodePlan, Schema};
 use sluice_policy::Filter;
 
 use crate::error::CompileError;
@@ -15,6 +15,7 @@ pub fn compile(input: &ClassInput) -> Result<NodePlan, CompileError> {
     let balancer_nodes = input.balancer_nodes.iter().copied().collect();
     let sets = sets::names(input.filters.iter().copied());
     Ok(NodePlan {
+        schema: Schema::NEWEST,
         filters,
         balancers: Balancers { parts, tables, balancer_nodes },
         failsafe: input.failsafe.clone(),

@@ -95,7 +95,7 @@ fn ten_thousand_rules_compile() {
         large.children.len() / 4,
         large.records_v4.len() / size_of::<sluice_abi::RecordV4>(),
         large.records_v6.len() / size_of::<sluice_abi::RecordV6>(),
-        sluice_plan::encode(&plan).len(),
+        plan.encode().len(),
     );
     assert_eq!(plan.filters.tables.entries.len() / size_of::<sluice_abi::Entry>(), 10_000);
 }

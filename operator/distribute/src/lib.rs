@@ -7,7 +7,7 @@
 //! * One update is in flight per stream. Later states coalesce: when an agent is done, it gets the newest.
 //! * Nothing is queued per agent: a plan's bytes are those of its class in the state, shared by all streams, and so are
 //!   the shards of address sets, which go to agents that lack them.
-//! * An agent that does not read our encoding of plans is sent none, and keeps what it has.
+//! * An agent is sent a plan in an encoding that it reads, or none, and then keeps what it has.
 //! * An agent that enforces a later epoch than ours, or one of another store, is not served: see [`AgentEventKind::Ahead`].
 //!   A replica that may only be behind says so and names the others.
 //! * A node that the state does not name keeps what it enforces.

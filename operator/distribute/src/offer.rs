@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sluice_plan::{Epoch, Hash, SCHEMA, fleet_hash};
+use sluice_plan::{Epoch, Hash, fleet_hash};
 use sluice_proto::v1::{Hello, Resource, ResourceVerdict, Shards, Update, VerdictStage, Verdicts, Want};
-use sluice_proto::{PLAN, SET, set_key};
-use sluice_raft::{Bytes, State};
+use sluice_proto::{PLAN, set_key};
+use sluice_raft::{Bytes, SetManifest, State};
 use sluice_seal::{Signer, Statement};
 
 use crate::errand::Errand;
@@ -19,8 +19,8 @@ pub struct Offer {
     greeted: Option<Hash>,
     /// What it enforces, as far as it has said so.
     held: BTreeMap<String, Hash>,
-    /// It reads our plans.
-    reads: bool,
+    /// Numbers of the encodings of plans that it reads.
+    reads: Vec<u32>,
     /// Hash of the signer's certificate that it has.
     knows: Option<Hash>,
     /// Of the last update on this stream.
@@ -44,7 +44,7 @@ impl Offer {
             cluster_id,
             greeted: Hash::from_slice(&hello.fleet_hash),
             held: have.filter_map(|(key, hash)| Some((key.clone(), Hash::from_slice(hash)?))).collect(),
-            reads: hello.plan_schemas.contains(&SCHEMA),
+            reads: hello.plan_schemas.clone(),
             knows: Hash::from_slice(&hello.signer),
             sent: None,
             in_flight: None,
@@ -54,10 +54,7 @@ impl Offer {
 
     /// Whether [`Offer::next`] would give an update.
     pub fn is_due(&self, state: &State) -> bool {
-        self.reads
-            && self.in_flight.is_none()
-            && self.sent != Some(state.epoch)
-            && state.plan_of(&self.node).is_some()
+        self.in_flight.is_none() && self.sent != Some(state.epoch) && state.plan_of(&self.node).is_some()
     }
 
     pub fn waits_for_verdict(&self) -> bool {
@@ -70,7 +67,13 @@ impl Offer {
         if !self.is_due(state) {
             return None;
         }
-        let wanted = wanted(state, &self.node);
+        let schema = state.plan_of(&self.node).map_or(0, |(_, plan)| state.schema_of(plan));
+        if !self.reads.contains(&schema) {
+            // Until there is another for it.
+            self.sent = Some(state.epoch);
+            return None;
+        }
+        let wanted = wanted(state, &self.node, schema);
         let hashes = || wanted.iter().map(|resource| (resource.key.as_str(), resource.hash));
         let fleet = fleet_hash(hashes());
         if self.held.is_empty() && self.greeted == Some(fleet) {
@@ -86,7 +89,7 @@ impl Offer {
         let open = set.iter().map(|resource| resource.key.clone()).chain([PLAN.to_owned()]).collect();
         self.in_flight = Some(InFlight { nonce: self.nonce, open, shards: Errand::new(state.clone()) });
         let (cluster_id, node) = (self.cluster_id.as_str(), self.node.as_str());
-        let statement = Statement { cluster_id, node, epoch: state.epoch, fleet_hash: fleet };
+        let statement = Statement { cluster_id, node, epoch: state.epoch, fleet_hash: fleet, schema };
         let is_news = self.knows.replace(signer.id()) != Some(signer.id());
         Some(Update {
             epoch: Some(to_wire(state.epoch)),
@@ -159,22 +162,29 @@ struct Wanted {
     key: String,
     hash: Hash,
     bytes: Bytes,
+    /// Of a plan.
+    schema: u32,
 }
 
 impl Wanted {
     fn resource(&self) -> Resource {
-        let schema = if self.key.starts_with(SET) { 0 } else { SCHEMA };
-        Resource { key: self.key.clone(), hash: self.hash.0.to_vec(), bytes: self.bytes.clone(), schema }
+        let Wanted { key, hash, bytes, schema } = self;
+        Resource { key: key.clone(), hash: hash.0.to_vec(), bytes: bytes.clone(), schema: *schema }
     }
 }
 
-/// All resources of a node.
-fn wanted(state: &State, node: &str) -> Vec<Wanted> {
+/// All resources of a node, whose plan is in the encoding `schema`.
+fn wanted(state: &State, node: &str, schema: u32) -> Vec<Wanted> {
     let Some((_, plan)) = state.plan_of(node) else { return Vec::new() };
-    let first = Wanted { key: PLAN.to_owned(), hash: plan.hash, bytes: plan.bytes.clone() };
+    let first = Wanted { key: PLAN.to_owned(), hash: plan.hash, bytes: plan.bytes.clone(), schema };
     let sets = state.sets_of(plan);
-    let sets =
-        sets.map(|(name, set)| Wanted { key: set_key(name), hash: set.hash, bytes: set.bytes.clone() });
+    let of_set = |(name, set): (&str, &SetManifest)| Wanted {
+        key: set_key(name),
+        hash: set.hash,
+        bytes: set.bytes.clone(),
+        schema: 0,
+    };
+    let sets = sets.map(of_set);
     [first].into_iter().chain(sets).collect()
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+use sluice_plan::Schema;
 
 /// Known since its agent's first greeting; kept when the agent is gone, because a silent node is still one that a policy
 /// selects and that does not confirm.
@@ -26,11 +27,28 @@ pub struct Capabilities {
     pub entries: u64,
     /// Most that a plan's address sets may weigh together.
     pub set_prefixes: u64,
+    /// The newest encoding of plans that its agent reads.
+    #[serde(default, with = "stored_schema")]
+    pub schema: Schema,
 }
 
 /// Of an agent that does not say: what it cannot take, it refuses itself.
 impl Default for Capabilities {
     fn default() -> Self {
-        Capabilities { tcx: true, entries: u64::MAX, set_prefixes: u64::MAX }
+        Capabilities { tcx: true, entries: u64::MAX, set_prefixes: u64::MAX, schema: Schema::NEWEST }
+    }
+}
+
+/// As its number; one that only a later version knew is the newest here.
+mod stored_schema {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use sluice_plan::Schema;
+
+    pub fn serialize<S: Serializer>(schema: &Schema, to: S) -> Result<S::Ok, S::Error> {
+        schema.number().serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Schema, D::Error> {
+        Ok(Schema::numbered(u32::deserialize(from)?).unwrap_or_default())
     }
 }

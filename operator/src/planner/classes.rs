@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use sluice_compile::{BalancerInput, ClassInput, CompileError, compile};
 use sluice_index::{Capabilities, Class, Snapshot};
-use sluice_plan::{Hash, NodePlan, encode};
+use sluice_plan::{Hash, NodePlan, Schema};
 use sluice_raft::{Bytes, ClassKey, Plan, State};
 
 use super::fit::{Lack, Shortfall, lack, weight};
@@ -23,7 +23,8 @@ pub struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// Compiles once for the class, and once more for each kind of node that cannot take all of it.
+    /// Compiles once for the class, and once more for each kind of node that cannot take all of it; encodes once for each
+    /// encoding that some node of it needs.
     pub fn class(&mut self, key: &str, class: &Class) {
         let plan = match self.compile(class) {
             Ok(plan) => plan,
@@ -37,12 +38,14 @@ impl Planner<'_> {
         for node in &class.nodes {
             kinds.entry(self.takes(node)).or_default().push(node);
         }
-        let whole = encoded(&plan);
+        let mut whole = BTreeMap::new();
         for (takes, nodes) in kinds {
             if lack(class, &plan, &self.snapshot.sets, &takes).is_some() {
                 self.fit(key, class, &plan, &takes, &nodes);
             } else {
-                nodes.iter().for_each(|node| self.assign(node, &ClassKey(key.to_owned()), &whole));
+                let encoded = whole.entry(takes.schema).or_insert_with(|| Encoded::new(&plan, takes.schema));
+                let key = class_key(key, takes.schema);
+                nodes.iter().for_each(|node| self.assign(node, &key, encoded));
             }
         }
     }
@@ -52,8 +55,9 @@ impl Planner<'_> {
     fn fit(&mut self, key: &str, class: &Class, plan: &NodePlan, takes: &Capabilities, nodes: &[&String]) {
         let (less, lacks) = self.without(class, plan, takes);
         let left_out: Vec<&str> = lacks.iter().map(|lack| lack.uid.as_str()).collect();
-        let key = ClassKey(format!("{key}-without-{}", Hash::of(left_out.join(" ").as_bytes()).short()));
-        let less = less.map(|plan| encoded(&plan));
+        let key = format!("{key}-without-{}", Hash::of(left_out.join(" ").as_bytes()).short());
+        let key = class_key(&key, takes.schema);
+        let less = less.map(|plan| Encoded::new(&plan, takes.schema));
         let mut known = BTreeMap::new();
         for &node in nodes {
             let less = less.as_ref().filter(|_| !self.may_have(node, &lacks, &mut known));
@@ -85,7 +89,8 @@ impl Planner<'_> {
         let Some(key) = self.agreed.node_class.get(node) else { return false };
         let Some(plan) = self.agreed.classes.get(key) else { return true };
         *known.entry(plan.hash).or_insert_with(|| {
-            sluice_plan::decode::<NodePlan>(&plan.bytes).map_or(true, |plan| {
+            let schema = Schema::numbered(self.agreed.schema_of(plan));
+            schema.and_then(|schema| NodePlan::decode(schema, &plan.bytes).ok()).is_none_or(|plan| {
                 let mut parts = plan.filters.parts.iter();
                 parts.any(|part| lacks.iter().any(|lack| lack.uid == part.policy.uid))
             })
@@ -99,7 +104,8 @@ impl Planner<'_> {
         match self.agreed.classes.get(key) {
             Some(plan) if weight(&plan.sets, &self.snapshot.sets) <= self.takes(node).set_prefixes => {
                 let key = ClassKey(format!("kept-{}", plan.hash.short()));
-                self.assign(node, &key, &plan.clone());
+                let kept = Encoded { schema: self.agreed.schema_of(plan), plan: plan.clone() };
+                self.assign(node, &key, &kept);
             }
             _ => {
                 self.planned.node_class.insert(node.to_owned(), AS_THEY_ARE.into());
@@ -107,12 +113,13 @@ impl Planner<'_> {
         }
     }
 
-    fn assign(&mut self, node: &str, key: &ClassKey, plan: &Plan) {
-        let planned = &mut self.planned;
+    fn assign(&mut self, node: &str, key: &ClassKey, encoded: &Encoded) {
+        let (planned, plan) = (&mut self.planned, &encoded.plan);
         planned.node_class.insert(node.to_owned(), key.clone());
         if planned.hashes.insert(key.clone(), plan.hash).is_none() {
             planned.class_sets.insert(key.clone(), plan.sets.clone());
             planned.classes.insert(key.clone(), plan.bytes.clone());
+            planned.schemas.set(plan.hash, encoded.schema);
         }
     }
 
@@ -125,8 +132,25 @@ impl Planner<'_> {
     }
 }
 
-fn encoded(plan: &NodePlan) -> Plan {
-    Plan { sets: plan.sets.clone(), ..Plan::new(Bytes::from(encode(plan))) }
+/// A plan with the number of its encoding.
+struct Encoded {
+    schema: u32,
+    plan: Plan,
+}
+
+impl Encoded {
+    fn new(plan: &NodePlan, schema: Schema) -> Encoded {
+        let bytes = Bytes::from(plan.encode_as(schema));
+        Encoded { schema: schema.number(), plan: Plan { sets: plan.sets.clone(), ..Plan::new(bytes) } }
+    }
+}
+
+/// Nodes that read an older encoding are a class of their own.
+fn class_key(key: &str, schema: Schema) -> ClassKey {
+    match schema {
+        Schema::NEWEST => ClassKey(key.to_owned()),
+        older => ClassKey(format!("{key}-in-{older}")),
+    }
 }
 
 fn input<'a>(

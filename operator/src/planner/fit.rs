@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sluice_compile::CompileError;
 use sluice_crds::reason;
 use sluice_index::{Capabilities, Class};
-use sluice_plan::NodePlan;
+use sluice_plan::{NodePlan, Schema};
 use sluice_policy::{Action, Filter, Hook, ObjectRef};
 use sluice_sets::Contents;
 
@@ -60,7 +60,14 @@ pub fn lack(class: &Class, plan: &NodePlan, sets: &Sets, node: &Capabilities) ->
     let tcx = || class.filters.iter().filter(|_| !node.tcx).find_map(|filter| needs_tcx(filter));
     let rules = || too_many_rules(plan, node.entries);
     let prefixes = || too_many_prefixes(class, plan, sets, node.set_prefixes);
-    tcx().or_else(rules).or_else(prefixes)
+    let confirm = || {
+        class
+            .filters
+            .iter()
+            .filter(|_| node.schema < Schema::V3)
+            .find_map(|filter| confirms(filter, node.schema))
+    };
+    tcx().or_else(confirm).or_else(rules).or_else(prefixes)
 }
 
 fn needs_tcx(filter: &Filter) -> Option<Lack> {
@@ -77,6 +84,18 @@ fn needs_tcx(filter: &Filter) -> Option<Lack> {
         filter.object.name
     );
     Some(Lack { uid: filter.object.uid.clone(), reason, message })
+}
+
+/// What encodings before 3 cannot say.
+fn confirms(filter: &Filter, reads: Schema) -> Option<Lack> {
+    filter.rollout.as_ref()?.confirm_timeout?;
+    let message = format!(
+        "XdpFilter/{}: rollout.confirmTimeout needs encoding {} of plans, and this node's agent reads {reads}: update the \
+         agent, remove the field, or select other nodes",
+        filter.object.name,
+        Schema::V3,
+    );
+    Some(Lack { uid: filter.object.uid.clone(), reason: reason::UNKNOWN_SCHEMA, message })
 }
 
 /// In the words of the bound that holds on every node.

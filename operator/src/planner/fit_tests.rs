@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sluice_crds::Kind;
 use sluice_index::{Capabilities, Desired, Index, Node, Object, ObjectKey};
-use sluice_plan::NodePlan;
-use sluice_raft::{Plan, SetManifest};
+use sluice_plan::{NodePlan, Schema};
+use sluice_raft::{Plan, SCHEMAS, SetManifest};
 
 use super::*;
 
@@ -46,13 +46,15 @@ impl Operator {
         self.agreed.sets =
             Arc::new(sets.into_iter().map(|(name, bytes)| (name, SetManifest::new(bytes))).collect());
         self.agreed.node_class = Arc::new(planned.node_class.clone());
+        self.agreed.blobs = Arc::new([(SCHEMAS.to_owned(), planned.schemas.encoded())].into());
         self.planned = planned;
     }
 
     /// Name and generation of the filters in a node's plan.
     fn has(&self, node: &str) -> Option<Vec<String>> {
         let (_, plan) = self.agreed.plan_of(node)?;
-        let plan: NodePlan = sluice_plan::decode(&plan.bytes).expect("a plan");
+        let schema = Schema::numbered(self.agreed.schema_of(plan)).expect("one that is written");
+        let plan = NodePlan::decode(schema, &plan.bytes).expect("a plan");
         let parts = plan.filters.parts.iter();
         Some(parts.map(|part| format!("{} {}", part.policy.name, part.policy.generation)).collect())
     }
@@ -104,7 +106,8 @@ fn set(name: &str, v4: u8, v6: u8) -> Value {
     })
 }
 
-const ALL: Capabilities = Capabilities { tcx: true, entries: 10_240, set_prefixes: 1 << 22 };
+const ALL: Capabilities =
+    Capabilities { tcx: true, entries: 10_240, set_prefixes: 1 << 22, schema: Schema::NEWEST };
 const OLD_KERNEL: Capabilities = Capabilities { tcx: false, ..ALL };
 
 fn names(names: &[&str]) -> Option<Vec<String>> {
@@ -209,4 +212,53 @@ fn an_agent_that_does_not_say_is_sent_everything() {
     let mut operator = Operator::with(&[("silent", Capabilities::default())]);
     operator.save(&[filter("out", "TcEgress", 1), uses_set("edge", "bad"), set("bad", 20, 20)]);
     assert_eq!(operator.has("silent"), names(&["edge 1", "out 1"]));
+}
+
+const PREVIOUS: Capabilities = Capabilities { schema: Schema::V2, ..ALL };
+
+fn tried(name: &str, rules: u16) -> Value {
+    let mut filter = filter(name, "Xdp", rules);
+    filter["spec"]["rollout"] = json!({"confirmTimeout": "30s"});
+    filter
+}
+
+#[test]
+fn agents_of_the_version_before_get_the_same_plan_in_their_encoding() {
+    let mut operator = Operator::with(&[("new", ALL)]);
+    operator.save(&[filter("edge", "Xdp", 1)]);
+    assert_eq!(operator.planned.classes.len(), 1, "nobody needs it in another encoding");
+    ["old", "older"].iter().for_each(|node| operator.greet(node, PREVIOUS));
+    operator.save(&[filter("edge", "Xdp", 2)]);
+    assert_eq!(operator.planned.classes.len(), 2);
+    let [new, old] = ["new", "old"].map(|node| operator.agreed.plan_of(node).expect("a plan").1);
+    assert_eq!((operator.agreed.schema_of(new), operator.agreed.schema_of(old)), (3, 2));
+    let [mut read, written] = [(Schema::V3, new), (Schema::V2, old)]
+        .map(|(schema, plan)| NodePlan::decode(schema, &plan.bytes).expect("a plan"));
+    read.schema = Schema::V2;
+    assert_eq!(read, written);
+    assert_eq!(operator.agreed.plan_of("older").expect("a plan").1.bytes.as_ptr(), old.bytes.as_ptr());
+    assert_eq!(operator.planned.hash_of("old"), Some(old.hash), "by which its status counts");
+    // An agent that is updated is one of the others.
+    ["old", "older"].iter().for_each(|node| operator.greet(node, ALL));
+    operator.plan();
+    assert_eq!(operator.planned.classes.len(), 1);
+}
+
+#[test]
+fn what_the_encoding_before_cannot_say_is_a_limit_of_its_agents() {
+    let mut operator = Operator::with(&[("new", ALL), ("old", PREVIOUS)]);
+    operator.save(&[filter("edge", "Xdp", 1), tried("tried", 1)]);
+    assert_eq!(operator.has("new"), names(&["edge 1", "tried 1"]));
+    assert_eq!(operator.has("old"), names(&["edge 1"]));
+    let (reason, message) = operator.withheld("old", "tried").expect("refused");
+    assert_eq!(reason, "UnknownSchema");
+    assert!(
+        message.contains("needs encoding 3 of plans, and this node's agent reads 2: update"),
+        "{message}"
+    );
+    // One that has an earlier version goes on with it.
+    operator.save(&[tried("edge", 1), filter("other", "Xdp", 1)]);
+    assert_eq!(operator.has("old"), names(&["edge 1"]));
+    let keeps = operator.agreed.plan_of("old").expect("a plan").1;
+    assert_eq!(operator.agreed.schema_of(keeps), 2);
 }

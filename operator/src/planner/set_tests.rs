@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sluice_crds::Kind;
 use sluice_index::{Desired, Index, Node, Object, ObjectKey};
-use sluice_plan::NodePlan;
+use sluice_plan::{NodePlan, Schema};
 
 use super::*;
 
@@ -54,7 +54,7 @@ fn agree(index: &mut Index) -> Planned {
 /// Names of the sets in the one node's plan, and the prefixes of the named set.
 fn in_plan(planned: &Planned, name: &str) -> (Vec<String>, Vec<String>) {
     let [bytes] = &planned.classes.values().collect::<Vec<_>>()[..] else { panic!("one class") };
-    let plan: NodePlan = sluice_plan::decode(bytes).expect("a plan");
+    let plan = NodePlan::decode(Schema::NEWEST, bytes).expect("a plan");
     let contents = planned.snapshot.sets.get(name).map(|contents| &contents.addresses);
     (plan.sets, contents.into_iter().flat_map(|set| set.iter()).map(|net| net.to_string()).collect())
 }

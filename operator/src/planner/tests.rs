@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sluice_crds::Kind;
 use sluice_index::{Desired, Index, Node, Object, ObjectKey};
-use sluice_plan::{Fleet, NodePlan};
+use sluice_plan::{Fleet, NodePlan, Schema};
 
 use super::*;
 
@@ -63,7 +63,7 @@ fn planned(index: &Index) -> Planned {
 /// Names of the balancers that the one node balances for.
 fn in_plan(planned: &Planned) -> Vec<String> {
     let [bytes] = &planned.classes.values().collect::<Vec<_>>()[..] else { panic!("one class") };
-    let plan: NodePlan = sluice_plan::decode(bytes).expect("a plan");
+    let plan = NodePlan::decode(Schema::NEWEST, bytes).expect("a plan");
     plan.balancers.parts.into_iter().map(|part| part.policy.name).collect()
 }
 

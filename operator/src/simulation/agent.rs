@@ -6,7 +6,7 @@ use futures::{StreamExt, stream};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use sluice_client::Held;
-use sluice_plan::{Epoch, Hash, NodePlan, SCHEMA};
+use sluice_plan::{Epoch, Hash, NodePlan, Schema};
 use sluice_proto::PLAN;
 use sluice_proto::v1::agent_message::Kind as Word;
 use sluice_proto::v1::server_message::Kind;
@@ -58,13 +58,18 @@ async fn session(world: &World, index: usize, to: usize) -> Option<()> {
     None
 }
 
+/// Every third is an agent of the version before.
+fn reads(index: usize) -> Vec<u32> {
+    if index % 3 == 2 { vec![Schema::V2.number()] } else { Schema::numbers() }
+}
+
 fn hello(world: &World, index: usize) -> Hello {
     let disk = world.held[index].lock().expect("no panic under the lock");
     let Held { epoch, cluster_id, resources, .. } = &disk.held;
     Hello {
         node: agent(index),
         boot_id: "boot".to_owned(),
-        plan_schemas: vec![SCHEMA],
+        plan_schemas: reads(index),
         last_epoch: epoch.map(Into::into),
         cluster_id: cluster_id.clone(),
         have: resources.iter().map(|(key, hash)| (key.clone(), hash.0.to_vec())).collect(),
@@ -85,7 +90,11 @@ fn take(world: &World, index: usize, update: &Update) {
         }
         held.resources.insert(resource.key.clone(), hash);
         if resource.key == PLAN {
-            let node: NodePlan = sluice_plan::decode(&resource.bytes).expect("a plan");
+            if !reads(index).contains(&resource.schema) {
+                world.record.wrong(format!("{} got an encoding that it does not read", agent(index)));
+            }
+            let schema = Schema::numbered(resource.schema).expect("one that somebody reads");
+            let node = NodePlan::decode(schema, &resource.bytes).expect("a plan");
             *plan = node.filters.parts.into_iter().map(|part| part.policy).collect();
         }
     }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
 
+use sluice_crds::reason;
 use sluice_index::ObjectKey;
 use sluice_lint::Warning;
-use sluice_plan::{Hash, SCHEMA};
+use sluice_plan::{Hash, Schema};
 use sluice_proto::v1::{Note, PolicyVerdict, VerdictStage};
 
 use crate::book::{Book, NodeState, RATE_MS, SetOnNode};
@@ -230,14 +231,15 @@ fn on_node(placed: &Placed, expected: &Expected, node: &NodeState, now: i64) -> 
 
 /// On its way, unless the node's agent cannot read what is sent: then nothing is.
 pub(crate) fn pending(node: &NodeState) -> OnNode {
-    if !node.greeted || node.plan_schemas.contains(&SCHEMA) {
+    if !node.greeted || Schema::newest_of(&node.plan_schemas).is_some() {
         return OnNode::Pending;
     }
     let reads: Vec<String> = node.plan_schemas.iter().map(u32::to_string).collect();
+    let writes = Schema::ALL.map(|schema| schema.to_string()).join(" and ");
     OnNode::Rejected(
-        "UnknownSchema".to_owned(),
+        reason::UNKNOWN_SCHEMA.to_owned(),
         format!(
-            "its agent (version {}) reads plans in encoding {}, this operator writes {SCHEMA}: update the older of the \
+            "its agent (version {}) reads plans in encoding {}, this operator writes {writes}: update the older of the \
              two; what the node enforces stays in force",
             node.version,
             reads.join(", ")

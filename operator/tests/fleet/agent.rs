@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sluice_client::{Config, Held, Identity, LinkState, Pace, Ports, Shelf, Telemetry, Vault, run};
-use sluice_plan::{Hash, NodePlan, PolicyRef};
+use sluice_plan::{Hash, NodePlan, PolicyRef, Schema};
 use sluice_proto::v1::{self, Capabilities, VerdictStage};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -107,7 +107,7 @@ impl Agent {
             let mut policies = Vec::new();
             while let Some(update) = updates.recv().await {
                 let found = update.set.iter().find(|(key, ..)| key == sluice_proto::PLAN);
-                let plan = found.map(|(_, hash, bytes)| (*hash, policies_of(bytes)));
+                let plan = found.map(|(_, hash, bytes)| (*hash, policies_of(update.schema, bytes)));
                 let takes =
                     |one: &PolicyRef| refused.borrow().as_ref() != Some(&(one.name.clone(), one.generation));
                 let bad =
@@ -129,14 +129,15 @@ impl Agent {
     }
 }
 
-fn policies_of(plan: &[u8]) -> Vec<PolicyRef> {
-    let plan: NodePlan = sluice_plan::decode(plan).expect("a plan");
+fn policies_of(schema: Schema, plan: &[u8]) -> Vec<PolicyRef> {
+    let plan = NodePlan::decode(schema, plan).expect("a plan");
     plan.filters.parts.into_iter().map(|part| part.policy).collect()
 }
 
 fn take(held: &mut Held, update: &sluice_client::Update) {
     held.epoch = Some(update.epoch);
     held.cluster_id.clone_from(&update.cluster_id);
+    held.schema = update.schema;
     update.removed.iter().for_each(|key| _ = held.resources.remove(key));
     held.resources.extend(update.set.iter().map(|(key, hash, _)| (key.clone(), *hash)));
 }

@@ -1,8 +1,7 @@
-use serde::Serialize;
-use sluice_plan::{Epoch, Hash, SCHEMA, encode};
+use sluice_plan::{Epoch, Hash, encode};
 
 /// What is signed: that this node is to enforce these resources, under this number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Statement<'a> {
     /// The store that the epoch comes from.
     pub cluster_id: &'a str,
@@ -10,13 +9,15 @@ pub struct Statement<'a> {
     pub epoch: Epoch,
     /// Of every resource after the update, see [`sluice_plan::fleet_hash`].
     pub fleet_hash: Hash,
+    /// Number of the plan's encoding: bytes that are good in one could be another plan in the next.
+    pub schema: u32,
 }
 
 impl Statement<'_> {
-    /// One encoding for each statement. The encoding of plans is part of it: bytes that are good in one could be
-    /// another plan in the next.
+    /// One encoding for each statement.
     pub fn bytes(&self) -> Vec<u8> {
-        encode(&(DOMAIN, SCHEMA, self))
+        let Statement { cluster_id, node, epoch, fleet_hash, schema } = self;
+        encode(&(DOMAIN, schema, cluster_id, node, epoch, fleet_hash))
     }
 }
 

@@ -14,6 +14,7 @@ const STATEMENT: Statement<'_> = Statement {
     node: "edge-1",
     epoch: Epoch { incarnation: 1, term: 2, index: 3 },
     fleet_hash: Hash([7; 32]),
+    schema: 3,
 };
 
 /// Certificates have whole seconds.
@@ -36,6 +37,7 @@ fn a_seal_is_good_for_its_statement_alone() {
         Statement { epoch: Epoch { index: 4, ..STATEMENT.epoch }, ..STATEMENT },
         Statement { epoch: Epoch { incarnation: 0, ..STATEMENT.epoch }, ..STATEMENT },
         Statement { fleet_hash: Hash([8; 32]), ..STATEMENT },
+        Statement { schema: 2, ..STATEMENT },
     ] {
         assert_eq!(trust.verify(&other, &seal, now()), Err(Refused::Altered), "{other:?}");
     }

@@ -25,6 +25,7 @@ fn held(epoch: Epoch) -> Held {
         cluster_id: "a".into(),
         epoch: Some(epoch),
         resources: [("old".into(), Hash::of(b"old"))].into(),
+        schema: Schema::NEWEST,
         signer: Vec::new(),
     }
 }
@@ -36,7 +37,7 @@ fn update(epoch: Epoch) -> v1::Update {
         key: "plan".into(),
         hash: Hash::of(b"new").0.into(),
         bytes: Bytes::from_static(b"new"),
-        schema: SCHEMA,
+        schema: Schema::NEWEST.number(),
     };
     let update = v1::Update {
         epoch: Some(epoch.into()),
@@ -58,6 +59,7 @@ fn signed(signer: &Signer, node: &str, update: v1::Update) -> v1::Update {
         node,
         epoch: update.epoch.expect("an epoch").into(),
         fleet_hash: Hash::from_slice(&update.fleet_hash).expect("a hash"),
+        schema: update.set[0].schema,
     };
     let Seal { certificate, signature } = signer.seal(&statement);
     v1::Update { signature, signer: certificate, ..update }
@@ -160,10 +162,13 @@ fn altered_bytes_are_refused() {
 
 #[test]
 fn a_plan_in_another_encoding_is_refused() {
-    let mut other = update(at(1, 6));
-    other.set[0].schema = 0;
-    let refusal = verify(&other, &held(at(1, 5))).expect_err("a plan that this agent would misread");
-    assert_eq!((&refusal, refusal.reason()), (&Refusal::Schema { found: 0 }, "UnknownSchema"));
+    let mut later = update(at(1, 6));
+    later.set[0].schema = 4;
+    let refusal = verify(&later, &held(at(1, 5))).expect_err("not what was signed");
+    assert_eq!(refusal, Refusal::Seal(Refused::Altered), "bytes that are good in one are not in another");
+    let refusal = verify(&signed(&SIGNER, NODE, later), &held(at(1, 5))).expect_err("it would be misread");
+    assert_eq!((&refusal, refusal.reason()), (&Refusal::Schema { found: 4 }, "UnknownSchema"));
+    assert!(refusal.to_string().contains("in encoding 4, this agent reads 3 and 2:"), "{refusal}");
 }
 
 #[test]
@@ -172,3 +177,5 @@ fn the_whole_is_checked_too() {
     partial.removed.clear();
     assert_eq!(verify(&partial, &held(at(1, 5))), Err(Refusal::FleetHash));
 }
+
+mod previous;

@@ -11,7 +11,7 @@ use agent::{Agent, Memory};
 use bytes::Bytes;
 use operator::{Operator, WITHIN};
 use sluice_client::{Held, LinkState, Telemetry};
-use sluice_plan::{Epoch, Hash, SCHEMA, fleet_hash};
+use sluice_plan::{Epoch, Hash, Schema, fleet_hash};
 use sluice_proto::v1::agent_message::Kind;
 use sluice_proto::v1::server_message::Kind as Server;
 use sluice_proto::v1::{self, VerdictStage};
@@ -33,7 +33,7 @@ async fn a_token_becomes_a_certificate_and_hello_tells_who_is_there() {
     assert_eq!(hello.last_epoch.map(Epoch::from), Some(epoch(5)));
     assert_eq!(hello.fleet_hash, fleet_hash([("plan", Hash::of(PLAN))]).0);
     assert_eq!(hello.have, [("plan".to_owned(), Hash::of(PLAN).0.to_vec())].into());
-    assert_eq!(hello.plan_schemas, [SCHEMA]);
+    assert_eq!(hello.plan_schemas, [3, 2]);
     assert_eq!(hello.signer, Hash::of(b"a certificate").0);
     assert_eq!((hello.boot_id.as_str(), hello.cluster_id.as_str()), ("boot", "store"));
     conversation.next(heartbeat).await;
@@ -291,6 +291,7 @@ fn held(epoch: Epoch) -> Held {
         cluster_id: "store".into(),
         epoch: Some(epoch),
         resources: [("plan".into(), Hash::of(PLAN))].into(),
+        schema: Schema::NEWEST,
         signer: b"a certificate".into(),
     }
 }
@@ -300,7 +301,7 @@ fn update(epoch: Epoch, nonce: u64) -> v1::Update {
         key: "plan".into(),
         hash: Hash::of(PLAN).0.into(),
         bytes: Bytes::from_static(PLAN),
-        schema: SCHEMA,
+        schema: Schema::NEWEST.number(),
     };
     v1::Update {
         epoch: Some(epoch.into()),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use sluice_pki::{Authority, Credentials, NodeName, Peer, Tokens, accept, server_tls};
-use sluice_plan::Hash;
+use sluice_plan::{Hash, Schema};
 use sluice_proto::OPERATOR_NAME;
 use sluice_proto::v1::agent_message::Kind;
 use sluice_proto::v1::distribution_server::{Distribution, DistributionServer};
@@ -157,7 +157,9 @@ impl Conversation {
     pub async fn update(&self, update: Update) {
         let fleet_hash = Hash::from_slice(&update.fleet_hash).expect("a hash");
         let epoch = update.epoch.expect("an epoch").into();
-        let statement = Statement { cluster_id: &update.cluster_id, node: &self.node, epoch, fleet_hash };
+        let schema = update.set.first().map_or(Schema::NEWEST.number(), |plan| plan.schema);
+        let (cluster_id, node) = (&update.cluster_id, &self.node);
+        let statement = Statement { cluster_id, node, epoch, fleet_hash, schema };
         let Seal { certificate, signature } = self.signer.seal(&statement);
         let update = Update { signature, signer: certificate, ..update };
         self.send(server_message::Kind::Update(update)).await;

@@ -3,13 +3,15 @@ use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 
 use sluice_pki::Authority;
-use sluice_plan::{Epoch, Hash, SCHEMA, fleet_hash};
+use sluice_plan::{Epoch, Hash, Schema, fleet_hash};
 use sluice_proto::PLAN;
 use sluice_proto::v1::{Hello, ResourceVerdict, Update, VerdictStage, Verdicts, Want};
-use sluice_raft::{Bytes, Plan, SetManifest, State, shard_key};
+use sluice_raft::{Bytes, Plan, SCHEMAS, Schemas, SetManifest, State, shard_key};
 use sluice_seal::{Seal, Signer, Statement};
 
 use super::Offer;
+
+mod previous;
 
 #[test]
 fn a_node_without_a_class_waits_for_one() {
@@ -106,7 +108,7 @@ fn a_node_that_comes_back_says_what_it_has() {
     let have = |resources: &[(&str, &str)]| {
         let hash = |(key, bytes): &(&str, &str)| ((*key).to_owned(), Hash::of(bytes.as_bytes()).0.to_vec());
         let have = resources.iter().map(hash).collect();
-        let hello = Hello { have, plan_schemas: vec![SCHEMA], ..Hello::default() };
+        let hello = Hello { have, plan_schemas: Schema::numbers(), ..Hello::default() };
         Offer::new("edge-1".into(), "cluster".into(), &hello)
     };
     let state = with_sets(9, "p", &[("a", "a2")], &[]);
@@ -173,9 +175,16 @@ fn shards_go_out_in_messages_that_are_not_too_large() {
 
 #[test]
 fn a_node_that_cannot_read_our_plans_is_sent_none() {
-    let hello = Hello { plan_schemas: vec![SCHEMA - 1], ..Hello::default() };
+    let hello = Hello { plan_schemas: vec![7], ..Hello::default() };
     let mut offer = Offer::new("edge-1".into(), "cluster".into(), &hello);
     assert_eq!(offer.next(&state(1, "one"), signer()), None);
+    assert!(!offer.is_due(&state(1, "one")), "as long as nothing changes");
+    let mut readable = State::clone(&state(2, "two"));
+    let mut schemas = Schemas::default();
+    schemas.set(Hash::of(b"two"), 7);
+    readable.blobs = Arc::new([(SCHEMAS.to_owned(), schemas.encoded())].into());
+    let update = offer.next(&Arc::new(readable), signer()).unwrap();
+    assert_eq!((update.set[0].schema, sent(Some(update))), (7, "2 two".to_owned()));
 }
 
 #[test]
@@ -184,7 +193,8 @@ fn what_is_sent_is_signed_for_its_node_and_the_certificate_goes_once() {
     let believed = |update: &Update, certificate: &[u8], node: &str| {
         let fleet_hash = Hash::from_slice(&update.fleet_hash).unwrap();
         let epoch = update.epoch.unwrap().into();
-        let statement = Statement { cluster_id: "cluster", node, epoch, fleet_hash };
+        let schema = Schema::UNSAID.number();
+        let statement = Statement { cluster_id: "cluster", node, epoch, fleet_hash, schema };
         let seal = Seal { certificate: certificate.to_vec(), signature: update.signature.clone() };
         trust.verify(&statement, &seal, SystemTime::now()).is_ok()
     };
@@ -207,7 +217,7 @@ fn what_is_sent_is_signed_for_its_node_and_the_certificate_goes_once() {
 #[test]
 fn a_node_that_names_the_certificate_is_not_sent_it() {
     let signer_id = signer().id().0.to_vec();
-    let hello = Hello { plan_schemas: vec![SCHEMA], signer: signer_id, ..Hello::default() };
+    let hello = Hello { plan_schemas: Schema::numbers(), signer: signer_id, ..Hello::default() };
     let mut offer = Offer::new("edge-1".into(), "cluster".into(), &hello);
     assert!(offer.next(&state(1, "one"), signer()).unwrap().signer.is_empty());
 }
@@ -225,7 +235,7 @@ fn signer() -> &'static Signer {
 }
 
 fn offer(fleet_hash: &[u8]) -> Offer {
-    let hello = Hello { fleet_hash: fleet_hash.into(), plan_schemas: vec![SCHEMA], ..Hello::default() };
+    let hello = Hello { fleet_hash: fleet_hash.into(), plan_schemas: Schema::numbers(), ..Hello::default() };
     Offer::new("edge-1".into(), "cluster".into(), &hello)
 }
 

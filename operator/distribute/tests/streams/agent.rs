@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use rcgen::{CertificateParams, KeyPair};
 use sluice_pki::{KeyAndCertificate, NodeName, Tokens};
-use sluice_plan::{Epoch, Hash, SCHEMA, fleet_hash};
+use sluice_plan::{Epoch, Hash, Schema, fleet_hash};
 use sluice_proto::v1::agent_message::Kind as Said;
 use sluice_proto::v1::distribution_client::DistributionClient;
 use sluice_proto::v1::enrollment_client::EnrollmentClient;
@@ -132,7 +132,7 @@ impl Stream {
 }
 
 pub fn hello(node: &str) -> Hello {
-    Hello { node: node.into(), plan_schemas: vec![SCHEMA], ..Default::default() }
+    Hello { node: node.into(), plan_schemas: Schema::numbers(), ..Default::default() }
 }
 
 /// As of a node that enforces `plan`.

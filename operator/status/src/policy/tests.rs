@@ -12,7 +12,7 @@ fn placed(nodes: &[&str]) -> Placed {
 }
 
 fn hello() -> Hello {
-    Hello { plan_schemas: vec![SCHEMA], ..Hello::default() }
+    Hello { plan_schemas: Schema::numbers(), ..Hello::default() }
 }
 
 fn book(nodes: &[&str]) -> Book {

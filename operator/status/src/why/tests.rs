@@ -1,4 +1,4 @@
-use sluice_plan::{Hash, SCHEMA};
+use sluice_plan::{Hash, Schema};
 use sluice_policy::Share;
 use sluice_proto::v1::{Hello, PolicyVerdict, ResourceVerdict, Verdicts};
 use sluice_rollout::{Phase, Standing};
@@ -23,7 +23,7 @@ fn placed(generation: Option<i64>) -> Placed {
 /// Node `a`, whose agent greeted at 0.
 fn book() -> Book {
     let mut book = Book::default();
-    book.connected("a", &Hello { plan_schemas: vec![SCHEMA], ..Hello::default() }, 0);
+    book.connected("a", &Hello { plan_schemas: Schema::numbers(), ..Hello::default() }, 0);
     book
 }
 
