@@ -63,11 +63,14 @@ fn one_edit_is_one_trace_from_the_object_to_its_status() {
         ("send", OPERATOR, "edit"),
         ("verify", AGENT, "send"),
         ("apply", AGENT, "send"),
+        ("place-sets", AGENT, "apply"),
         ("load", AGENT, "apply"),
         ("self-test", AGENT, "apply"),
         ("read-back", AGENT, "apply"),
         ("swap", AGENT, "apply"),
+        ("retire", AGENT, "apply"),
         ("persist", AGENT, "apply"),
+        ("confirm", AGENT, "apply"),
         ("status", OPERATOR, "edit"),
     ] {
         let (span, parent) = (trace.one(name), trace.one(parent));
@@ -82,11 +85,14 @@ fn one_edit_is_one_trace_from_the_object_to_its_status() {
         "compile",
         "commit",
         "verify",
+        "place-sets",
         "load",
         "self-test",
         "read-back",
         "swap",
+        "retire",
         "persist",
+        "confirm",
         "status",
     ];
     for pair in order.windows(2) {
@@ -96,7 +102,7 @@ fn one_edit_is_one_trace_from_the_object_to_its_status() {
     let send = trace.one("send");
     assert_eq!(send.attribute("node"), "edge-1");
     assert_eq!(trace.one("apply").attribute("epoch"), send.attribute("epoch"));
-    assert_eq!(trace.0.len(), 13, "{:#?}", trace.0);
+    assert_eq!(trace.0.len(), 16, "{:#?}", trace.0);
     // Nothing but edits begins a trace: neither libraries nor what agent and operator do by themselves.
     let spans = collector.spans();
     assert!(spans.iter().all(|span| !span.parent.is_empty() || span.name == "edit"), "{spans:#?}");

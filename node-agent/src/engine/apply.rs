@@ -128,7 +128,10 @@ impl Engine {
             Ok(applied) => {
                 let (took_ms, loaded) = (applied.took.as_millis() as u64, applied.loaded);
                 tracing::info!(%epoch, %hash, took_ms, loaded, "plan in force");
-                self.standing.confirm(origin, hash, (plan.clone(), manifests), applied);
+                self.edit.clone().in_scope(|| {
+                    let _confirming = tracing::info_span!("confirm").entered();
+                    self.standing.confirm(origin, hash, (plan.clone(), manifests), applied);
+                });
                 (self.confirmation, self.settled) = (trial, Instant::now() + SETTLE);
                 self.outlets.plan.send_replace(plan);
                 self.serve_vips().await;

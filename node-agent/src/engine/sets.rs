@@ -77,6 +77,7 @@ pub fn offer(
         }
         let former = datapath.sets().get(name).zip(before.get(name));
         let former = former.filter(|(set, bytes)| set.hash() == Hash::of(bytes));
+        let _making = tracing::info_span!("make-set", name).entered();
         let contents = read(store, bytes, former.map(|(set, bytes)| (set.contents(), bytes)))
             .map_err(|detail| problem("InvalidSet", format!("address set {name}: {detail}")))?;
         let set = KernelSet::make(hash, contents).map_err(|error| Problem::from(&error))?;

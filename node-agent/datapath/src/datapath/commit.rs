@@ -33,7 +33,9 @@ impl Datapath {
             Ok((read_back, outcomes))
         });
         match result {
-            Ok((read_back, outcomes)) => self.finish(staged, read_back, outcomes),
+            Ok((read_back, outcomes)) => {
+                tracing::info_span!("retire").in_scope(|| self.finish(staged, read_back, outcomes))
+            }
             Err(error) => {
                 drop(staged);
                 self.clean_up();

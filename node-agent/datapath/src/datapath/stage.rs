@@ -122,7 +122,7 @@ impl Datapath {
         let mut places = self.state.set_places.clone();
         let given = places.allocate(&names.sets.iter().cloned().collect(), SET_PLACES);
         given.map_err(|wanted| Error::SetPlacesExhausted { wanted })?;
-        self.shared.set_places().put(&sets, &places)?;
+        tracing::info_span!("place-sets").in_scope(|| self.shared.set_places().put(&sets, &places))?;
         Ok((sets, places))
     }
 
