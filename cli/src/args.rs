@@ -114,6 +114,8 @@ pub enum Command {
     Recover(Recover),
     /// Prints a token with which a node's agent joins an operator without a cluster, once
     Join(Join),
+    /// Refuses the certificates that a node has: its key was stolen, or it is to join anew
+    Revoke(Revoke),
     /// Shows what an operator or an agent logs, or changes it for a while
     LogLevel(LogLevel),
     /// Versions of this command and of the operator
@@ -249,6 +251,13 @@ pub struct Join {
     /// How long it is good, in minutes
     #[arg(long = "valid-for", value_name = "MINUTES", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1440))]
     pub valid_minutes: u32,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example:\n  kubectl sluice revoke edge-1")]
+pub struct Revoke {
+    /// The node's name, as `kubectl sluice nodes` has it
+    pub node: String,
 }
 
 const STANDALONE_HELP: &str = "Examples:

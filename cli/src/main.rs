@@ -18,6 +18,7 @@ mod packet;
 mod policies;
 mod recover;
 mod replicas;
+mod revoke;
 mod rollout;
 mod simulate;
 mod standalone;
@@ -69,6 +70,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::ConfirmDeletion => status::confirm_deletion(&cli.connection).await,
             Command::Recover(args) => recover::run(&cli.connection, &args).await,
             Command::Join(args) => join::run(&cli.connection, &args).await,
+            Command::Revoke(args) => revoke::run(&cli.connection, &args).await,
             Command::LogLevel(args) => log_level::run(&cli.connection, &args).await,
             Command::Version => version::run(&cli.connection).await,
             Command::Compile(_)

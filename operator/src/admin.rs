@@ -14,7 +14,8 @@ use sluice_proto::v1::admin_server::Admin;
 use sluice_proto::v1::{
     self, JoinRequest, JoinResponse, ListCountersResponse, ListNodesResponse, ListPoliciesResponse,
     ListReplicasResponse, ListRequest, ListRevisionsResponse, NodeCounters, NodeStatus, RecoverRequest,
-    RecoverResponse, ReplicaStatus, VersionResponse, WatchDropsRequest, WhyRequest, WhyResponse,
+    RecoverResponse, ReplicaStatus, RevokeRequest, RevokeResponse, VersionResponse, WatchDropsRequest,
+    WhyRequest, WhyResponse,
 };
 use sluice_raft::{Member, Raft};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -28,6 +29,7 @@ use crate::drops::{DropStream, Watching};
 use crate::gate::{Caller, Gate, Reader};
 use crate::join;
 use crate::revisions::{self, Revision};
+use crate::revoke;
 use crate::sight::Sight;
 use crate::view::View;
 use crate::why::Question;
@@ -48,6 +50,8 @@ pub struct AdminService {
     pub drops: Drops,
     /// Makes join tokens; a cluster's agents have the API server's.
     pub join: Option<Tokens>,
+    /// Life of a node's certificate.
+    pub certificate: Duration,
 }
 
 impl AdminService {
@@ -173,10 +177,7 @@ impl Admin for AdminService {
         self.ask.send(question).await.map_err(|_| stopping())?;
         match timeout(ANSWER, answered).await {
             Ok(Ok(Some(answer))) => Ok(Response::new(answers::why(key, request.node, answer))),
-            Ok(Ok(None)) => Err(Status::not_found(format!(
-                "there is no node {}: `kubectl sluice nodes` lists those that agents run on",
-                request.node
-            ))),
+            Ok(Ok(None)) => Err(answers::no_node(&request.node)),
             Ok(Err(_)) => Err(stopping()),
             Err(_) => Err(Status::unavailable("the operator agrees on plans just now: try again")),
         }
@@ -238,5 +239,18 @@ impl Admin for AdminService {
             Status::failed_precondition("in a cluster agents join with their ServiceAccount's token")
         })?;
         join::token(tokens, request.get_ref(), SystemTime::now()).map(Response::new)
+    }
+
+    async fn revoke(&self, request: Request<RevokeRequest>) -> Result<Response<RevokeResponse>, Status> {
+        self.admit_to_decide(&request).await?;
+        let node = &request.get_ref().node;
+        let is_known = self.view.borrow().nodes.contains_key(node)
+            || self.raft.state().borrow().node_class.contains_key(node);
+        if !is_known {
+            return Err(answers::no_node(node));
+        }
+        let revoked = revoke::revoke(&self.raft, node, self.certificate, SystemTime::now()).await;
+        revoked.map_err(|error| Status::unavailable(error.to_string()))?;
+        Ok(Response::new(RevokeResponse { joins_by_token: self.join.is_some() }))
     }
 }

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use crate::edits::Edits;
 use crate::publish::{Publisher, Writer};
 use crate::reconcile::{Inputs, Reconciler};
+use crate::revoke;
 use crate::signer;
 use crate::taint;
 use crate::view::View;
@@ -104,6 +105,7 @@ impl Duty {
             biased;
             reconciled = reconciler.run(inputs) => match reconciled? {},
             kept = signer::keep(lead, &self.authority) => match kept? {},
+            forgotten = revoke::forget(lead) => match forgotten? {},
             () = publisher.run() => Ok(()),
             never = own => never,
             never = tainting => match never {},

@@ -73,7 +73,11 @@ impl TokenCheck for OnceTokens {
             Ok(applied) if applied.void => Err(TokenRefused::Denied(format!(
                 "the join token of {node} was used before: print a new one with `kubectl sluice join {node}`"
             ))),
-            Ok(_) => Ok(node),
+            Ok(_) => {
+                // A certificate of a series that was revoked meanwhile, elsewhere, would be refused, and the token be gone.
+                self.raft.caught_up().await;
+                Ok(node)
+            }
             Err(error) => Err(TokenRefused::Unavailable(error.to_string())),
         }
     }

@@ -23,6 +23,7 @@ mod planner;
 mod publish;
 mod reconcile;
 mod revisions;
+mod revoke;
 mod rollouts;
 mod run;
 mod sight;

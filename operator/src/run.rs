@@ -193,6 +193,7 @@ async fn serve(
         alone: Alone { dir: dir.to_owned(), restart: restart.clone() },
         drops: drops.clone(),
         join,
+        certificate: limits.certificate,
     };
     let admin = AdminDoor { here: admin, channels: channels.clone() };
     let distributor = Distributor {

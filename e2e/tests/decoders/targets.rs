@@ -141,7 +141,7 @@ fn identities() -> [Target; 4] {
     let request = CertificateParams::new(["edge-1".into()]).unwrap().serialize_request(&key).unwrap();
     let request = request.der().to_vec();
     let day = Duration::from_secs(86_400);
-    let certificate = authority.sign_node(&request, &node, now, day).unwrap().chain.swap_remove(0);
+    let certificate = authority.sign_node(&request, &node, 0, now, day).unwrap().chain.swap_remove(0);
 
     let statement = Statement {
         cluster_id: "store",
@@ -160,7 +160,7 @@ fn identities() -> [Target; 4] {
     [
         target("certificate", [certificate], |bytes| Peer::from_der(bytes).is_ok()),
         target("certificate request", [request], move |bytes| {
-            authority.sign_node(bytes, &node, now, day).is_ok()
+            authority.sign_node(bytes, &node, 0, now, day).is_ok()
         }),
         target("seal", [seal], move |bytes| {
             let (signature, certificate) = bytes.split_at(bytes.len().min(64));

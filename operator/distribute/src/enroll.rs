@@ -6,9 +6,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use sluice_pki::{Authority, NodeName, Peer};
 use sluice_proto::v1::enrollment_server::Enrollment;
 use sluice_proto::v1::{EnrollRequest, EnrollResponse};
-use tokio::sync::Semaphore;
+use sluice_raft::State;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tonic::{Request, Response, Status};
+
+use crate::service::admits;
 
 /// Who a token belongs to: directory mode's own tokens, or the API server's TokenReview.
 #[tonic::async_trait]
@@ -30,6 +33,8 @@ pub enum TokenRefused {
 pub struct Enroller {
     pub authority: Arc<Authority>,
     pub tokens: Arc<dyn TokenCheck>,
+    /// Whose certificates were revoked.
+    pub state: watch::Receiver<Arc<State>>,
     pub clock: fn() -> SystemTime,
     pub admission: Semaphore,
     /// So long a request waits for its turn.
@@ -44,7 +49,10 @@ impl Enroller {
         let token = &request.get_ref().token;
         if token.is_empty() {
             return match Peer::of(request) {
-                Ok(Some(Peer::Node(name))) => NodeName::parse(&name).map_err(|error| denied(&error)),
+                Ok(Some(Peer::Node(holder))) => {
+                    admits(&self.state.borrow(), &holder)?;
+                    NodeName::parse(&holder.node).map_err(|error| denied(&error))
+                }
                 _ => Err(denied(&"give a join token, or renew with the node's client certificate")),
             };
         }
@@ -64,7 +72,8 @@ impl Enrollment for Enroller {
             let claimed = sluice_pki::node_claimed_by(&request.get_ref().token).unwrap_or("?");
             tracing::warn!(claimed, peer = ?request.remote_addr(), reason = status.message(), "enrollment refused");
         })?;
-        let signed = self.authority.sign_node(&request.get_ref().csr, &node, (self.clock)(), self.valid);
+        let (csr, series) = (&request.get_ref().csr, self.state.borrow().series(node.as_str()));
+        let signed = self.authority.sign_node(csr, &node, series, (self.clock)(), self.valid);
         let signed = signed.map_err(|error| Status::invalid_argument(error.to_string()))?;
         let not_after = signed.not_after.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         tracing::info!(%node, peer = ?request.remote_addr(), "certificate issued");

@@ -71,7 +71,8 @@ impl Distributor {
         let (authority, tokens, clock) = (self.authority.clone(), self.tokens.clone(), self.clock);
         let admission = Semaphore::new(self.limits.enrolling);
         let (turn, valid) = (self.limits.turn, self.limits.certificate);
-        let enroller = Enroller { authority, tokens, clock, admission, turn, valid };
+        let enroller =
+            Enroller { authority, tokens, state: self.state.clone(), clock, admission, turn, valid };
         let streams = self.streams(drain);
         others.add_service(EnrollmentServer::new(enroller)).add_service(DistributionServer::new(streams))
     }
@@ -115,7 +116,9 @@ fn plans(mut state: watch::Receiver<Arc<State>>) -> watch::Receiver<Arc<State>> 
         while state.changed().await.is_ok() {
             let newest = state.borrow_and_update().clone();
             sender.send_if_modified(|shown| {
-                let is_news = shown.epoch != newest.epoch || shown.signer() != newest.signer();
+                let is_news = shown.epoch != newest.epoch
+                    || shown.signer() != newest.signer()
+                    || !shown.revocations().eq(newest.revocations());
                 *shown = newest;
                 is_news
             });

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sluice_pki::Peer;
+use sluice_pki::{Holder, Peer};
 use sluice_proto::v1::distribution_server::Distribution;
 use sluice_proto::v1::{AgentMessage, ServerMessage};
 use sluice_raft::State;
@@ -34,16 +34,35 @@ pub struct Shared {
     pub drain: CancellationToken,
 }
 
+impl Shared {
+    /// Whether a node's certificate counts: it was not revoked, as far as this replica has heard.
+    pub fn admits(&self, holder: &Holder) -> Result<(), Status> {
+        admits(&self.state.borrow(), holder)
+    }
+}
+
+/// As [`Shared::admits`], for who has a state.
+pub fn admits(state: &State, Holder { node, series }: &Holder) -> Result<(), Status> {
+    if *series >= state.series(node) {
+        return Ok(());
+    }
+    let reason = format!(
+        "the certificates that {node} had were revoked: its agent needs a token again, without a cluster a new one by \
+         `kubectl sluice join {node}`"
+    );
+    Err(Status::unauthenticated(reason))
+}
+
 /// Opens the streams of agents that are known to be who they say.
 #[derive(Clone)]
 pub struct Streams(pub(crate) Arc<Shared>);
 
 impl Streams {
     /// Hears `said` until the stream ends; what is answered comes out.
-    pub fn open(&self, node: String, said: impl Said) -> mpsc::Receiver<Result<ServerMessage, Status>> {
+    pub fn open(&self, holder: Holder, said: impl Said) -> mpsc::Receiver<Result<ServerMessage, Status>> {
         // One: whoever reads slowly holds up itself, and only the newest state is made into a message.
         let (sender, receiver) = mpsc::channel(1);
-        tokio::spawn(stream::run(self.0.clone(), node, said, sender));
+        tokio::spawn(stream::run(self.0.clone(), holder, said, sender));
         receiver
     }
 }
@@ -56,8 +75,8 @@ impl Distribution for Streams {
         &self,
         request: Request<Streaming<AgentMessage>>,
     ) -> Result<Response<Self::SyncStream>, Status> {
-        let node = match Peer::of(&request) {
-            Ok(Some(Peer::Node(node))) => node,
+        let holder = match Peer::of(&request) {
+            Ok(Some(Peer::Node(holder))) => holder,
             Ok(Some(Peer::Admin(name))) => {
                 return Err(Status::permission_denied(format!(
                     "{name:?} is an administrator, streams are for nodes"
@@ -71,6 +90,8 @@ impl Distribution for Streams {
             }
             Err(error) => return Err(Status::unauthenticated(error.to_string())),
         };
-        Ok(Response::new(ReceiverStream::new(self.open(node, request.into_inner()))))
+        // Here, too: an agent that is told so before its stream begins has heard nothing of the operator.
+        self.0.admits(&holder)?;
+        Ok(Response::new(ReceiverStream::new(self.open(holder, request.into_inner()))))
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::{Stream, TryStreamExt};
+use sluice_pki::Holder;
 use sluice_plan::Epoch;
 use sluice_proto::v1::agent_message::Kind as Word;
 use sluice_proto::v1::server_message::Kind;
@@ -16,7 +17,7 @@ use tracing::Span;
 use tracing::field::display;
 
 use crate::offer::Offer;
-use crate::service::Shared;
+use crate::service::{Shared, admits};
 use crate::sessions::Session;
 use crate::{AgentEvent, AgentEventKind, fence};
 
@@ -36,8 +37,9 @@ pub trait Said: Stream<Item = Result<AgentMessage, Status>> + Send + Unpin + 'st
 
 impl<S: Stream<Item = Result<AgentMessage, Status>> + Send + Unpin + 'static> Said for S {}
 
-pub async fn run(shared: Arc<Shared>, node: String, mut incoming: impl Said, outgoing: Outgoing) {
-    let end = match serve(&shared, &node, &mut incoming, &outgoing).await {
+pub async fn run(shared: Arc<Shared>, holder: Holder, mut incoming: impl Said, outgoing: Outgoing) {
+    let node = &holder.node;
+    let end = match serve(&shared, &holder, &mut incoming, &outgoing).await {
         Ok(never) => match never {},
         Err(end) => end,
     };
@@ -63,10 +65,11 @@ enum Never {}
 
 async fn serve(
     shared: &Shared,
-    node: &str,
+    holder: &Holder,
     incoming: &mut impl Said,
     outgoing: &Outgoing,
 ) -> Result<Never, End> {
+    let node = holder.node.as_str();
     let turn = timeout(shared.limits.turn, shared.admission.clone().acquire_owned());
     let permit = tokio::select! {
         turn = turn => turn.ok().and_then(Result::ok).ok_or(End::Away("many agents connect now"))?,
@@ -90,7 +93,7 @@ async fn serve(
     }
     let offer = Offer::new(node.to_owned(), shared.cluster_id.clone(), &hello);
     tell(AgentEventKind::Connected(Box::new(hello))).await?;
-    let ended = follow(shared, node, &session, offer, permit, incoming, outgoing).await;
+    let ended = follow(shared, holder, &session, offer, permit, incoming, outgoing).await;
     tell(AgentEventKind::Disconnected).await?;
     ended
 }
@@ -128,14 +131,14 @@ async fn hello(shared: &Shared, node: &str, incoming: &mut impl Said) -> Result<
 
 async fn follow(
     shared: &Shared,
-    node: &str,
+    holder: &Holder,
     session: &Session,
     mut offer: Offer,
     joining: OwnedSemaphorePermit,
     incoming: &mut impl Said,
     outgoing: &Outgoing,
 ) -> Result<Never, End> {
-    let mut joining = Some(joining);
+    let (node, mut joining) = (holder.node.as_str(), Some(joining));
     let mut state = shared.state.clone();
     let age = sleep_until(Instant::now() + shared.limits.jittered_age());
     tokio::pin!(age);
@@ -148,6 +151,7 @@ async fn follow(
     let mut sending = Span::none();
     loop {
         let signer = shared.signers.of(&state.borrow_and_update());
+        admits(&state.borrow(), holder).map_err(End::Refused)?;
         // A new store has no signer for a moment.
         let due = signer.is_some() && offer.is_due(&state.borrow());
         if !due {

@@ -76,15 +76,20 @@ impl Authority {
     }
 
     /// Signs the key of a DER request for `node`, good for as long as `valid`; everything else in the request is ignored.
+    /// What `series` is, [`Holder`](crate::Holder) says.
     pub fn sign_node(
         &self,
         request: &[u8],
         node: &NodeName,
+        series: u64,
         now: SystemTime,
         valid: Duration,
     ) -> Result<NodeCertificate, PkiError> {
         let request = CertificateSigningRequestParams::from_der(&request.into()).map_err(refused)?;
-        let params = client(now, valid, node.as_str(), Peer::NODE);
+        let mut params = client(now, valid, node.as_str(), Peer::NODE);
+        if series > 0 {
+            params.distinguished_name.push(DnType::OrganizationalUnitName, series.to_string());
+        }
         let leaf = params.signed_by(&request.public_key, &self.issuer).map_err(refused)?;
         let chain = vec![leaf.der().to_vec(), self.der.clone()];
         Ok(NodeCertificate { chain, not_after: now + valid })

@@ -22,6 +22,6 @@ pub use credentials::Credentials;
 pub use directory::Directory;
 pub use error::PkiError;
 pub use name::NodeName;
-pub use peer::Peer;
+pub use peer::{Holder, Peer};
 pub use tls::{accept, server_tls};
 pub use token::{Ticket, Tokens, node_claimed_by};

@@ -9,11 +9,20 @@ use crate::PkiError;
 /// Who is on the other end. TLS has verified the chain; this reads the name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Peer {
-    Node(String),
+    Node(Holder),
     /// Directory mode's CLI.
     Admin(String),
     /// A replica of the operator.
     Operator(String),
+}
+
+/// Whom a node's certificate is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pub node: String,
+    /// The certificates of a node are of one series until they are revoked; those that are made after that are of a later
+    /// one. 0 of nodes that nothing was ever revoked of.
+    pub series: u64,
 }
 
 impl Peer {
@@ -43,7 +52,12 @@ impl Peer {
         let role =
             one(Box::new(subject.iter_organization())).ok_or_else(|| unreadable("no single organization"))?;
         match role.as_str() {
-            Peer::NODE => Ok(Peer::Node(name)),
+            Peer::NODE => {
+                let series = subject.iter_organizational_unit().next().map_or(Ok("0"), |unit| unit.as_str());
+                let series = series.ok().and_then(|series| series.parse().ok());
+                let series = series.ok_or_else(|| unreadable("the organizational unit is no series"))?;
+                Ok(Peer::Node(Holder { node: name, series }))
+            }
             Peer::ADMIN => Ok(Peer::Admin(name)),
             Peer::OPERATOR => Ok(Peer::Operator(name)),
             other => Err(unreadable(&format!("organization {other:?} is no role"))),

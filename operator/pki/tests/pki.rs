@@ -6,15 +6,23 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{CertificateParams, DnType, KeyPair};
-use sluice_pki::{Authority, Directory, NodeName, Peer, PkiError};
+use sluice_pki::{Authority, Directory, Holder, NodeName, Peer, PkiError};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 #[test]
 fn the_name_is_the_callers_whatever_the_request_says() {
     let authority = Authority::generate(now()).unwrap().0;
-    let signed = authority.sign_node(&request("edge-2"), &node("edge-1"), now(), DAY).unwrap();
-    assert_eq!(Peer::from_der(&signed.chain[0]).unwrap(), Peer::Node("edge-1".into()));
+    let signed = authority.sign_node(&request("edge-2"), &node("edge-1"), 0, now(), DAY).unwrap();
+    assert_eq!(
+        Peer::from_der(&signed.chain[0]).unwrap(),
+        Peer::Node(Holder { node: "edge-1".into(), series: 0 })
+    );
+    let later = authority.sign_node(&request("edge-2"), &node("edge-1"), 57, now(), DAY).unwrap();
+    assert_eq!(
+        Peer::from_der(&later.chain[0]).unwrap(),
+        Peer::Node(Holder { node: "edge-1".into(), series: 57 })
+    );
     assert_eq!(signed.not_after, now() + DAY);
     assert_eq!(signed.chain.len(), 2);
 }
@@ -24,8 +32,8 @@ fn two_certificates_of_one_key_have_two_serials() {
     let authority = Authority::generate(now()).unwrap().0;
     let request = request("edge-1");
     let serial = |der: &[u8]| x509_parser::parse_x509_certificate(der).unwrap().1.raw_serial().to_vec();
-    let first = authority.sign_node(&request, &node("edge-1"), now(), DAY).unwrap();
-    let second = authority.sign_node(&request, &node("edge-1"), now(), DAY).unwrap();
+    let first = authority.sign_node(&request, &node("edge-1"), 0, now(), DAY).unwrap();
+    let second = authority.sign_node(&request, &node("edge-1"), 0, now(), DAY).unwrap();
     assert_ne!(serial(&first.chain[0]), serial(&second.chain[0]));
 }
 
@@ -35,9 +43,9 @@ fn a_request_that_is_altered_is_refused() {
     let mut altered = request("edge-1");
     let middle = altered.len() / 2;
     altered[middle] ^= 1;
-    let refused = authority.sign_node(&altered, &node("edge-1"), now(), DAY).unwrap_err();
+    let refused = authority.sign_node(&altered, &node("edge-1"), 0, now(), DAY).unwrap_err();
     assert!(matches!(refused, PkiError::Request(_)), "{refused}");
-    assert!(authority.sign_node(b"", &node("edge-1"), now(), DAY).is_err());
+    assert!(authority.sign_node(b"", &node("edge-1"), 0, now(), DAY).is_err());
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod peers;
 mod raft;
 mod recover;
 mod report;
+mod revocation;
 mod schemas;
 #[cfg(feature = "simulation")]
 pub mod simulated;
@@ -47,6 +48,7 @@ pub use peers::{Peers, Transport, Unreached};
 pub use raft::{Options, Raft};
 pub use recover::RecoverError;
 pub use report::{Member, Report};
+pub use revocation::Revocation;
 pub use schemas::{SCHEMAS, Schemas};
 pub use state::{KEPT_SET, Plan, SIGNER, SetManifest, State, shard_key};
 pub use traces::{TRACES, Traces};

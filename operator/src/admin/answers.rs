@@ -132,3 +132,10 @@ pub fn policy(placed: &Placed, state: &PolicyState) -> PolicyStatus {
         }),
     }
 }
+
+/// Nothing is known of it.
+pub fn no_node(node: &str) -> Status {
+    Status::not_found(format!(
+        "there is no node {node}: `kubectl sluice nodes` lists those that agents run on"
+    ))
+}

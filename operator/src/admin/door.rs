@@ -7,8 +7,8 @@ use sluice_proto::v1::admin_client::AdminClient;
 use sluice_proto::v1::admin_server::Admin;
 use sluice_proto::v1::{
     JoinRequest, JoinResponse, ListCountersResponse, ListNodesResponse, ListPoliciesResponse,
-    ListReplicasResponse, ListRequest, ListRevisionsResponse, RecoverRequest, RecoverResponse,
-    VersionResponse, WatchDropsRequest, WhyRequest, WhyResponse,
+    ListReplicasResponse, ListRequest, ListRevisionsResponse, RecoverRequest, RecoverResponse, RevokeRequest,
+    RevokeResponse, VersionResponse, WatchDropsRequest, WhyRequest, WhyResponse,
 };
 use sluice_replicas::Channels;
 use tokio::time::timeout;
@@ -164,6 +164,13 @@ impl Admin for AdminDoor {
         match self.place(&mut request).await? {
             Place::Here => self.here.recover(request).await,
             Place::There(mut leader) => leader.recover(request).await,
+        }
+    }
+
+    async fn revoke(&self, mut request: Request<RevokeRequest>) -> Result<Response<RevokeResponse>, Status> {
+        match self.place(&mut request).await? {
+            Place::Here => self.here.revoke(request).await,
+            Place::There(mut leader) => leader.revoke(request).await,
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use futures::{SinkExt, StreamExt, stream};
 use sluice_distribute::{Distributor, Drops, Limits, Streams, TokenCheck, TokenRefused};
-use sluice_pki::NodeName;
+use sluice_pki::{Holder, NodeName};
 use sluice_proto::v1::{AgentMessage, Relayed, ServerMessage};
 use sluice_raft::simulated::{found_or_join, open};
 use sluice_raft::{OpenError, Options, Peers, Raft, answer_without_store};
@@ -171,7 +171,7 @@ async fn answer(mut wire: Wire, served: Arc<OnceLock<Open>>) -> Option<()> {
         let node = String::from_utf8(node.to_vec()).ok()?;
         let (hear, answers) = mpsc::channel::<ServerMessage>(1);
         let said = talk::<_, AgentMessage>(wire, received(answers));
-        let mut answer = open.streams.open(node, said);
+        let mut answer = open.streams.open(Holder { node, series: 0 }, said);
         while let Some(Ok(message)) = answer.recv().await {
             hear.send(message).await.ok()?;
         }

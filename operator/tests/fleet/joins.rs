@@ -1,15 +1,11 @@
 //! Join tokens: made for an administrator, good once.
 
-use rcgen::{CertificateParams, KeyPair};
-use sluice_proto::OPERATOR_NAME;
 use sluice_proto::v1::admin_client::AdminClient;
-use sluice_proto::v1::enrollment_client::EnrollmentClient;
-use sluice_proto::v1::{EnrollRequest, EnrollResponse, JoinRequest};
-use tokio::time::{Instant, sleep};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use sluice_proto::v1::{EnrollResponse, JoinRequest};
 use tonic::{Code, Status};
 
-use crate::operator::{Operator, PATIENCE};
+use crate::calls::request;
+use crate::operator::Operator;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_lets_its_node_in_once_also_over_a_restart() {
@@ -33,9 +29,9 @@ async fn a_token_lets_its_node_in_once_also_over_a_restart() {
 async fn an_answer_that_was_lost_can_be_asked_for_again() {
     let operator = Operator::start();
     let token = join(&operator, "edge-1", 0).await.expect("a token");
-    let request = request();
+    let (_, request) = request();
     for _ in 0..2 {
-        let answer = send(&operator, &token, request.clone()).await;
+        let answer = operator.port().enroll(&token, request.clone()).await;
         assert_eq!(answer.expect("let in").node, "edge-1");
     }
     operator.end().await;
@@ -45,9 +41,9 @@ async fn an_answer_that_was_lost_can_be_asked_for_again() {
 async fn only_an_administrator_is_given_a_token_and_none_for_long() {
     let operator = Operator::start();
     let code = |status: Status| status.code();
-    let request = || JoinRequest { node: "edge-1".into(), valid_seconds: 0 };
-    let mut nobody = AdminClient::new(channel(&operator, false).await);
-    assert_eq!(nobody.join(request()).await.map_err(code).expect_err("nobody"), Code::Unauthenticated);
+    let wanted = || JoinRequest { node: "edge-1".into(), valid_seconds: 0 };
+    let mut nobody = AdminClient::new(operator.port().channel(None).await);
+    assert_eq!(nobody.join(wanted()).await.map_err(code).expect_err("nobody"), Code::Unauthenticated);
     for (node, seconds) in [("edge-1", 24 * 3600 + 1), ("Edge 1", 0)] {
         let refused = join(&operator, node, seconds).await.map_err(code).expect_err("refused");
         assert_eq!(refused, Code::InvalidArgument, "{node} {seconds}");
@@ -56,44 +52,10 @@ async fn only_an_administrator_is_given_a_token_and_none_for_long() {
 }
 
 async fn join(operator: &Operator, node: &str, valid_seconds: u32) -> Result<String, Status> {
-    let mut admin = AdminClient::new(channel(operator, true).await);
-    let joined = admin.join(JoinRequest { node: node.into(), valid_seconds }).await?;
+    let joined = operator.port().admin().await.join(JoinRequest { node: node.into(), valid_seconds }).await?;
     Ok(joined.into_inner().token)
 }
 
 async fn enroll(operator: &Operator, token: &str) -> Result<EnrollResponse, Status> {
-    send(operator, token, request()).await
-}
-
-fn request() -> Vec<u8> {
-    let key = KeyPair::generate().expect("a key");
-    CertificateParams::default().serialize_request(&key).expect("a request").der().to_vec()
-}
-
-async fn send(operator: &Operator, token: &str, csr: Vec<u8>) -> Result<EnrollResponse, Status> {
-    let mut client = EnrollmentClient::new(channel(operator, false).await);
-    client.enroll(EnrollRequest { token: token.into(), csr }).await.map(tonic::Response::into_inner)
-}
-
-/// Once the operator listens.
-async fn channel(operator: &Operator, is_admin: bool) -> Channel {
-    let read = |name: &str| {
-        std::fs::read_to_string(operator.place.path().join("data/pki").join(name)).expect("a file")
-    };
-    let mut tls = ClientTlsConfig::new()
-        .ca_certificate(Certificate::from_pem(read("ca.crt")))
-        .domain_name(OPERATOR_NAME);
-    if is_admin {
-        tls = tls.identity(Identity::from_pem(read("admin.crt"), read("admin.key")));
-    }
-    let endpoint = Endpoint::from_shared(format!("https://{}", operator.address)).expect("an address");
-    let endpoint = endpoint.tls_config(tls).expect("certificates");
-    let until = Instant::now() + PATIENCE;
-    loop {
-        match endpoint.connect().await {
-            Ok(channel) => return channel,
-            Err(error) => assert!(Instant::now() < until, "{error:?}"),
-        }
-        sleep(std::time::Duration::from_millis(20)).await;
-    }
+    operator.port().enroll(token, request().1).await
 }

@@ -1,7 +1,7 @@
 //! A whole operator in directory mode.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -14,12 +14,14 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::Agent;
+use crate::calls::Port;
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct Operator {
     pub place: TempDir,
     pub address: SocketAddr,
+    pki: PathBuf,
     stop: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
 }
@@ -54,11 +56,23 @@ impl Operator {
         };
         let stop = CancellationToken::new();
         let task = tokio::spawn(run(args, stop.clone()));
-        Operator { place, address, stop, task }
+        let pki = place.path().join("data/pki");
+        Operator { place, address, pki, stop, task }
     }
 
     pub fn agent(&self, node: &str, capabilities: Capabilities) -> Agent {
         Agent::start(node, self.address.to_string(), &self.place.path().join("data"), capabilities)
+    }
+
+    pub fn port(&self) -> Port<'_> {
+        Port { address: self.address.to_string(), pki: &self.pki }
+    }
+
+    /// Beside the last that the node's agent was given.
+    pub fn new_token(&self, node: &str) {
+        let data = self.place.path().join("data");
+        let token = sluice_operator::token(node, &data).expect("a token");
+        std::fs::write(data.join(format!("{node}.token")), token).expect("written");
     }
 
     pub fn save(&self, name: &str, text: &str) {
@@ -85,7 +99,7 @@ impl Operator {
 
     /// The next goes on where it was.
     pub async fn restart(self) -> Operator {
-        let Operator { place, address, stop, task } = self;
+        let Operator { place, address, pki: _, stop, task } = self;
         stop.cancel();
         task.await.expect("no panic").expect("a clean end");
         Operator::over(place, address)

@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use sluice_operator::args::{RunArgs, Source, TRACED_NODES};
 use sluice_operator::run;
-use sluice_proto::OPERATOR_NAME;
-use sluice_proto::v1::admin_client::AdminClient;
 use sluice_proto::v1::{ListRequest, RecoverRequest};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,12 +13,13 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
+use crate::calls::Port;
 use crate::operator::PATIENCE;
 
 pub struct Trio {
     place: TempDir,
+    pki: PathBuf,
     replicas: Vec<SocketAddr>,
     metrics: Vec<SocketAddr>,
     /// Each on a runtime of its own, that dies with all that it did.
@@ -38,7 +37,8 @@ impl Trio {
         let place = tempfile::tempdir().expect("a directory");
         std::fs::create_dir(place.path().join("policies")).expect("made");
         let three = || (0..3).map(|_| free()).collect();
-        let mut trio = Trio { place, replicas: three(), metrics: three(), running: vec![] };
+        let pki = place.path().join("data-0/pki");
+        let mut trio = Trio { place, pki, replicas: three(), metrics: three(), running: vec![] };
         // Whoever comes first makes the authority.
         std::fs::create_dir(trio.data(0)).expect("made");
         sluice_operator::token("first", &trio.data(0)).expect("a token");
@@ -152,9 +152,13 @@ impl Trio {
 
     /// The replica whose metrics tell of the fleet.
     pub async fn deciding(&self) -> usize {
+        self.deciding_among(&[0, 1, 2]).await
+    }
+
+    pub async fn deciding_among(&self, replicas: &[usize]) -> usize {
         let until = Instant::now() + PATIENCE;
         loop {
-            for index in 0..3 {
+            for &index in replicas {
                 let told = self.get(index, "/metrics").await;
                 if told.lines().any(|line| line == "sluice_raft_leads 1") {
                     return index;
@@ -165,14 +169,13 @@ impl Trio {
         }
     }
 
-    async fn admin(&self, index: usize) -> AdminClient<Channel> {
-        let read = |name: &str| std::fs::read_to_string(self.data(0).join("pki").join(name)).expect("made");
-        let tls = ClientTlsConfig::new()
-            .ca_certificate(Certificate::from_pem(read("ca.crt")))
-            .identity(Identity::from_pem(read("admin.crt"), read("admin.key")))
-            .domain_name(OPERATOR_NAME);
-        let endpoint = Endpoint::from_shared(format!("https://{}", self.address(index))).expect("an address");
-        AdminClient::new(endpoint.tls_config(tls).expect("certificates").connect_lazy())
+    pub fn port(&self, index: usize) -> Port<'_> {
+        Port { address: self.address(index), pki: &self.pki }
+    }
+
+    /// With which a node joins.
+    pub fn token(&self, node: &str) -> String {
+        sluice_operator::token(node, &self.data(0)).expect("a token")
     }
 
     pub fn lose_disk(&self, index: usize) {
@@ -182,7 +185,7 @@ impl Trio {
     /// Tells a replica that all others are lost, and starts it anew as whoever looks after it does.
     pub async fn go_on_alone(&mut self, index: usize) {
         let lost = (0..3).filter(|other| *other != index).map(|other| self.address(other)).collect();
-        let (mut admin, until) = (self.admin(index).await, Instant::now() + PATIENCE);
+        let (mut admin, until) = (self.port(index).admin().await, Instant::now() + PATIENCE);
         let request = RecoverRequest { seen_incarnation: 0, lost };
         // It does not know at once that nobody leads any more.
         while let Err(status) = admin.recover(request.clone()).await {
@@ -199,7 +202,7 @@ impl Trio {
 
     /// Waits until a replica says this of the filter.
     pub async fn says(&self, index: usize, part: &str) {
-        let (mut admin, until) = (self.admin(index).await, Instant::now() + PATIENCE);
+        let (mut admin, until) = (self.port(index).admin().await, Instant::now() + PATIENCE);
         loop {
             let said = match admin.list_policies(ListRequest::default()).await {
                 Ok(answer) => answer.into_inner().policies.into_iter().map(|policy| policy.message).collect(),

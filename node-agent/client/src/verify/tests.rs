@@ -113,7 +113,7 @@ fn a_signer_must_be_the_authoritys_and_for_this() {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
     let request = rcgen::CertificateParams::default().serialize_request(&key).expect("a request");
     let of_node =
-        AUTHORITY.sign_node(request.der(), &node, *NOW, Authority::NODE_VALIDITY).expect("a certificate");
+        AUTHORITY.sign_node(request.der(), &node, 0, *NOW, Authority::NODE_VALIDITY).expect("a certificate");
     let posing = Signer::new(key.serialize_der(), of_node.chain[0].clone()).expect("a pair");
     assert_eq!(reason(&signed(&posing, NODE, update(at(1, 6)))), "ForeignSigner", "a node is no signer");
 }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use sluice_pki::{Authority, Credentials, NodeName, Peer, Tokens, accept, server_tls};
+use sluice_pki::{Authority, Credentials, Holder, NodeName, Peer, Tokens, accept, server_tls};
 use sluice_plan::{Hash, Schema};
 use sluice_proto::OPERATOR_NAME;
 use sluice_proto::v1::agent_message::Kind;
@@ -176,11 +176,11 @@ impl Enrollment for Shared {
         let peer = Peer::of(&request).map_err(|error| Status::unauthenticated(error.to_string()))?;
         let request = request.into_inner();
         let node = match peer {
-            Some(Peer::Node(node)) if request.token.is_empty() => NodeName::parse(&node),
+            Some(Peer::Node(holder)) if request.token.is_empty() => NodeName::parse(&holder.node),
             _ => self.tokens.check(&request.token, SystemTime::now()).map(|ticket| ticket.node),
         };
         let node = node.map_err(|error| Status::permission_denied(error.to_string()))?;
-        let certificate = self.authority.sign_node(&request.csr, &node, SystemTime::now(), self.valid);
+        let certificate = self.authority.sign_node(&request.csr, &node, 0, SystemTime::now(), self.valid);
         let certificate = certificate.expect("a sound request");
         self.enrolled.lock().expect("no panic").push_back(node.to_string());
         self.certified.notify_one();
@@ -202,7 +202,7 @@ impl Distribution for Shared {
         request: Request<Streaming<AgentMessage>>,
     ) -> Result<Response<Self::SyncStream>, Status> {
         let peer = Peer::of(&request).map_err(|error| Status::unauthenticated(error.to_string()))?;
-        let Some(Peer::Node(node)) = peer else {
+        let Some(Peer::Node(Holder { node, .. })) = peer else {
             return Err(Status::unauthenticated("no node's certificate"));
         };
         let (to_agent, outgoing) = mpsc::channel(8);
