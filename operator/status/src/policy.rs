@@ -211,21 +211,25 @@ fn on_node(placed: &Placed, expected: &Expected, node: &NodeState, now: i64) -> 
     if let Some(silent) = unreachable(node, now) {
         return silent;
     }
+    let known = node.policies.get(&placed.uid).map(|known| &known.verdict);
+    let is_newest = |verdict: &&PolicyVerdict| verdict.generation == placed.generation;
+    // Also in an older plan, and where a newer one is refused: what that changes is another object's.
+    if known.filter(is_newest).is_some_and(|verdict| verdict.stage() == VerdictStage::Programmed) {
+        return OnNode::Programmed;
+    }
     if let Some((_, reason, detail)) = node.refused.as_ref().filter(|(hash, ..)| *hash == expected.plan) {
         return OnNode::Rejected(reason.clone(), detail.clone());
     }
     let planned = node.plan == Some((expected.plan, VerdictStage::Programmed));
     let newest = planned && expected.withheld.is_none() && expected.generation == Some(placed.generation);
-    let pending = |node| expected.withheld().unwrap_or_else(|| pending(node));
-    match node.policies.get(&placed.uid).map(|known| &known.verdict) {
-        Some(verdict) if verdict.generation != placed.generation => pending(node),
+    let pending = || expected.withheld().unwrap_or_else(|| pending(node));
+    match known {
+        Some(verdict) if !is_newest(&verdict) => pending(),
         Some(verdict) if verdict.stage() == VerdictStage::Rejected => {
             OnNode::Rejected(verdict.reason.clone(), verdict.detail.clone())
         }
-        // Also in an older plan: what the newest changes is another object's.
-        Some(verdict) if verdict.stage() == VerdictStage::Programmed => OnNode::Programmed,
         _ if newest => OnNode::Programmed,
-        _ => pending(node),
+        _ => pending(),
     }
 }
 

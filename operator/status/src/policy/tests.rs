@@ -91,6 +91,28 @@ fn an_edit_of_another_object_takes_nothing_away() {
     assert_eq!((state.desired, state.programmed), (2, 1), "b has an older generation");
 }
 
+/// The plan that the node refuses brings another object's new version; what it has of this one is the newest.
+#[test]
+fn a_plan_that_is_refused_takes_nothing_from_what_is_in_force() {
+    let mut book = book(&["a"]);
+    say(&mut book, "a", VerdictStage::Programmed, 2, VerdictStage::Programmed);
+    let refused = ResourceVerdict {
+        key: "plan".to_owned(),
+        hash: vec![8; 32],
+        stage: VerdictStage::Rejected.into(),
+        reason: "TooLarge".to_owned(),
+        ..Default::default()
+    };
+    book.verdicts("a", &Verdicts { resources: vec![refused], ..Default::default() }, 0);
+    let mut placed = placed(&["a"]);
+    placed.nodes[0].plan = Hash([8; 32]);
+    let state = policy_state(&placed, &book, JOINING_MS);
+    assert_eq!((state.programmed, state.rejected), (1, 0));
+    placed.generation = 3;
+    let state = policy_state(&placed, &book, JOINING_MS);
+    assert_eq!((state.programmed, state.rejected, state.failing[0].1.as_str()), (0, 1, "TooLarge"));
+}
+
 #[test]
 fn a_refused_plan_and_a_refused_policy_name_the_node() {
     let mut book = book(&["a", "b"]);
