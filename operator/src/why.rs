@@ -45,7 +45,7 @@ impl Known<'_> {
     /// None if there is no such node, or no such object any more.
     pub fn answer(&self, key: &ObjectKey, name: &str) -> Option<Answer> {
         let node = self.book.nodes().get(name);
-        if node.is_none() && self.index.labels(name).is_none() {
+        if node.is_none() && self.index.labels(name).is_none() && !self.ahead.contains_key(name) {
             return None;
         }
         let (held, (placed, _)) = (self.index.state().held.get(key)?, self.view.objects.get(key)?);

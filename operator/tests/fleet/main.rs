@@ -9,3 +9,4 @@ mod replicas;
 mod revocations;
 mod rollouts;
 mod trio;
+mod whys;
