@@ -20,7 +20,7 @@ async fn every_figure_of_a_fleet_is_found() {
     assert_eq!(sizes, [4, 8]);
     for stage in &report.stages {
         assert_eq!(stage.replanned, 0, "who comes back changes nothing");
-        assert!(stage.reconnect_bytes > 0 && stage.rss_mib > 0.0);
+        assert!(stage.reconnect_bytes.0 > 0 && stage.reconnect_bytes.1 > 0 && stage.rss_mib > 0.0);
         assert_eq!(stage.steady_writes, 0);
         assert!(stage.edit_writes > 0, "the status of the policy");
     }

@@ -27,6 +27,7 @@ pub struct View {
     pub verdicts: watch::Receiver<Verdicts>,
     pub link: watch::Receiver<LinkState>,
     pub received: Arc<AtomicU64>,
+    pub sent: Arc<AtomicU64>,
     /// Of the engine.
     pub pulse: Pulse,
 }
@@ -84,6 +85,7 @@ async fn metrics_text(State(view): State<View>) -> impl IntoResponse {
         held: view.held.borrow().clone(),
         link: view.link.borrow().clone(),
         received: view.received.load(Ordering::Relaxed),
+        sent: view.sent.load(Ordering::Relaxed),
         rejected,
     };
     let content = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];

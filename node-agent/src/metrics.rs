@@ -39,6 +39,8 @@ pub struct Moment {
     pub link: LinkState,
     /// Bytes of the operator's messages.
     pub received: u64,
+    /// Bytes of the messages to it.
+    pub sent: u64,
     /// The operator's last plan is not in force.
     pub rejected: bool,
 }
@@ -94,10 +96,13 @@ impl Collector for Moment {
         )?;
         let epoch = self.held.epoch.unwrap_or_default();
         gauge(&mut encoder, "epoch_index", "Index of the epoch in force", epoch.index as i64)?;
-        let received = ConstCounter::new(self.received);
-        let kind = received.metric_type();
-        let help = "Bytes of the operator's messages, before encryption";
-        received.encode(encoder.encode_descriptor("received_bytes", help, None, kind)?)?;
+        for (name, help, bytes) in [
+            ("received_bytes", "Bytes of the operator's messages, before encryption", self.received),
+            ("sent_bytes", "Bytes of the messages to the operator, before encryption", self.sent),
+        ] {
+            let counter = ConstCounter::new(bytes);
+            counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
+        }
         self.encode_rules(&mut encoder)?;
         self.encode_stats(&mut encoder)?;
         self.encode_drift(&mut encoder)?;
@@ -253,6 +258,7 @@ mod tests {
             held: Held::default(),
             link: LinkState::default(),
             received: 7,
+            sent: 8,
             rejected: false,
         }
     }
@@ -264,6 +270,7 @@ mod tests {
         assert!(text.contains(series), "{text}");
         assert!(text.contains("sluice_agent_operator_connected 0"), "{text}");
         assert!(text.contains("sluice_agent_received_bytes_total 7"), "{text}");
+        assert!(text.contains("sluice_agent_sent_bytes_total 8"), "{text}");
         assert!(text.contains(r#"sluice_agent_drift_total{what="pin_removed"} 0"#), "{text}");
         assert!(text.contains(r#"sluice_xdp_exceptions_total{reason="aborted"} 2"#), "{text}");
     }

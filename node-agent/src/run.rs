@@ -110,7 +110,7 @@ fn wire(config: &Config, changes: mpsc::Receiver<Changes>, shelf: Arc<StoreShelf
     let (plan, plan_port) = watch::channel(Arc::default());
     let (paths, _) = watch::channel(());
     let network = Arc::<Notify>::default();
-    let received = Arc::<AtomicU64>::default();
+    let (received, sent) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
     let pulse = Pulse::default();
     // One: while the engine is busy with an update, the stream waits.
     let (updates_port, updates) = mpsc::channel(1);
@@ -138,6 +138,7 @@ fn wire(config: &Config, changes: mpsc::Receiver<Changes>, shelf: Arc<StoreShelf
             verdicts: verdicts_port.clone(),
             link: link_port,
             received: received.clone(),
+            sent: sent.clone(),
             pulse,
         },
         ports: Ports {
@@ -149,6 +150,7 @@ fn wire(config: &Config, changes: mpsc::Receiver<Changes>, shelf: Arc<StoreShelf
             dialling: dialling_port,
             link,
             received,
+            sent,
             network,
             sampling: sampling_port,
             heard: heard_port,

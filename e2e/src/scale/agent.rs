@@ -115,6 +115,8 @@ pub struct Agent {
     pub seen: watch::Receiver<Seen>,
     /// Bytes of the operator's messages.
     pub received: Arc<AtomicU64>,
+    /// And of its own.
+    pub sent: Arc<AtomicU64>,
     held: watch::Receiver<Held>,
     _parts: JoinSet<()>,
 }
@@ -129,7 +131,7 @@ impl Agent {
         let (samples, samples_port) = mpsc::channel(1);
         let (updates_port, updates) = mpsc::channel(1);
         let (dialling, dialled) = mpsc::channel(1);
-        let received = Arc::<AtomicU64>::default();
+        let (received, sent) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
         let shelf = Disk { common: common.clone(), own: Mutex::default() };
         let ports = Ports {
             held: held_port.clone(),
@@ -140,6 +142,7 @@ impl Agent {
             dialling,
             link: watch::channel(LinkState::default()).0,
             received: received.clone(),
+            sent: sent.clone(),
             heard: watch::channel(tokio::time::Instant::now()).0,
             network: Arc::default(),
             sampling: watch::channel(v1::SampleRequest::default()).0,
@@ -154,7 +157,7 @@ impl Agent {
             let _open = (samples, telemetry);
             tokio::join!(allow(dialled), Engine { common, held, verdicts, see }.run(updates));
         });
-        Agent { seen, received, held: held_port, _parts: parts }
+        Agent { seen, received, sent, held: held_port, _parts: parts }
     }
 
     /// As it would find it after a restart.

@@ -109,6 +109,11 @@ impl Fleet {
         self.agents.iter().map(|agent| agent.received.load(Ordering::Relaxed)).collect()
     }
 
+    /// By agent, the bytes that it sent.
+    pub fn sent(&self) -> Vec<u64> {
+        self.agents.iter().map(|agent| agent.sent.load(Ordering::Relaxed)).collect()
+    }
+
     fn token(&self, index: usize) -> PathBuf {
         self.place.join("tokens").join(name(index))
     }

@@ -38,7 +38,8 @@ pub struct Stage {
     pub restart: Curve,
     /// Every agent died and is back; nothing changed.
     pub reconnect: Curve,
-    pub reconnect_bytes: u64,
+    /// To each, and from each.
+    pub reconnect_bytes: (u64, u64),
     /// Plans that were encoded meanwhile.
     pub replanned: usize,
     pub cpu_percent: f64,
@@ -158,7 +159,7 @@ impl Stage {
         let agents = self.agents;
         let seconds = |curve: &Curve| format!("{:.2} s", curve.until(0.99));
         let within = |curve: &Curve, bar: f64| curve.until(0.99) <= bar;
-        let (edit, restart) = (&self.edit, &self.restart);
+        let (edit, restart, (to, from)) = (&self.edit, &self.restart, self.reconnect_bytes);
         vec![
             Row::new(
                 format!("{agents} agents with certificates: cold start, all programmed, p99"),
@@ -185,10 +186,12 @@ impl Stage {
                 true,
             ),
             Row::new(
-                format!("{agents} reconnect, nothing changed: p99; payload of each, at most; plans encoded"),
-                format!("{}; {} B; {}", seconds(&self.reconnect), self.reconnect_bytes, self.replanned),
+                format!(
+                    "{agents} reconnect, nothing changed: p99; payload to and from each, at most; plans encoded"
+                ),
+                format!("{}; {} B, {} B; {}", seconds(&self.reconnect), to, from, self.replanned),
                 "< 200 B; 0",
-                self.reconnect_bytes < 200 && self.replanned == 0,
+                to < 200 && self.replanned == 0,
             ),
             Row::new("API writes for one edit", self.edit_writes.to_string(), "≤ 3", self.edit_writes <= 3),
             Row::new(

@@ -124,14 +124,15 @@ impl Scene {
         self.fleet.until(start, |index, seen| seen.updates > updates[index]).await
     }
 
-    /// Every agent dies and starts again; the most bytes that one was sent, and how often plans were encoded.
-    async fn reconnect(&mut self) -> anyhow::Result<(Curve, u64, usize)> {
+    /// Every agent dies and starts again; the most bytes that one was sent and that one sent, and how often plans were encoded.
+    async fn reconnect(&mut self) -> anyhow::Result<(Curve, (u64, u64), usize)> {
         sleep(AFTERMATH).await;
         let (planned, start) = (self.operator.planned(), Instant::now());
         self.fleet.restart();
         let back = self.fleet.until(start, |_, seen| seen.updates > 0).await?;
-        let most = self.fleet.received().into_iter().max().unwrap_or_default();
-        Ok((back, most, self.operator.planned() - planned))
+        let most = |bytes: Vec<u64>| bytes.into_iter().max().unwrap_or_default();
+        let bytes = (most(self.fleet.received()), most(self.fleet.sent()));
+        Ok((back, bytes, self.operator.planned() - planned))
     }
 
     /// Part of a core, and status files.

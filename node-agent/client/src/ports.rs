@@ -27,6 +27,8 @@ pub struct Ports {
     pub link: watch::Sender<LinkState>,
     /// Grows by the bytes of each message that the operator sends, before encryption.
     pub received: Arc<AtomicU64>,
+    /// The same of what it is sent.
+    pub sent: Arc<AtomicU64>,
     /// Notified when the network changed: a wait for the next attempt has lost its reason.
     pub network: Arc<Notify>,
     /// What the operator asked for last, from its arrival on.

@@ -30,7 +30,7 @@ const SLOW: Duration = Duration::from_millis(300);
 pub async fn run(config: Config, vault: Arc<dyn Vault>, ports: Ports) -> Result<(), ClientError> {
     let mut backoff = Backoff::new(config.pace.backoff);
     let (papers, known) = (Papers::new(vault), config.known.clone());
-    let mut client = Client { config, ports, papers, known, others: Vec::new(), last: None };
+    let mut client = Client { config, ports, papers, known, others: Vec::new(), last: None, names: false };
     loop {
         let mut heard = false;
         let ended = client.attempt(&mut heard).await;
@@ -39,6 +39,7 @@ pub async fn run(config: Config, vault: Arc<dyn Vault>, ports: Ports) -> Result<
         }
         match ended {
             Ok(Ending::Room) => {}
+            Ok(Ending::Unnamed) => client.names = true,
             Ok(Ending::GoAway(go_away)) => sleep(client.told_to_go(go_away)).await,
             Err(ClientError::Ended) => return Err(ClientError::Ended),
             Err(error) => {
@@ -61,6 +62,8 @@ struct Client {
     others: Vec<String>,
     /// Where it was connected last; after a failure tried after all others.
     last: Option<SocketAddr>,
+    /// The next stream says what the node has without being asked.
+    names: bool,
 }
 
 impl Client {
@@ -74,8 +77,9 @@ impl Client {
         self.last = Some(endpoint);
         self.ports.link.send_replace(LinkState::Connected(endpoint));
         let trust = dial::trust(&self.config).await?;
+        let names = std::mem::take(&mut self.names);
         tokio::select! {
-            ended = Session::run(channel, trust, &self.config, &mut self.ports, heard) => ended,
+            ended = Session::run(channel, trust, &self.config, &mut self.ports, heard, names) => ended,
             never = self.papers.keep_fresh(&self.config, &endpoints) => match never {},
         }
     }

@@ -1,5 +1,6 @@
 //! One stream, from Hello to its end.
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -28,6 +29,8 @@ pub(crate) enum Ending {
     GoAway(v1::GoAway),
     /// What found no room on the disk has some now: a new stream brings the update again.
     Room,
+    /// The operator does not know what the node has, and does not ask: versions before did not.
+    Unnamed,
 }
 
 /// A plan of a node is far below this; the library's default of 4 MiB is not.
@@ -51,6 +54,8 @@ pub(crate) struct Session<'a> {
     pending: bool,
     /// Samples of drops that found no room since the last that did.
     lost: u64,
+    /// The operator was told what is held, or knew it.
+    named: bool,
     /// The update whose shards are on their way.
     fetching: Option<(Open, v1::Update)>,
     /// Shards of the last update that could not be kept, if some could not.
@@ -58,16 +63,19 @@ pub(crate) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Runs until the stream ends.
+    /// Runs until the stream ends. With `names` its Hello says what the node has; else the operator asks for it.
     pub async fn run(
         channel: Channel,
         trust: Trust,
         config: &'a Config,
         ports: &'a mut Ports,
         heard: &'a mut bool,
+        names: bool,
     ) -> Result<Ending, ClientError> {
         let (outgoing, queue) = mpsc::channel(OUTGOING);
-        let hello = hello(config, ports);
+        let hello =
+            v1::Hello { have: if names { have(ports) } else { HashMap::new() }, ..hello(config, ports) };
+        let named = names || ports.held.borrow().resources.is_empty();
         let signer = ports.held.borrow().signer.clone();
         let deltas = Deltas::after_hello(hello.facts.clone().unwrap_or_default());
         let mut session = Session {
@@ -81,6 +89,7 @@ impl<'a> Session<'a> {
             nonce: 0,
             pending: false,
             lost: 0,
+            named,
             fetching: None,
             unkept: None,
         };
@@ -104,7 +113,15 @@ impl<'a> Session<'a> {
                     self.ports.heard.send_replace(Instant::now());
                     self.ports.received.fetch_add(message.encoded_len() as u64, Ordering::Relaxed);
                     match message.kind {
-                        Some(In::Update(update)) => self.update(update).await?,
+                        Some(In::Update(update)) => {
+                            if let Some(ending) = self.update(update).await? {
+                                return Ok(ending);
+                            }
+                        }
+                        Some(In::AskHave(_)) => {
+                            self.named = true;
+                            self.send(Out::Have(v1::Have { resources: have(self.ports) })).await?;
+                        }
                         Some(In::Sample(request)) => _ = self.ports.sampling.send_replace(request),
                         Some(In::Shards(shards)) => self.shards(shards).await?,
                         Some(In::SayAgain(_)) => self.say_again(),
@@ -144,7 +161,7 @@ impl<'a> Session<'a> {
         self.ports.telemetry.mark_changed();
     }
 
-    async fn update(&mut self, update: v1::Update) -> Result<(), ClientError> {
+    async fn update(&mut self, update: v1::Update) -> Result<Option<Ending>, ClientError> {
         self.nonce = update.nonce;
         let held = self.ports.held.borrow().clone();
         if !update.signer.is_empty() {
@@ -155,10 +172,11 @@ impl<'a> Session<'a> {
         let verified = step("verify", &update.traces).in_scope(|| judge.verify(&update, &held));
         let fetch = match verified {
             Ok(verified) => Fetch::begin(verified, &self.ports.shelf).await,
+            Err(Refusal::FleetHash) if !self.named => return Ok(Some(Ending::Unnamed)),
             Err(refusal) => Err(refusal),
         };
         self.unkept = matches!(fetch, Err(Refusal::NotKept(_))).then(Shards::new);
-        self.go_on(fetch, update).await
+        self.go_on(fetch, update).await.map(|()| None)
     }
 
     async fn shards(&mut self, shards: v1::Shards) -> Result<(), ClientError> {
@@ -231,13 +249,28 @@ impl<'a> Session<'a> {
     fn samples(&mut self, mut batch: v1::SampleBatch) {
         batch.lost += self.lost;
         let (number, lost) = (batch.samples.len() as u64, batch.lost);
-        let sent = self.outgoing.try_send(AgentMessage { kind: Some(Out::Samples(batch)) });
+        let message = AgentMessage { kind: Some(Out::Samples(batch)) };
+        let bytes = message.encoded_len();
+        let sent = self.outgoing.try_send(message);
+        self.count_sent(if sent.is_ok() { bytes } else { 0 });
         self.lost = if sent.is_ok() { 0 } else { number + lost };
     }
 
     async fn send(&self, kind: Out) -> Result<(), ClientError> {
-        self.outgoing.send(AgentMessage { kind: Some(kind) }).await.map_err(|_| ClientError::Closed)
+        let message = AgentMessage { kind: Some(kind) };
+        self.count_sent(message.encoded_len());
+        self.outgoing.send(message).await.map_err(|_| ClientError::Closed)
     }
+
+    fn count_sent(&self, bytes: usize) {
+        self.ports.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+/// Hash of each resource that is enforced now.
+fn have(ports: &Ports) -> HashMap<String, Vec<u8>> {
+    let held = ports.held.borrow();
+    held.resources.iter().map(|(key, hash)| (key.clone(), hash.0.to_vec())).collect()
 }
 
 fn hello(config: &Config, ports: &Ports) -> v1::Hello {
@@ -254,7 +287,7 @@ fn hello(config: &Config, ports: &Ports) -> v1::Hello {
         facts: Some(ports.telemetry.borrow().facts.clone()),
         cluster_id: held.cluster_id.clone(),
         signer: if held.signer.is_empty() { Vec::new() } else { Hash::of(&held.signer).0.to_vec() },
-        have: held.resources.iter().map(|(key, hash)| (key.clone(), hash.0.to_vec())).collect(),
+        have: HashMap::new(),
         dialled: since_boot(),
     }
 }

@@ -27,7 +27,7 @@ fn a_plan_on_disk_that_was_altered_is_not_loaded_and_the_operators_is() {
         let mut operator = Operator::start(node.dir.path()).await;
         let _agent = node.start();
         let hello = operator.hears(hello).await;
-        assert_eq!((hello.last_epoch, hello.have.len()), (None, 0), "it has nothing that it believes");
+        assert_eq!((hello.last_epoch, hello.fleet_hash.len()), (None, 0), "it has nothing that it believes");
         operator.plan(2, &drops_ping(1, "eth0"));
         assert_eq!(operator.verdict(2).await.stage(), VerdictStage::Programmed);
         operator.stop().await;

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 use sluice_address_set::AddressSet;
-use sluice_plan::NodePlan;
+use sluice_plan::{NodePlan, fleet_hash};
 use sluice_proto::v1::{ResourceVerdict, VerdictStage};
 
 use crate::network::{Network, eventually};
@@ -99,7 +99,7 @@ fn sets_are_enforced_from_disk() {
     network.in_hub(async {
         let mut operator = Operator::start(node.dir.path()).await;
         let agent = node.start();
-        operator.plan_with_set(1, &plan(), SET, &crowd().union(&contents(&["10.93.0.1/32"])));
+        let set = operator.plan_with_set(1, &plan(), SET, &crowd().union(&contents(&["10.93.0.1/32"])));
         of_set(&operator.verdicts(1).await);
         agent.signal(Signal::SIGKILL);
         assert!(!network.edge_answers(), "without an agent");
@@ -111,8 +111,9 @@ fn sets_are_enforced_from_disk() {
         eventually("the program", || attached(&network));
         assert!(!network.edge_answers());
         // The operator is told that the set is there.
-        let hello = operator.hears(|kind| hello(kind).filter(|hello| !hello.have.is_empty())).await;
-        assert!(hello.have.contains_key(&format!("set/{SET}")), "{:?}", hello.have);
+        let hello = operator.hears(|kind| hello(kind).filter(|hello| !hello.fleet_hash.is_empty())).await;
+        let whole = fleet_hash([("plan", plan().hash()), (&format!("set/{SET}"), set)]);
+        assert_eq!(hello.fleet_hash, whole.0);
         operator.stop().await;
     });
 }

@@ -1,10 +1,13 @@
 //! What one agent is sent next: pure, one per stream.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use sluice_plan::{Epoch, Hash, fleet_hash};
-use sluice_proto::v1::{Hello, Resource, ResourceVerdict, Shards, Update, VerdictStage, Verdicts, Want};
+use sluice_proto::v1::server_message::Kind;
+use sluice_proto::v1::{
+    AskHave, Have, Hello, Resource, ResourceVerdict, Shards, Update, VerdictStage, Verdicts, Want,
+};
 use sluice_proto::{PLAN, set_key};
 use sluice_raft::{Bytes, SetManifest, State};
 use sluice_seal::{Signer, Statement};
@@ -15,8 +18,10 @@ use crate::fence::to_wire;
 pub struct Offer {
     node: String,
     cluster_id: String,
-    /// Over what the node enforced when it came: all that one says which does not name its resources.
-    greeted: Option<Hash>,
+    /// Over what the node enforces, as long as it has not said which resources these are.
+    unnamed: Option<Hash>,
+    /// They were asked for, and no answer came yet.
+    asked: bool,
     /// What it enforces, as far as it has said so.
     held: BTreeMap<String, Hash>,
     /// Numbers of the encodings of plans that it reads.
@@ -38,12 +43,13 @@ struct InFlight {
 
 impl Offer {
     pub fn new(node: String, cluster_id: String, hello: &Hello) -> Offer {
-        let have = hello.have.iter();
+        let named = !hello.have.is_empty();
         Offer {
             node,
             cluster_id,
-            greeted: Hash::from_slice(&hello.fleet_hash),
-            held: have.filter_map(|(key, hash)| Some((key.clone(), Hash::from_slice(hash)?))).collect(),
+            unnamed: Hash::from_slice(&hello.fleet_hash).filter(|_| !named),
+            asked: false,
+            held: resources(&hello.have),
             reads: hello.plan_schemas.clone(),
             knows: Hash::from_slice(&hello.signer),
             sent: None,
@@ -52,18 +58,18 @@ impl Offer {
         }
     }
 
-    /// Whether [`Offer::next`] would give an update.
+    /// Whether [`Offer::next`] would give anything.
     pub fn is_due(&self, state: &State) -> bool {
-        self.in_flight.is_none() && self.sent != Some(state.epoch) && state.plan_of(&self.node).is_some()
+        !self.waits_for_answer() && self.sent != Some(state.epoch) && state.plan_of(&self.node).is_some()
     }
 
-    pub fn waits_for_verdict(&self) -> bool {
-        self.in_flight.is_some()
+    pub fn waits_for_answer(&self) -> bool {
+        self.asked || self.in_flight.is_some()
     }
 
-    /// The newest state for this node. Each stream hears every epoch at least once, so that the node confirms what it
+    /// The newest state for this node, or first the question of what it has. Each stream hears every epoch at least once, so that the node confirms what it
     /// enforces; plan and sets only go to a node that does not enforce them, and so does the signer's certificate.
-    pub fn next(&mut self, state: &Arc<State>, signer: &Signer) -> Option<Update> {
+    pub fn next(&mut self, state: &Arc<State>, signer: &Signer) -> Option<Kind> {
         if !self.is_due(state) {
             return None;
         }
@@ -76,7 +82,12 @@ impl Offer {
         let wanted = wanted(state, &self.node, schema);
         let hashes = || wanted.iter().map(|resource| (resource.key.as_str(), resource.hash));
         let fleet = fleet_hash(hashes());
-        if self.held.is_empty() && self.greeted == Some(fleet) {
+        if let Some(unnamed) = self.unnamed {
+            if unnamed != fleet {
+                self.asked = true;
+                return Some(Kind::AskHave(AskHave {}));
+            }
+            self.unnamed = None;
             self.held = hashes().map(|(key, hash)| (key.to_owned(), hash)).collect();
         }
         let named: BTreeSet<&str> = wanted.iter().map(|resource| resource.key.as_str()).collect();
@@ -91,7 +102,7 @@ impl Offer {
         let (cluster_id, node) = (self.cluster_id.as_str(), self.node.as_str());
         let statement = Statement { cluster_id, node, epoch: state.epoch, fleet_hash: fleet, schema };
         let is_news = self.knows.replace(signer.id()) != Some(signer.id());
-        Some(Update {
+        Some(Kind::Update(Update {
             epoch: Some(to_wire(state.epoch)),
             nonce: self.nonce,
             set,
@@ -101,7 +112,15 @@ impl Offer {
             signer: if is_news { signer.certificate().to_vec() } else { Vec::new() },
             cluster_id: self.cluster_id.clone(),
             traces: if brings { state.traces(node) } else { Vec::new() },
-        })
+        }))
+    }
+
+    /// The node says which resources it enforces.
+    pub fn have(&mut self, have: &Have) {
+        if std::mem::take(&mut self.asked) {
+            self.unnamed = None;
+            self.held = resources(&have.resources);
+        }
     }
 
     /// The node has not got all of the sets in the update in flight.
@@ -149,6 +168,10 @@ impl Offer {
             self.held.retain(|key, _| named(key));
         }
     }
+}
+
+fn resources(said: &HashMap<String, Vec<u8>>) -> BTreeMap<String, Hash> {
+    said.iter().filter_map(|(key, hash)| Some((key.clone(), Hash::from_slice(hash)?))).collect()
 }
 
 fn is_final(verdict: &ResourceVerdict) -> bool {

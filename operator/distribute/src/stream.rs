@@ -142,7 +142,7 @@ async fn follow(
     let mut state = shared.state.clone();
     let age = sleep_until(Instant::now() + shared.limits.jittered_age());
     tokio::pin!(age);
-    let mut verdict_due = Instant::now();
+    let mut answer_due = Instant::now();
     let mut asking = shared.drops.asking(node);
     let mut again = shared.again.clone();
     again.mark_unchanged();
@@ -164,8 +164,8 @@ async fn follow(
             () = session.superseded.cancelled() => return Err(End::Away("a newer stream of this node took over")),
             said = incoming.try_next() => {
                 hear(shared, node, session, &mut offer, said, outgoing).await?;
-                if !offer.waits_for_verdict() {
-                    sending = Span::none();
+                if !offer.waits_for_answer() {
+                    drop(std::mem::replace(&mut sending, Span::none()));
                 }
             }
             Ok(()) = again.changed() => says_again = true,
@@ -177,23 +177,23 @@ async fn follow(
                 }
                 let next = match (offer.shards(), &signer) {
                     (Some(shards), _) => Some(Kind::Shards(shards)),
-                    (None, Some(signer)) => {
-                        let update = offer.next(&state.borrow_and_update(), signer);
-                        update.map(|mut update| {
+                    (None, Some(signer)) => match offer.next(&state.borrow_and_update(), signer) {
+                        Some(Kind::Update(mut update)) => {
                             sending = traced(node, &mut update);
-                            Kind::Update(update)
-                        })
-                    }
+                            Some(Kind::Update(update))
+                        }
+                        other => other,
+                    },
                     (None, None) => None,
                 };
                 if let Some(next) = next {
-                    verdict_due = Instant::now() + shared.limits.verdict;
+                    answer_due = Instant::now() + shared.limits.verdict;
                     room.send(Ok(message(next)));
                 }
             }
             changed = state.changed() => changed.map_err(|_| End::Away("the operator ends"))?,
-            () = sleep_until(verdict_due), if offer.waits_for_verdict() => {
-                return Err(End::Away("no verdict on the last update came"));
+            () = sleep_until(answer_due), if offer.waits_for_answer() => {
+                return Err(End::Away("no answer to the last message came"));
             }
             request = asking.due() => match outgoing.try_reserve() {
                 Ok(room) => {
@@ -236,6 +236,10 @@ async fn hear(
         }
         Some(Word::Want(want)) => {
             offer.want(&want);
+            Ok(())
+        }
+        Some(Word::Have(have)) => {
+            offer.have(&have);
             Ok(())
         }
         Some(Word::Report(report)) => {

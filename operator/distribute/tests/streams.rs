@@ -222,6 +222,7 @@ async fn an_agent_that_is_ahead_is_not_taken_back() {
     push.send_replace(Arc::new(recovered));
     let back = hello_with("edge-1", "old", ahead, "cluster-lost");
     let mut agent = Stream::open(&operator, Some(&identity), back).await.unwrap();
+    agent.is_asked("old").await;
     assert_eq!(brief(&agent.update().await), "5 one");
     operator.stop().await;
 }
@@ -257,7 +258,7 @@ async fn streams_end_by_drain_age_silence_and_admission() {
     for (limits, confirm, reason) in [
         (Limits::default(), true, "the operator restarts"),
         (limits, true, "the stream is old"),
-        (Limits { verdict: short, ..Limits::default() }, false, "no verdict"),
+        (Limits { verdict: short, ..Limits::default() }, false, "no answer"),
     ] {
         let (_push, mut operator) = start(state(1, "one"), limits).await;
         let mut agent = Stream::fresh(&operator, "edge-1").await;

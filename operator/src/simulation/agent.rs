@@ -1,5 +1,6 @@
 //! An agent's process, without a kernel: it confirms what it is sent.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
@@ -11,7 +12,7 @@ use sluice_proto::PLAN;
 use sluice_proto::v1::agent_message::Kind as Word;
 use sluice_proto::v1::server_message::Kind;
 use sluice_proto::v1::{
-    AgentMessage, Hello, PolicyVerdict, ResourceVerdict, ServerMessage, Update, VerdictStage, Verdicts,
+    AgentMessage, Have, Hello, PolicyVerdict, ResourceVerdict, ServerMessage, Update, VerdictStage, Verdicts,
 };
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -40,7 +41,11 @@ async fn session(world: &World, index: usize, to: usize) -> Option<()> {
     let (say, said) = mpsc::channel::<AgentMessage>(4);
     let said = stream::unfold(said, |mut said| async { said.recv().await.map(|word| (word, said)) });
     let mut heard = talk::<_, ServerMessage>(wire, said.boxed());
-    say.send(message(Word::Hello(hello(world, index)))).await.ok()?;
+    let mut hello = hello(world, index);
+    if is_previous(index) {
+        hello.have = have(world, index);
+    }
+    say.send(message(Word::Hello(hello))).await.ok()?;
     let mut nonce = 0;
     say.send(message(Word::Verdicts(verdicts(world, index, nonce)))).await.ok()?;
     while let Some(Ok(message_)) = heard.next().await {
@@ -50,6 +55,10 @@ async fn session(world: &World, index: usize, to: usize) -> Option<()> {
                 take(world, index, &update);
             }
             Kind::SayAgain(_) => {}
+            Kind::AskHave(_) => {
+                say.send(message(Word::Have(Have { resources: have(world, index) }))).await.ok()?;
+                continue;
+            }
             Kind::GoAway(_) => return None,
             _ => continue,
         }
@@ -58,24 +67,34 @@ async fn session(world: &World, index: usize, to: usize) -> Option<()> {
     None
 }
 
-/// Every third is an agent of the version before.
+/// Every third is an agent of the version before, which says unasked what it has.
+fn is_previous(index: usize) -> bool {
+    index % 3 == 2
+}
+
 fn reads(index: usize) -> Vec<u32> {
-    if index % 3 == 2 { vec![Schema::V2.number()] } else { Schema::numbers() }
+    if is_previous(index) { vec![Schema::V2.number()] } else { Schema::numbers() }
 }
 
 fn hello(world: &World, index: usize) -> Hello {
     let disk = world.held[index].lock().expect("no panic under the lock");
-    let Held { epoch, cluster_id, resources, .. } = &disk.held;
+    let held = &disk.held;
+    let Held { epoch, cluster_id, resources, .. } = held;
     Hello {
         node: agent(index),
         boot_id: "boot".to_owned(),
         plan_schemas: reads(index),
         last_epoch: epoch.map(Into::into),
         cluster_id: cluster_id.clone(),
-        have: resources.iter().map(|(key, hash)| (key.clone(), hash.0.to_vec())).collect(),
+        fleet_hash: if resources.is_empty() { Vec::new() } else { held.fleet_hash().0.to_vec() },
         dialled: turmoil::sim_elapsed().map_or(0, |elapsed| elapsed.as_nanos() as u64 + 1),
         ..Hello::default()
     }
+}
+
+fn have(world: &World, index: usize) -> HashMap<String, Vec<u8>> {
+    let disk = world.held[index].lock().expect("no panic under the lock");
+    disk.held.resources.iter().map(|(key, hash)| (key.clone(), hash.0.to_vec())).collect()
 }
 
 fn take(world: &World, index: usize, update: &Update) {

@@ -90,6 +90,7 @@ impl Agent {
             dialling,
             link,
             received: Arc::default(),
+            sent: Arc::default(),
             network: Arc::default(),
             sampling,
             heard: watch::channel(tokio::time::Instant::now()).0,

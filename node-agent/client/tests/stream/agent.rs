@@ -114,6 +114,7 @@ impl Agent {
             dialling,
             link: link_port,
             received: Arc::default(),
+            sent: Arc::default(),
             network: Arc::default(),
             sampling: sampling_port,
             heard: watch::channel(tokio::time::Instant::now()).0,

@@ -32,7 +32,7 @@ async fn a_token_becomes_a_certificate_and_hello_tells_who_is_there() {
     assert_eq!((hello.node.as_str(), hello.labels["role"].as_str()), ("edge-1", "edge"));
     assert_eq!(hello.last_epoch.map(Epoch::from), Some(epoch(5)));
     assert_eq!(hello.fleet_hash, fleet_hash([("plan", Hash::of(PLAN))]).0);
-    assert_eq!(hello.have, [("plan".to_owned(), Hash::of(PLAN).0.to_vec())].into());
+    assert!(hello.have.is_empty(), "the fleet hash says as much until somebody asks");
     assert_eq!(hello.plan_schemas, [3, 2]);
     assert_eq!(hello.signer, Hash::of(b"a certificate").0);
     assert_eq!((hello.boot_id.as_str(), hello.cluster_id.as_str()), ("boot", "store"));
@@ -48,6 +48,40 @@ async fn a_token_becomes_a_certificate_and_hello_tells_who_is_there() {
         .await
         .expect("in time")
         .expect("runs");
+}
+
+#[tokio::test]
+async fn what_the_node_has_is_told_when_it_is_asked_for() {
+    let dir = TempDir::new().expect("a directory");
+    let mut operator = Operator::start(dir.path()).await;
+    let _agent = Agent::start(dir.path(), &operator, held(epoch(5)), Arc::default());
+    let mut conversation = operator.conversation().await;
+    conversation.next(hello).await;
+    conversation.send(Server::AskHave(v1::AskHave {})).await;
+    let have = conversation.next(|kind| if let Kind::Have(have) = kind { Some(have) } else { None }).await;
+    assert_eq!(have.resources, [("plan".to_owned(), Hash::of(PLAN).0.to_vec())].into());
+    // Who knows it and is wrong is told so.
+    conversation.update(v1::Update { fleet_hash: vec![7; 32], ..update(epoch(6), 1) }).await;
+    let refused = conversation.next(verdicts).await;
+    assert_eq!((refused.nonce, refused.resources[0].reason.as_str()), (1, "HashMismatch"));
+}
+
+/// One of the version before cannot ask: what it leaves to be removed it was not told of.
+#[tokio::test]
+async fn an_operator_that_does_not_ask_is_told_by_the_next_stream() {
+    let dir = TempDir::new().expect("a directory");
+    let mut operator = Operator::start(dir.path()).await;
+    let mut before = held(epoch(5));
+    before.resources.insert("set/gone".into(), Hash::of(b"gone"));
+    let mut agent = Agent::start(dir.path(), &operator, before, Arc::default());
+    let mut conversation = operator.conversation().await;
+    assert!(conversation.next(hello).await.have.is_empty());
+    conversation.update(update(epoch(6), 1)).await;
+    let mut conversation = operator.conversation().await;
+    let hello = conversation.next(hello).await;
+    assert_eq!(hello.have.len(), 2);
+    conversation.update(v1::Update { removed: vec!["set/gone".into()], ..update(epoch(6), 1) }).await;
+    assert_eq!(agent.update().await.removed, ["set/gone"]);
 }
 
 #[tokio::test]

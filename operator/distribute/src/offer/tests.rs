@@ -1,15 +1,15 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 
 use sluice_pki::Authority;
 use sluice_plan::{Epoch, Hash, Schema, fleet_hash};
 use sluice_proto::PLAN;
-use sluice_proto::v1::{Hello, ResourceVerdict, Update, VerdictStage, Verdicts, Want};
+use sluice_proto::v1::{AskHave, Have, Hello, ResourceVerdict, Update, VerdictStage, Verdicts, Want};
 use sluice_raft::{Bytes, Plan, SCHEMAS, Schemas, SetManifest, State, shard_key};
 use sluice_seal::{Seal, Signer, Statement};
 
-use super::Offer;
+use super::{Kind, Offer};
 
 mod previous;
 
@@ -25,10 +25,10 @@ fn a_node_without_a_class_waits_for_one() {
 fn a_node_that_enforces_the_plan_hears_the_epoch_alone() {
     let enforced = fleet_hash([(PLAN, Hash::of(b"one"))]);
     let mut offer = offer(&enforced.0);
-    let update = offer.next(&state(7, "one"), signer()).unwrap();
+    let update = update(offer.next(&state(7, "one"), signer()));
     assert_eq!(update.fleet_hash, enforced.0);
     assert_eq!(update.cluster_id, "cluster");
-    assert_eq!(sent(Some(update)), "7 -");
+    assert_eq!(sent(Some(Kind::Update(update))), "7 -");
     assert_eq!(offer.next(&state(7, "one"), signer()), None, "once per stream");
     offer.hear(&verdict(1, VerdictStage::Programmed, "one"));
     assert_eq!(sent(offer.next(&state(8, "two"), signer())), "8 two");
@@ -42,9 +42,9 @@ fn one_update_is_in_flight_and_the_newest_follows_it() {
         assert_eq!(offer.next(&state(epoch, plan), signer()), None);
     }
     offer.hear(&verdict(1, VerdictStage::Accepted, "one"));
-    assert!(offer.waits_for_verdict(), "accepted is not programmed");
+    assert!(offer.waits_for_answer(), "accepted is not programmed");
     offer.hear(&verdict(9, VerdictStage::Programmed, "one"));
-    assert!(offer.waits_for_verdict(), "a verdict on another update");
+    assert!(offer.waits_for_answer(), "a verdict on another update");
     offer.hear(&verdict(1, VerdictStage::Programmed, "one"));
     assert_eq!(sent(offer.next(&state(3, "three"), signer())), "3 three");
 }
@@ -52,7 +52,7 @@ fn one_update_is_in_flight_and_the_newest_follows_it() {
 #[test]
 fn a_rejected_plan_is_not_repeated_within_its_epoch() {
     for stage in [VerdictStage::Rejected, VerdictStage::RolledBack] {
-        let mut offer = offer(&fleet_hash([(PLAN, Hash::of(b"good"))]).0);
+        let mut offer = have(&[("plan", "good")]);
         assert_eq!(sent(offer.next(&state(2, "bad"), signer())), "2 bad");
         offer.hear(&verdict(1, stage, "bad"));
         assert_eq!(offer.next(&state(2, "bad"), signer()), None, "{stage:?}");
@@ -82,7 +82,7 @@ fn a_kernel_that_holds_something_else_is_sent_the_plan_again() {
 fn streams_share_the_bytes_of_a_class() {
     let state = state(1, "one");
     let plan = state.plan_of("edge-1").unwrap().1;
-    let update = offer(&[]).next(&state, signer()).unwrap();
+    let update = update(offer(&[]).next(&state, signer()));
     assert_eq!(update.set[0].bytes.as_ptr(), plan.bytes.as_ptr());
 }
 
@@ -94,7 +94,7 @@ fn a_set_that_changes_moves_alone() {
         "1 plan=p set/a=a1 set/b=b1"
     );
     offer.hear(&holds(1, &[("plan", "p"), ("set/a", "a1")]));
-    assert!(offer.waits_for_verdict(), "no word of b");
+    assert!(offer.waits_for_answer(), "no word of b");
     offer.hear(&holds(1, &[("plan", "p"), ("set/a", "a1"), ("set/b", "b1")]));
     assert_eq!(all(offer.next(&with_sets(2, "p", &[("a", "a1"), ("b", "b2")], &[]), signer())), "2 set/b=b2");
     offer.hear(&holds(2, &[("plan", "p"), ("set/a", "a1"), ("set/b", "b2")]));
@@ -105,12 +105,6 @@ fn a_set_that_changes_moves_alone() {
 
 #[test]
 fn a_node_that_comes_back_says_what_it_has() {
-    let have = |resources: &[(&str, &str)]| {
-        let hash = |(key, bytes): &(&str, &str)| ((*key).to_owned(), Hash::of(bytes.as_bytes()).0.to_vec());
-        let have = resources.iter().map(hash).collect();
-        let hello = Hello { have, plan_schemas: Schema::numbers(), ..Hello::default() };
-        Offer::new("edge-1".into(), "cluster".into(), &hello)
-    };
     let state = with_sets(9, "p", &[("a", "a2")], &[]);
     assert_eq!(
         all(have(&[("plan", "p"), ("set/a", "a1"), ("set/b", "b1")]).next(&state, signer())),
@@ -120,13 +114,34 @@ fn a_node_that_comes_back_says_what_it_has() {
 }
 
 #[test]
+fn a_node_whose_fleet_hash_is_not_what_it_should_have_is_asked_what_it_has() {
+    let resources = [("plan", "p"), ("set/a", "a1"), ("set/b", "b1")];
+    let greeted = fleet_hash(resources.iter().map(|(key, bytes)| (*key, Hash::of(bytes.as_bytes()))));
+    let mut offer = offer(&greeted.0);
+    let state = with_sets(9, "p", &[("a", "a2")], &[]);
+    assert_eq!(offer.next(&state, signer()), Some(Kind::AskHave(AskHave {})));
+    assert!(offer.waits_for_answer() && !offer.is_due(&state), "once");
+    offer.have(&Have { resources: hashes(&resources) });
+    assert_eq!(all(offer.next(&state, signer())), "9 set/a=a2 -set/b");
+    offer.have(&Have::default());
+    offer.hear(&holds(1, &[("plan", "p"), ("set/a", "a2")]));
+    let next = with_sets(10, "p", &[("a", "a3")], &[]);
+    assert_eq!(all(offer.next(&next, signer())), "10 set/a=a3", "what nobody asked for says nothing");
+}
+
+#[test]
+fn a_node_that_has_nothing_is_not_asked() {
+    assert_eq!(all(offer(&[]).next(&with_sets(1, "p", &[("a", "a1")], &[]), signer())), "1 plan=p set/a=a1");
+}
+
+#[test]
 fn a_set_that_is_rejected_is_offered_again_and_does_not_hold_up_the_rest() {
     let mut offer = offer(&[]);
     offer.next(&with_sets(1, "p", &[("a", "a1")], &[]), signer());
     let mut verdicts = holds(1, &[("plan", "p"), ("set/a", "a1")]);
     verdicts.resources[1].stage = VerdictStage::Rejected.into();
     offer.hear(&verdicts);
-    assert!(!offer.waits_for_verdict());
+    assert!(!offer.waits_for_answer());
     assert_eq!(all(offer.next(&with_sets(2, "p", &[("a", "a1")], &[]), signer())), "2 set/a=a1");
 }
 
@@ -135,7 +150,7 @@ fn a_refused_plan_ends_the_wait_for_its_sets() {
     let mut offer = offer(&[]);
     offer.next(&with_sets(1, "p", &[("a", "a1")], &[]), signer());
     offer.hear(&verdict(1, VerdictStage::Rejected, "p"));
-    assert!(!offer.waits_for_verdict());
+    assert!(!offer.waits_for_answer());
     assert_eq!(all(offer.next(&with_sets(2, "p", &[("a", "a1")], &[]), signer())), "2 plan=p set/a=a1");
 }
 
@@ -183,8 +198,8 @@ fn a_node_that_cannot_read_our_plans_is_sent_none() {
     let mut schemas = Schemas::default();
     schemas.set(Hash::of(b"two"), 7);
     readable.blobs = Arc::new([(SCHEMAS.to_owned(), schemas.encoded())].into());
-    let update = offer.next(&Arc::new(readable), signer()).unwrap();
-    assert_eq!((update.set[0].schema, sent(Some(update))), (7, "2 two".to_owned()));
+    let update = update(offer.next(&Arc::new(readable), signer()));
+    assert_eq!((update.set[0].schema, sent(Some(Kind::Update(update)))), (7, "2 two".to_owned()));
 }
 
 #[test]
@@ -199,17 +214,17 @@ fn what_is_sent_is_signed_for_its_node_and_the_certificate_goes_once() {
         trust.verify(&statement, &seal, SystemTime::now()).is_ok()
     };
     let mut offer = offer(&[]);
-    let first = offer.next(&state(1, "one"), signer()).unwrap();
+    let first = update(offer.next(&state(1, "one"), signer()));
     assert_eq!(first.signer, signer().certificate());
     assert!(believed(&first, &first.signer, "edge-1"));
     assert!(!believed(&first, &first.signer, "edge-2"));
     offer.hear(&verdict(1, VerdictStage::Programmed, "one"));
-    let second = offer.next(&state(2, "two"), signer()).unwrap();
+    let second = update(offer.next(&state(2, "two"), signer()));
     assert!(second.signer.is_empty());
     assert!(believed(&second, &first.signer, "edge-1"));
     offer.hear(&verdict(2, VerdictStage::Programmed, "two"));
     let next = authority().issue_signer("cluster", SystemTime::now()).unwrap();
-    let third = offer.next(&state(3, "two"), &next).unwrap();
+    let third = update(offer.next(&state(3, "two"), &next));
     assert_eq!(third.signer, next.certificate());
     assert!(believed(&third, &third.signer, "edge-1"));
 }
@@ -219,7 +234,7 @@ fn a_node_that_names_the_certificate_is_not_sent_it() {
     let signer_id = signer().id().0.to_vec();
     let hello = Hello { plan_schemas: Schema::numbers(), signer: signer_id, ..Hello::default() };
     let mut offer = Offer::new("edge-1".into(), "cluster".into(), &hello);
-    assert!(offer.next(&state(1, "one"), signer()).unwrap().signer.is_empty());
+    assert!(update(offer.next(&state(1, "one"), signer())).signer.is_empty());
 }
 
 fn authority() -> &'static Authority {
@@ -237,6 +252,24 @@ fn signer() -> &'static Signer {
 fn offer(fleet_hash: &[u8]) -> Offer {
     let hello = Hello { fleet_hash: fleet_hash.into(), plan_schemas: Schema::numbers(), ..Hello::default() };
     Offer::new("edge-1".into(), "cluster".into(), &hello)
+}
+
+fn hashes(resources: &[(&str, &str)]) -> HashMap<String, Vec<u8>> {
+    let hash = |(key, bytes): &(&str, &str)| ((*key).to_owned(), Hash::of(bytes.as_bytes()).0.to_vec());
+    resources.iter().map(hash).collect()
+}
+
+/// To a node whose Hello names what it has.
+fn have(resources: &[(&str, &str)]) -> Offer {
+    let hello = Hello { have: hashes(resources), plan_schemas: Schema::numbers(), ..Hello::default() };
+    Offer::new("edge-1".into(), "cluster".into(), &hello)
+}
+
+fn update(next: Option<Kind>) -> Update {
+    match next {
+        Some(Kind::Update(update)) => update,
+        other => panic!("an update was expected: {other:?}"),
+    }
 }
 
 fn state(index: u64, plan: &'static str) -> Arc<State> {
@@ -270,8 +303,8 @@ fn with_sets(
 }
 
 /// `EPOCH KEY=BYTES… -KEY…`
-fn all(update: Option<Update>) -> String {
-    let update = update.expect("an update");
+fn all(next: Option<Kind>) -> String {
+    let update = update(next);
     let mut words = vec![update.epoch.unwrap().index.to_string()];
     let set = update.set.iter();
     words
@@ -292,8 +325,8 @@ fn holds(nonce: u64, resources: &[(&str, &str)]) -> Verdicts {
 }
 
 /// `EPOCH PLAN`, where `-` is no plan.
-fn sent(update: Option<Update>) -> String {
-    let update = update.expect("an update");
+fn sent(next: Option<Kind>) -> String {
+    let update = update(next);
     let plan = update.set.first().map_or("-".into(), |resource| String::from_utf8_lossy(&resource.bytes));
     format!("{} {plan}", update.epoch.unwrap().index)
 }

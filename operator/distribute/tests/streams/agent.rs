@@ -10,7 +10,7 @@ use sluice_proto::v1::distribution_client::DistributionClient;
 use sluice_proto::v1::enrollment_client::EnrollmentClient;
 use sluice_proto::v1::server_message::Kind;
 use sluice_proto::v1::{
-    self, AgentMessage, EnrollRequest, EnrollResponse, Hello, ResourceVerdict, ServerMessage, Update,
+    self, AgentMessage, EnrollRequest, EnrollResponse, Have, Hello, ResourceVerdict, ServerMessage, Update,
     VerdictStage, Verdicts,
 };
 use tokio::sync::mpsc;
@@ -108,6 +108,14 @@ impl Stream {
             Some(Kind::Update(update)) => update,
             other => panic!("an update was expected: {other:?}"),
         }
+    }
+
+    /// What it has, which is `plan`.
+    pub async fn is_asked(&mut self, plan: &str) {
+        let asked = self.hear().await.unwrap();
+        assert!(matches!(asked, Some(Kind::AskHave(_))), "{asked:?}");
+        let resources = [("plan".to_owned(), Hash::of(plan.as_bytes()).0.to_vec())].into();
+        self.say.send(AgentMessage { kind: Some(Said::Have(Have { resources })) }).await.unwrap();
     }
 
     /// The status that the stream ends with.

@@ -43,13 +43,13 @@ fn an_agent_of_the_version_before_is_sent_what_it_was_sent_before() {
     let signer = Signer::decode(&word("signer")).unwrap();
     let Said::Hello(hello) = said("says-hello") else { panic!("a Hello") };
     let mut offer = Offer::new(hello.node.clone(), hello.cluster_id.clone(), &hello);
-    let update = offer.next(&state(7), &signer).unwrap();
-    assert_eq!(heard(Heard::Update(update)), word("hears-update"));
+    let first = update(offer.next(&state(7), &signer));
+    assert_eq!(heard(Heard::Update(first)), word("hears-update"));
     let Said::Want(want) = said("says-want") else { panic!("a Want") };
     offer.want(&want);
     assert_eq!(heard(Heard::Shards(offer.shards().unwrap())), word("hears-shards"));
     let Said::Verdicts(verdicts) = said("says-verdicts") else { panic!("verdicts") };
     offer.hear(&verdicts);
-    let epoch = offer.next(&state(8), &signer).unwrap();
+    let epoch = update(offer.next(&state(8), &signer));
     assert_eq!(heard(Heard::Update(epoch)), word("hears-epoch"));
 }
