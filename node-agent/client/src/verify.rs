@@ -1,6 +1,6 @@
 //! Whether an update may be taken: the operator's, whole, unaltered, and not older than what is enforced.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -116,6 +116,11 @@ impl Judge<'_> {
         no_time_travel(update, epoch, held)?;
         let schema = Schema::numbered(number).ok_or(Refusal::Schema { found: number })?;
         let set = update.set.iter().map(resource).collect::<Result<Vec<_>, _>>()?;
+        let keys: BTreeSet<&str> = set.iter().map(|(key, ..)| key.as_str()).collect();
+        if keys.len() != set.len() {
+            // The fleet hash proves one of each.
+            return Err(Refusal::FleetHash);
+        }
         let mut after = held.resources.clone();
         update.removed.iter().for_each(|key| _ = after.remove(key));
         after.extend(set.iter().map(|(key, hash, _)| (key.clone(), *hash)));

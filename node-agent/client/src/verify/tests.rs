@@ -160,6 +160,17 @@ fn altered_bytes_are_refused() {
     assert_eq!(verify(&altered, &held(at(1, 5))), Err(Refusal::Altered { key: "plan".into() }));
 }
 
+/// The signature is of the last; whoever looks for the plan finds the first.
+#[test]
+fn nothing_comes_twice_in_one_update() {
+    let mut twice = update(at(1, 6));
+    let unsigned = Bytes::from_static(b"no operator's");
+    let resource =
+        v1::Resource { hash: Hash::of(&unsigned).0.into(), bytes: unsigned, ..twice.set[0].clone() };
+    twice.set.insert(0, resource);
+    assert_eq!(verify(&twice, &held(at(1, 5))), Err(Refusal::FleetHash));
+}
+
 #[test]
 fn a_plan_in_another_encoding_is_refused() {
     let mut later = update(at(1, 6));
