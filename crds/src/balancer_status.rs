@@ -3,7 +3,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::conditions_schema;
-use crate::{Condition, MAX_BACKENDS, MAX_PORTS, NodeSummary};
+use crate::{Condition, InterfaceSummary, MAX_BACKENDS, MAX_PORTS, NodeSummary};
 
 /// What the operator knows of the balancer.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -26,6 +26,9 @@ pub struct XdpLoadBalancerStatus {
     /// How far this generation has come on the selected nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodes: Option<NodeSummary>,
+    /// How many interfaces of these nodes it selects, and on how many this generation is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interfaces: Option<InterfaceSummary>,
     /// Backends per port.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = "MAX_PORTS"))]

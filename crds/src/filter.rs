@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::condition::conditions_schema;
 use crate::selector::node_selector_schema;
-use crate::{Condition, FilterRule, InterfaceSelector, LabelSelector, NodeSummary, Rollout, RolloutStatus};
+use crate::{
+    Condition, FilterRule, InterfaceSelector, InterfaceSummary, LabelSelector, NodeSummary, Rollout,
+    RolloutStatus,
+};
 
 /// How many rules a filter may have.
 pub const MAX_RULES: usize = 1000;
@@ -192,6 +195,9 @@ pub struct XdpFilterStatus {
     /// How far this generation has come on the selected nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodes: Option<NodeSummary>,
+    /// How many interfaces of these nodes it selects, and on how many this generation is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interfaces: Option<InterfaceSummary>,
     /// How far the newest version has come, of a filter with a rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutStatus>,

@@ -79,7 +79,7 @@ pub use network::{DscpRange, EcnRange, LengthRange, TtlRange};
 pub use node::{
     ForeignProgram, MAX_NICS, Nic, NicQueues, Softnet, XdpMode, XdpNode, XdpNodeSpec, XdpNodeStatus,
 };
-pub use node_summary::{FailingNode, MAX_FAILING_NODES, NodeSummary};
+pub use node_summary::{FailingNode, InterfaceSummary, MAX_FAILING_NODES, NodeSummary};
 pub use numbers::{NumberText, Numbers};
 pub use payload::{HexBytes, MAX_PAYLOADS, PayloadLayer, PayloadMatch};
 pub use ports::PortRange;

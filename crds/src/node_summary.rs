@@ -28,6 +28,16 @@ pub struct NodeSummary {
     pub failing: Vec<FailingNode>,
 }
 
+/// How far this generation has come on the interfaces of the selected nodes.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct InterfaceSummary {
+    /// Interfaces that it selects on those nodes, and those that it names and that are missing there.
+    pub desired: u32,
+    /// Interfaces where a node that answers has read this generation back from its kernel.
+    pub ready: u32,
+}
+
 /// A node that does not enforce this generation, and why.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]

@@ -81,6 +81,7 @@ fn policy(outcome: &PolicyOutcome) -> v1::PolicyVerdict {
         detail: details.join("; "),
         interfaces: outcome.interfaces.iter().map(interface).collect(),
         notes: outcome.notes.iter().map(note).collect(),
+        selected_interfaces: u32::try_from(outcome.selected).unwrap_or(u32::MAX),
     }
 }
 
@@ -118,6 +119,7 @@ mod tests {
             policies: vec![PolicyOutcome {
                 policy: PolicyRef { uid: "u".into(), generation: 4, ..PolicyRef::default() },
                 interfaces: vec![eth0],
+                selected: 1 + problems.len(),
                 problems,
                 notes,
             }],
@@ -158,6 +160,7 @@ mod tests {
         let policy = &verdicts.resources[0].policies[0];
         assert_eq!((policy.stage(), policy.reason.as_str()), (VerdictStage::Rejected, "ForeignProgram"));
         assert_eq!(policy.detail, "ForeignProgram here; InterfaceMissing here");
+        assert_eq!((policy.interfaces.len(), policy.selected_interfaces), (1, 3));
     }
 
     #[test]

@@ -121,6 +121,7 @@ fn verdicts() -> Verdicts {
         detail: "b".into(),
         interfaces: vec![InterfaceState { name: "eth0".into(), mode: "native".into(), reason: "c".into() }],
         notes: vec![Note { reason: "d".into(), detail: "e".into() }],
+        selected_interfaces: 0,
     };
     let verdict = |(key, hash): (&str, Vec<u8>)| ResourceVerdict {
         key: key.to_owned(),

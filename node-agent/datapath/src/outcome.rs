@@ -74,6 +74,8 @@ pub struct PolicyOutcome {
     pub policy: PolicyRef,
     /// Where it is in force: of an interface with several hooks, that of its own.
     pub interfaces: Vec<InterfaceOutcome>,
+    /// How many it selects, those that are missing with them.
+    pub selected: usize,
     /// Empty: programmed.
     pub problems: Vec<Problem>,
     /// Worth saying, and no failure.
@@ -94,6 +96,7 @@ impl PolicyOutcome {
         PolicyOutcome {
             policy: policy.clone(),
             interfaces: in_force.clone().map(|outcome| (*outcome).clone()).collect(),
+            selected: missing.len() + selected.len(),
             problems,
             notes: in_force
                 .filter_map(|outcome| fallback(&outcome))

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use sluice_crds::{
-    BackendHealth, BackendStatus, Condition, DroppedSummary, FailingNode, FilterWarning, MAX_WARNINGS,
-    NodeSummary, PortStatus, XdpFilterStatus, XdpLoadBalancerStatus,
+    BackendHealth, BackendStatus, Condition, DroppedSummary, FailingNode, FilterWarning, InterfaceSummary,
+    MAX_WARNINGS, NodeSummary, PortStatus, XdpFilterStatus, XdpLoadBalancerStatus,
 };
 use sluice_lint::Warning;
 
@@ -27,6 +27,7 @@ pub fn filter_status(
         hash: placed.hash.map(|hash| hash.short()),
         rules: Some(placed.rules),
         nodes: Some(node_summary(state)),
+        interfaces: interface_summary(state),
         rollout: placed.rolling.as_ref().map(rollout_status),
         dropped: (state.dropped_packets > 0).then(|| DroppedSummary {
             packets: state.dropped_packets,
@@ -75,6 +76,7 @@ pub fn balancer_status(
         hash: placed.hash.map(|hash| hash.short()),
         healthy: placed.ports.first().map(|(_, healthy, total)| format!("{healthy}/{total}")),
         nodes: Some(node_summary(state)),
+        interfaces: interface_summary(state),
         ports: placed.ports.iter().map(port).collect(),
         backends: placed.backends.iter().map(backend_status).collect(),
         oversize_packets: (state.oversize > 0).then_some(state.oversize),
@@ -91,6 +93,11 @@ fn backend_status((address, healthy, message): &(String, Option<bool>, String)) 
         },
         message: (!message.is_empty()).then(|| message.chars().take(256).collect()),
     }
+}
+
+fn interface_summary(state: &PolicyState) -> Option<InterfaceSummary> {
+    let PolicyState { interfaces_desired: desired, interfaces_ready: ready, .. } = *state;
+    (desired > 0).then_some(InterfaceSummary { desired, ready })
 }
 
 pub(crate) fn node_summary(state: &PolicyState) -> NodeSummary {

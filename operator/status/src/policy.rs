@@ -63,6 +63,10 @@ pub struct PolicyState {
     pub programmed: u32,
     pub rejected: u32,
     pub unreachable: u32,
+    /// Of all these nodes together, those that are missing with them.
+    pub interfaces_desired: u32,
+    /// Where this generation is in force, by the word of a node that answers.
+    pub interfaces_ready: u32,
     /// (node, reason, message), at most ten.
     pub failing: Vec<(String, String, String)>,
     /// What nodes that enforce it say of it, by reason.
@@ -118,6 +122,7 @@ pub fn policy_state(placed: &Placed, book: &Book, now: i64) -> PolicyState {
         if matches!(found, OnNode::Programmed) {
             state.note(&expected.node, node.policies.get(&placed.uid).map(|known| &known.verdict));
         }
+        state.count_interfaces(placed, node, now);
         state.add(&expected.node, found);
     }
     // Joiners do not take Ready away from a fleet that has it; on their own they are the fleet.
@@ -150,6 +155,17 @@ impl PolicyState {
                     _ = new.insert(NodeNote { node: node.to_owned(), detail: details.join("; "), others: 0 });
                 }
             }
+        }
+    }
+
+    /// What a node said of an older generation is how many there are, and of none that it is ready.
+    fn count_interfaces(&mut self, placed: &Placed, node: &NodeState, now: i64) {
+        let Some(known) = node.policies.get(&placed.uid) else { return };
+        let ready = u32::try_from(known.verdict.interfaces.len()).unwrap_or(u32::MAX);
+        // An agent of the version before does not say how many there are.
+        self.interfaces_desired += known.verdict.selected_interfaces.max(ready);
+        if known.verdict.generation == placed.generation && !node.is_silent(now) {
+            self.interfaces_ready += ready;
         }
     }
 

@@ -1,4 +1,4 @@
-use sluice_proto::v1::{CounterSample, Hello, Report, ResourceVerdict, Verdicts};
+use sluice_proto::v1::{CounterSample, Hello, InterfaceState, Report, ResourceVerdict, Verdicts};
 
 use super::*;
 
@@ -308,4 +308,41 @@ fn one_interface_of_one_node_takes_ready_away() {
     let ready = conditions.iter().find(|one| one.type_ == "Ready").expect("there");
     assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "Rejected"));
     assert!(ready.message.contains("b: Why"), "{}", ready.message);
+}
+
+#[test]
+fn every_interface_of_every_selected_node_is_counted() {
+    let mut book = book(&["a", "b", "c", "d"]);
+    let mut hear = |node: &str, generation: i64, selected: u32, in_force: &[&str]| {
+        let interface =
+            |name: &&str| InterfaceState { name: (*name).to_owned(), ..InterfaceState::default() };
+        let whole = selected as usize == in_force.len();
+        let stage = if whole { VerdictStage::Programmed } else { VerdictStage::Rejected };
+        let verdict = PolicyVerdict {
+            uid: "u".to_owned(),
+            generation,
+            stage: stage.into(),
+            interfaces: in_force.iter().map(interface).collect(),
+            selected_interfaces: selected,
+            ..Default::default()
+        };
+        let resource = ResourceVerdict {
+            key: "plan".to_owned(),
+            hash: PLAN.0.to_vec(),
+            stage: VerdictStage::Programmed.into(),
+            policies: vec![verdict],
+            ..Default::default()
+        };
+        book.verdicts(node, &Verdicts { resources: vec![resource], ..Default::default() }, 0);
+    };
+    hear("a", 2, 2, &["eth0", "eth1"]);
+    hear("b", 2, 3, &["eth0"]);
+    hear("c", 1, 1, &["eth0"]);
+    hear("d", 2, 4, &["eth0", "eth1", "eth2", "eth3"]);
+    let state = |book: &Book, now| policy_state(&placed(&["a", "b", "c", "d"]), book, now);
+    let now = state(&book, JOINING_MS);
+    assert_eq!((now.interfaces_desired, now.interfaces_ready), (10, 7), "c has an older generation");
+    book.disconnected("d", JOINING_MS);
+    let later = state(&book, 2 * JOINING_MS);
+    assert_eq!((later.interfaces_desired, later.interfaces_ready), (10, 3), "nobody can say so of d");
 }
