@@ -1,7 +1,7 @@
 # Thin names for commands that can be run by hand just as well.
 # CARGO_TARGET_DIR, SLUICE_CACHE (see setup.sh) and the usual cargo variables are respected.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo demo-up demo-down test verify fix generate fuzz soak bench bench-scale image clean
+.PHONY: help setup build demo demo-up demo-down test verify fix generate fuzz fuzz-decoders soak bench bench-scale image clean
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 ARCH := $(shell uname -m)-unknown-linux-gnu
@@ -51,6 +51,10 @@ generate: ## make the generated files again
 
 fuzz: build ## random packets through kernel and interpreter until they disagree (PACKETS=10000000)
 	cargo run -q --bin fuzz -- --number $(or $(PACKETS),10000000)
+
+fuzz-decoders: ## every decoder of what comes from the network, by coverage, from the examples of its test (SECONDS=60 for each)
+	./setup.sh build fuzz
+	fuzz/run.sh $(or $(SECONDS),60)
 
 soak: build ## what takes too long for every test: 200 replacements of 10,000 rules, 1,000,000 random verdicts, 100,000 damaged messages for each decoder, 1,000 seeds of failing operators, 10 minutes of steady state
 	SLUICE_REPLACEMENTS=200 $(RUNNER) cargo test --workspace --test datapath -- replace:: --nocapture

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Everything that building and testing Sluice needs on a Debian 12 machine with rustup.
 #
-#   ./setup.sh [build|test|verify|bench]…      default: the first three
+#   ./setup.sh [build|test|verify|bench|fuzz]…      default: the first three
 #
 #     build    Rust for the kernel side (a compiler with the sources of core, LLVM, bpf-linker), network tools
 #     test     build, and a real Kubernetes: its binaries from Go modules, runc, CNI plugins; Wireshark's command line
 #     verify   cargo-deny
 #     bench    build, and what Sluice is measured beside: xdp-filter, nft, iptables
+#     fuzz     build, and a C++ compiler, for libFuzzer
 #
 # Safe to run again: what is there is left alone, and then nothing needs root or the network.
 # What is expensive to make is kept outside the tree, in ${SLUICE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sluice}.
@@ -20,6 +21,7 @@ BUILD_PACKAGES=(gcc libc6-dev iproute2 bpftool ethtool tcpdump procps)
 TEST_PACKAGES=(runc containernetworking-plugins socat openssl python3 iptables nftables iputils-ping xdp-tools
   tshark)
 BENCH_PACKAGES=(ethtool iptables nftables xdp-tools)
+FUZZ_PACKAGES=(g++)
 
 step() { printf '==> [%3d s] %s\n' "$SECONDS" "$*"; }
 fail() { printf 'setup.sh: %s\n' "$*" >&2; exit 1; }
@@ -151,13 +153,18 @@ setup_bench() {
   ! on_debian || packages "programs to measure beside Sluice" "${BENCH_PACKAGES[@]}"
 }
 
+setup_fuzz() {
+  setup_build
+  if on_debian; then packages "fuzzing" "${FUZZ_PACKAGES[@]}"; else commands c++; fi
+}
+
 main() {
   local parts=("$@") part
   [ $# -gt 0 ] || parts=(test verify)
   for part in "${parts[@]}"; do
     case $part in
-      build | test | verify | bench) ;;
-      *) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+      build | test | verify | bench | fuzz) ;;
+      *) sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
   done
   mkdir -p "$CACHE"

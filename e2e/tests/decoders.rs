@@ -1,20 +1,24 @@
 //! Everything that is read from the network, given what is nearly right: it says no, at once, and takes no more memory than
-//! what it was given is worth. `make soak` does it longer.
+//! what it was given is worth. `make soak` does it longer; `make fuzz-decoders` looks for more by what it covers.
 #![allow(clippy::unwrap_used, reason = "a helper's panic is the test's failure")]
 
 #[path = "decoders/mutate.rs"]
 mod mutate;
+#[path = "../../fuzz/src/lib.rs"]
+mod readers;
 #[path = "decoders/targets.rs"]
 mod targets;
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use mutate::mutated;
 use nix::sys::resource::{Resource, setrlimit};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use targets::targets;
+use targets::{Target, targets};
 
 /// Mutations of each example of each target.
 const MUTATIONS: u64 = 1_500;
@@ -27,6 +31,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[test]
 fn what_is_nearly_right_is_refused_within_bounds() {
     let targets = targets();
+    assert_eq!(
+        targets.iter().map(|target| target.name).collect::<BTreeSet<_>>(),
+        fuzzed(),
+        "fuzz/fuzz_targets"
+    );
+    write_examples(&targets);
     bound_memory();
     let mutations = std::env::var("SLUICE_MUTATIONS").ok().and_then(|number| number.parse().ok());
     for target in targets {
@@ -45,6 +55,23 @@ fn what_is_nearly_right_is_refused_within_bounds() {
         println!("{}: {taken} of {mutations} taken, {longest:?} at most", target.name);
         for example in &target.examples {
             assert!((target.read)(example), "{}: the example itself is taken", target.name);
+        }
+    }
+}
+
+/// Names of the fuzz targets.
+fn fuzzed() -> BTreeSet<&'static str> {
+    let rows = include_str!("../../fuzz/Cargo.toml").split("[[bin]]").skip(1);
+    rows.map(|row| row.split('"').nth(1).unwrap()).collect()
+}
+
+/// For `fuzz/run.sh`, which begins with them.
+fn write_examples(targets: &[Target]) {
+    let Some(place) = std::env::var_os("SLUICE_EXAMPLES").map(PathBuf::from) else { return };
+    for target in targets {
+        std::fs::create_dir_all(place.join(target.name)).unwrap();
+        for (number, example) in target.examples.iter().enumerate() {
+            std::fs::write(place.join(target.name).join(number.to_string()), example).unwrap();
         }
     }
 }
