@@ -23,6 +23,7 @@ use tokio::sync::watch;
 
 pub use log::LogStore;
 pub use machine::StateMachine;
+use tables::Loaded;
 pub use writer::Stop;
 
 use crate::files::sync_parent;
@@ -49,17 +50,7 @@ pub enum Place<'a> {
 /// Reads everything into memory and starts the writer. A file that has no identity yet is given the expected or a new
 /// one.
 pub fn open(place: &Place, expected: Option<&Identity>) -> Result<Store, OpenError> {
-    let path = place.path();
-    let db = place.open()?;
-    let loaded = tables::load(&db, expected).map_err(|error| unreadable(&path, &error))?;
-    let identity = loaded.identity;
-    if let Some(found) = expected.filter(|expected| **expected != identity) {
-        return Err(OpenError::ForeignIdentity {
-            dir: path.with_file_name(""),
-            found: found.to_string(),
-            expected: identity.to_string(),
-        });
-    }
+    let (db, loaded) = read(place, expected)?;
     let (writer, stop) = match place {
         Place::Directory(_) => writer::start(db),
         #[cfg(feature = "simulation")]
@@ -71,8 +62,23 @@ pub fn open(place: &Place, expected: Option<&Identity>) -> Result<Store, OpenErr
         machine: StateMachine::new(writer, loaded.machine, loaded.snapshot, publish),
         state,
         stop,
-        identity,
+        identity: loaded.identity,
     })
+}
+
+fn read(place: &Place, expected: Option<&Identity>) -> Result<(Database, Loaded), OpenError> {
+    let path = place.path();
+    let db = place.open()?;
+    let loaded = tables::load(&db, expected).map_err(|error| unreadable(&path, &error))?;
+    let identity = &loaded.identity;
+    if let Some(found) = expected.filter(|expected| *expected != identity) {
+        return Err(OpenError::ForeignIdentity {
+            dir: path.with_file_name(""),
+            found: found.to_string(),
+            expected: identity.to_string(),
+        });
+    }
+    Ok((db, loaded))
 }
 
 impl Place<'_> {
@@ -113,9 +119,7 @@ impl Place<'_> {
 
 /// Makes the file of a replica that was given its identity.
 pub fn make(place: &Place, identity: &Identity) -> Result<(), OpenError> {
-    let made = open(place, Some(identity))?;
-    made.stop.stop();
-    Ok(())
+    read(place, Some(identity)).map(drop)
 }
 
 /// Makes the replica that was `former` the only one of a new cluster, if it is not that yet.

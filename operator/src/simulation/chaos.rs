@@ -181,9 +181,10 @@ impl Chaos {
     }
 
     fn crash(&self, sim: &mut Sim, index: usize) {
+        // Before the process goes: it must not tidy up.
+        self.world.disks[index].reboot();
         sim.crash(replica(index).as_str());
         self.world.running()[index] = None;
-        self.world.disks[index].reboot();
     }
 
     fn start(&self, sim: &mut Sim, index: usize) {

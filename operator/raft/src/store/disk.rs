@@ -1,10 +1,17 @@
-//! A disk of memory: what was not synced is gone when the power goes off, and it may be full, slow or broken.
+//! A disk of memory, as bad as a real one may be: of what was not synced any part may be gone when the power goes off, and it
+//! may be full, slow or broken.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rand08::Rng;
 use redb::{Database, StorageBackend};
+
+use crate::simulated::Drawn;
+
+/// Bytes that are written together or not at all.
+const SECTOR: usize = 512;
 
 /// Outlives whoever writes on it.
 #[derive(Clone, Debug, Default)]
@@ -14,21 +21,24 @@ pub struct Disk(Arc<Mutex<Image>>);
 struct Image {
     cached: Vec<u8>,
     synced: Vec<u8>,
+    /// Written since the last sync, and where.
+    unsynced: Vec<(usize, Vec<u8>)>,
     syncs: usize,
     /// Fails for good after so many syncs.
     fails_after: Option<usize>,
     /// Of what each commit takes.
     delay: Duration,
     full: bool,
-    /// Grows with each loss of power: who opened it before can do nothing more.
-    boots: u64,
+    opens: u64,
+    /// Who has it open. One at a time, as a file's lock has it, and nobody any more once the power went off.
+    holder: Option<u64>,
 }
 
 /// The disk as one process has it open.
 #[derive(Debug)]
 struct Open {
     disk: Disk,
-    boot: u64,
+    id: u64,
 }
 
 impl Disk {
@@ -39,8 +49,8 @@ impl Disk {
     /// The power goes off, and comes back.
     pub fn reboot(&self) {
         let mut image = self.lock();
-        image.cached = image.synced.clone();
-        image.boots += 1;
+        image.tear();
+        image.holder = None;
         image.fails_after = None;
         image.syncs = 0;
     }
@@ -48,7 +58,7 @@ impl Disk {
     /// Another one in its place.
     pub fn replace(&self) {
         let mut image = self.lock();
-        *image = Image { boots: image.boots + 1, ..Image::default() };
+        *image = Image { opens: image.opens, ..Image::default() };
     }
 
     /// Nothing fits any more.
@@ -75,8 +85,18 @@ impl Disk {
     }
 
     pub fn open(&self) -> Result<Database, redb::DatabaseError> {
-        let open = Open { disk: self.clone(), boot: self.lock().boots };
+        let open = Open { disk: self.clone(), id: self.hold()? };
         Database::builder().create_with_backend(open)
+    }
+
+    fn hold(&self) -> Result<u64, redb::DatabaseError> {
+        let mut image = self.lock();
+        if image.holder.is_some() {
+            return Err(redb::DatabaseError::DatabaseAlreadyOpen);
+        }
+        image.opens += 1;
+        image.holder = Some(image.opens);
+        Ok(image.opens)
     }
 
     fn lock(&self) -> MutexGuard<'_, Image> {
@@ -84,10 +104,28 @@ impl Disk {
     }
 }
 
+impl Image {
+    /// Of what was not synced, the new length and each sector are there or not, whichever came first.
+    fn tear(&mut self) {
+        if Drawn.gen_bool(0.5) {
+            self.synced.resize(self.cached.len(), 0);
+        }
+        for (start, data) in self.unsynced.drain(..) {
+            for (at, sector) in (start..).step_by(SECTOR).zip(data.chunks(SECTOR)) {
+                let room = self.synced.get_mut(at..at + sector.len());
+                if let Some(room) = room.filter(|_| Drawn.gen_bool(0.5)) {
+                    room.copy_from_slice(sector);
+                }
+            }
+        }
+        self.cached = self.synced.clone();
+    }
+}
+
 impl Open {
     fn image(&self) -> io::Result<MutexGuard<'_, Image>> {
         let image = self.disk.lock();
-        if image.boots == self.boot { Ok(image) } else { Err(io::Error::other("the power went off")) }
+        if image.holder == Some(self.id) { Ok(image) } else { Err(io::Error::other("the power went off")) }
     }
 }
 
@@ -121,6 +159,7 @@ impl StorageBackend for Open {
         }
         image.syncs += 1;
         image.synced = image.cached.clone();
+        image.unsynced.clear();
         Ok(())
     }
 
@@ -129,6 +168,12 @@ impl StorageBackend for Open {
         let start = usize::try_from(offset).map_err(io::Error::other)?;
         let room = image.cached.get_mut(start..start + data.len());
         room.ok_or(io::ErrorKind::UnexpectedEof)?.copy_from_slice(data);
+        image.unsynced.push((start, data.to_vec()));
+        Ok(())
+    }
+
+    fn close(&self) -> Result<(), io::Error> {
+        self.image()?.holder = None;
         Ok(())
     }
 }

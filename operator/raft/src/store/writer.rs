@@ -104,10 +104,7 @@ pub fn start_simulated(db: Database, disk: super::disk::Disk) -> (Writer, Stop) 
             }
         }
     };
-    // A store is made where nothing runs yet, too.
-    if tokio::runtime::Handle::try_current().is_ok() {
-        tokio::spawn(run);
-    }
+    tokio::spawn(run);
     let writer = Writer(queue);
     (writer.clone(), Stop { writer, thread: None })
 }
