@@ -63,6 +63,9 @@ impl Raft {
     pub async fn open(dir: &Path, options: Options) -> Result<Raft, OpenError> {
         std::fs::create_dir_all(dir).map_err(|source| OpenError::Io { path: dir.to_owned(), source })?;
         let expected = identify(dir)?;
+        if expected.is_none() && !dir.join(store::FILE).exists() {
+            store::make(&Place::Directory(dir), &Identity::new_cluster())?;
+        }
         let store = store::open(&Place::Directory(dir), expected.as_ref())?;
         // After the log's own copy: a crash in between leaves a log that still names itself.
         if expected.is_none() {

@@ -12,7 +12,7 @@ mod writer;
 #[cfg(test)]
 mod suite;
 
-use std::fs::{OpenOptions, Permissions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -39,6 +39,8 @@ pub struct Store {
 }
 
 pub const FILE: &str = "raft.redb";
+/// Directory of a file that is being made.
+const BEGUN: &str = "begun";
 
 /// Where a store is.
 pub enum Place<'a> {
@@ -117,9 +119,21 @@ impl Place<'_> {
     }
 }
 
-/// Makes the file of a replica that was given its identity.
+/// Makes the file of a replica that was given its identity: all of it, or nothing where it fails. Half a file would be taken
+/// for a replica's, and have no name.
 pub fn make(place: &Place, identity: &Identity) -> Result<(), OpenError> {
-    read(place, Some(identity)).map(drop)
+    match place {
+        Place::Directory(dir) => {
+            let (begun, path) = (dir.join(BEGUN), place.path());
+            let failed = |source| OpenError::Io { path: path.clone(), source };
+            make_empty(&begun).map_err(failed)?;
+            read(&Place::Directory(&begun), Some(identity))?;
+            fs::rename(begun.join(FILE), &path).map_err(failed)?;
+            fs::remove_dir(&begun).and_then(|()| sync_parent(&path)).map_err(failed)
+        }
+        #[cfg(feature = "simulation")]
+        Place::Simulated(_) => read(place, Some(identity)).map(drop),
+    }
 }
 
 /// Makes the replica that was `former` the only one of a new cluster, if it is not that yet.
@@ -132,6 +146,14 @@ fn unreadable(path: &Path, error: &tables::Error) -> OpenError {
     match error {
         tables::Error::Later { .. } => OpenError::Later { path, reason },
         _ => OpenError::Damaged { path, reason },
+    }
+}
+
+/// Whatever an earlier attempt left there.
+fn make_empty(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => fs::create_dir(dir),
     }
 }
 

@@ -3,23 +3,34 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use sluice_raft::{Bytes, Command, Options, ProposeError, Raft};
+use sluice_raft::{Bytes, Command, Options, Peers, ProposeError, Raft, Transport, Unreached, found_or_join};
 
 #[test]
 fn a_full_disk_ends_agreement_and_leaves_the_last_state() {
+    on_a_small_disk(fill_and_free);
+}
+
+#[test]
+fn a_store_that_could_not_be_made_is_made_under_the_name_that_it_is_given() {
+    on_a_small_disk(join_again);
+}
+
+fn on_a_small_disk<F: Future<Output = ()>>(run: impl FnOnce(PathBuf) -> F + Send + 'static) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_owned();
     // The mount is this thread's, and is gone with it.
     let entered = thread::spawn(move || {
         enter(&path)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(fill_and_free(path));
+        runtime.block_on(run(path));
         Ok::<_, nix::Error>(())
     });
     match entered.join().unwrap() {
@@ -62,6 +73,39 @@ async fn fill_and_free(dir: PathBuf) {
     assert_eq!(*raft.state().borrow(), last, "what was shown is what is on disk");
     assert!(raft.propose(plan("after")).await.unwrap().epoch > last.epoch);
     raft.shutdown().await;
+}
+
+async fn join_again(mount: PathBuf) {
+    let peers = |own: &str, other| Peers {
+        own: own.to_owned(),
+        all: vec!["first".to_owned(), "second".to_owned()],
+        transport: Arc::new(To(other)),
+    };
+    let options = |peers| Options { peers: Some(peers), ..Options::new(drop) };
+    let founded = tempfile::tempdir().unwrap();
+    let first = Raft::open(founded.path(), options(peers("first", None))).await.unwrap();
+    let (dir, peers) = (mount.join("second"), peers("second", Some(first.clone())));
+    let ballast = mount.join("ballast");
+    fill(&ballast);
+    let refused = found_or_join(&dir, &peers).await.unwrap_err();
+    assert!(refused.to_string().contains("No space left"), "{refused}");
+
+    fs::remove_file(&ballast).unwrap();
+    found_or_join(&dir, &peers).await.unwrap();
+    let second = Raft::open(&dir, options(peers)).await.unwrap();
+    assert_eq!(second.identity().cluster_id, first.identity().cluster_id, "it founded a cluster of its own");
+    second.shutdown().await;
+    first.shutdown().await;
+}
+
+/// The other replica, if it is there.
+struct To(Option<Raft>);
+
+impl Transport for To {
+    fn call(&self, address: &str, request: Bytes) -> BoxFuture<'static, Result<Bytes, Unreached>> {
+        let (raft, unreached) = (self.0.clone(), Unreached(address.to_owned()));
+        async move { Ok(raft.ok_or(unreached)?.answer(&request).await) }.boxed()
+    }
 }
 
 fn enter(dir: &Path) -> nix::Result<()> {
