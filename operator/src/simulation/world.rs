@@ -12,6 +12,7 @@ use sluice_index::{Desired, Object, ObjectKey};
 use sluice_pki::Authority;
 use sluice_raft::Raft;
 use sluice_raft::simulated::Disk;
+use sluice_rollout::Phase;
 use tokio::sync::watch;
 
 use super::record::Record;
@@ -132,9 +133,17 @@ impl World {
             let Some((placed, state)) = view.objects.get(key) else {
                 return Some(format!("{key} is not known"));
             };
+            let rolling = placed.rolling.as_ref().map(|rolling| &rolling.standing);
             let wanted = filter.metadata.generation.unwrap_or_default();
+            // Agents that crash fall silent, and a gate takes back what they were sent: that is an end, too.
+            let taken_back =
+                rolling.is_some_and(|rolling| matches!(rolling.phase, Phase::RolledBack(Some(_))));
+            if placed.generation == wanted && taken_back {
+                continue;
+            }
             if placed.generation != wanted || placed.in_force.is_some() {
-                return Some(format!("{key} is at {} instead of {wanted}", placed.generation));
+                let why = rolling.map_or("", |rolling| &rolling.words);
+                return Some(format!("{key} is at {} instead of {wanted}: {why}", placed.generation));
             }
             if (state.desired, state.programmed) != (AGENTS as u32, AGENTS as u32) {
                 let (programmed, desired, failing) = (state.programmed, state.desired, &state.failing);
