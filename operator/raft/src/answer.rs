@@ -38,6 +38,9 @@ impl Raft {
             }
             Call::Vote(rpc) => raft.vote(rpc).await.map_or_else(|error| refused(&error), Reply::Vote),
             Call::Snapshot { vote, meta, state } => {
+                if let Err(error) = self.inner.log.receive(meta.clone(), state.clone()).await {
+                    return refused(&error);
+                }
                 let snapshot = Snapshot { meta, snapshot: Box::new(state) };
                 let installed = raft.install_full_snapshot(vote, snapshot).await;
                 installed.map_or_else(|error| refused(&error), Reply::Snapshot)

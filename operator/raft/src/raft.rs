@@ -46,7 +46,7 @@ pub(crate) struct Inner {
     pub raft: openraft::Raft<TypeConfig>,
     identity: Identity,
     state: watch::Receiver<Arc<State>>,
-    log: LogStore,
+    pub(crate) log: LogStore,
     stop: std::sync::Mutex<Option<Stop>>,
     propose_timeout: Duration,
     peers: Option<Peers>,

@@ -71,7 +71,7 @@ pub fn open(place: &Place, expected: Option<&Identity>) -> Result<Store, OpenErr
 fn read(place: &Place, expected: Option<&Identity>) -> Result<(Database, Loaded), OpenError> {
     let path = place.path();
     let db = place.open()?;
-    let loaded = tables::load(&db, expected).map_err(|error| unreadable(&path, &error))?;
+    let loaded = load(&db, expected).map_err(|error| unreadable(&path, &error))?;
     let identity = &loaded.identity;
     if let Some(found) = expected.filter(|expected| *expected != identity) {
         return Err(OpenError::ForeignIdentity {
@@ -81,6 +81,12 @@ fn read(place: &Place, expected: Option<&Identity>) -> Result<(Database, Loaded)
         });
     }
     Ok((db, loaded))
+}
+
+/// Reads the file, and finishes what a crash interrupted.
+fn load(db: &Database, expected: Option<&Identity>) -> Result<Loaded, tables::Error> {
+    let loaded = tables::load(db, expected)?;
+    if tables::install_received(db, &loaded)? { tables::load(db, expected) } else { Ok(loaded) }
 }
 
 impl Place<'_> {
@@ -138,7 +144,10 @@ pub fn make(place: &Place, identity: &Identity) -> Result<(), OpenError> {
 
 /// Makes the replica that was `former` the only one of a new cluster, if it is not that yet.
 pub fn stand_alone(place: &Place, former: &Identity, own: &str) -> Result<Identity, OpenError> {
-    tables::stand_alone(&place.open()?, former, own).map_err(|error| unreadable(&place.path(), &error))
+    let db = place.open()?;
+    load(&db, Some(former))
+        .and_then(|_| tables::stand_alone(&db, former, own))
+        .map_err(|error| unreadable(&place.path(), &error))
 }
 
 fn unreadable(path: &Path, error: &tables::Error) -> OpenError {

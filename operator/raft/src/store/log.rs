@@ -3,15 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::io;
 use std::ops::RangeBounds;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use openraft::storage::{LogFlushed, RaftLogStorage};
 use openraft::{LogState, OptionalSend, RaftLogReader, StorageIOError};
 
+use super::machine::StoredSnapshot;
 use super::tables::encode;
 use super::writer::{Done, Op, Writer};
-use crate::config::{Entry, LogId, StorageError, TypeConfig, Vote};
+use crate::config::{Entry, LogId, SnapshotMeta, StorageError, TypeConfig, Vote};
 
 #[derive(Default)]
 pub struct Log {
@@ -35,6 +38,17 @@ impl LogStore {
 
     pub fn bytes(&self) -> usize {
         self.lock().bytes
+    }
+
+    /// Keeps a snapshot that is to be installed. openraft cuts the log to it before it is, and a crash between the two would
+    /// leave neither the entries nor what follows from them.
+    ///
+    /// # Errors
+    /// It is of a later version, or cannot be written.
+    pub async fn receive(&self, meta: SnapshotMeta, bytes: Bytes) -> io::Result<()> {
+        let snapshot = StoredSnapshot { meta, bytes };
+        snapshot.machine().map_err(io::Error::other)?;
+        self.writer.write(Op::Snapshot(snapshot)).await
     }
 
     fn lock(&self) -> MutexGuard<'_, Log> {

@@ -9,6 +9,7 @@ use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder, Snapshot, Storag
 use tokio::sync::watch;
 
 use super::snapshot;
+use super::tables::Error;
 use super::writer::{Op, Writer};
 use crate::config::{Entry, LogId, Membership, SnapshotMeta, StorageError, TypeConfig};
 use crate::{Applied, State};
@@ -54,6 +55,14 @@ impl StateMachine {
             *shown = state;
             changed
         });
+    }
+}
+
+impl StoredSnapshot {
+    pub fn machine(&self) -> Result<Machine, Error> {
+        let SnapshotMeta { last_log_id, last_membership, .. } = self.meta.clone();
+        let state = Arc::new(snapshot::decode(&self.bytes)?);
+        Ok(Machine { applied: last_log_id, membership: last_membership, state })
     }
 }
 
@@ -120,13 +129,8 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let failed = |error: &dyn std::fmt::Display| {
             StorageIOError::write_snapshot(Some(meta.signature()), &std::io::Error::other(error.to_string()))
         };
-        let state = snapshot::decode(&snapshot).map_err(|error| failed(&error))?;
-        let machine = Machine {
-            applied: meta.last_log_id,
-            membership: meta.last_membership.clone(),
-            state: Arc::new(state),
-        };
         let snapshot = StoredSnapshot { meta: meta.clone(), bytes: *snapshot };
+        let machine = snapshot.machine().map_err(|error| failed(&error))?;
         let op = Op::Install { machine: machine.clone(), snapshot: snapshot.clone() };
         self.writer.write(op).await.map_err(|error| failed(&error))?;
         set(&self.snapshot, snapshot);

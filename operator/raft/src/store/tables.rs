@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::log::Log;
 use super::machine::{Machine, StoredSnapshot};
-use crate::config::{Entry, LogId, Vote};
+use crate::config::{Entry, LogId, SnapshotMeta, Vote};
 use crate::state::{Plan, SetManifest};
 use crate::{ClassKey, Command, Identity, State};
 
@@ -167,6 +167,24 @@ pub fn clear_machine(txn: &WriteTransaction) -> Result<(), Error> {
     Ok(())
 }
 
+/// Puts a snapshot in force that was received and is ahead of the machine, as far as that was not done.
+pub fn install_received(db: &Database, found: &Loaded) -> Result<bool, Error> {
+    let Some(snapshot) = &found.snapshot else { return Ok(false) };
+    let Some(last) = snapshot.meta.last_log_id.filter(|last| Some(*last) > found.machine.applied) else {
+        return Ok(false);
+    };
+    let txn = db.begin_write()?;
+    // What follows an entry that was not agreed on was not either.
+    if found.log.entries.get(&last.index).is_some_and(|entry| entry.log_id != last) {
+        truncate(&txn, 0)?;
+    }
+    purge(&txn, last)?;
+    clear_machine(&txn)?;
+    put_machine(&txn, &State::default(), &snapshot.machine()?)?;
+    txn.commit()?;
+    Ok(true)
+}
+
 /// Agrees alone, after all that is in the log: that nobody else is a member, and on a higher incarnation.
 pub fn stand_alone(db: &Database, former: &Identity, own: &str) -> Result<Identity, Error> {
     let Loaded { identity, log, machine, .. } = load(db, Some(former))?;
@@ -197,7 +215,13 @@ pub fn stand_alone(db: &Database, former: &Identity, own: &str) -> Result<Identi
     Ok(identity)
 }
 
+/// A later one stays: it may be what the log was cut to.
 pub fn put_snapshot(txn: &WriteTransaction, snapshot: &StoredSnapshot) -> Result<(), Error> {
+    let stored = txn.open_table(META)?.get("snapshot-meta")?.map(|value| value.value().to_vec());
+    let stored: SnapshotMeta = decode_or(stored, "snapshot-meta", SnapshotMeta::default())?;
+    if stored.last_log_id > snapshot.meta.last_log_id {
+        return Ok(());
+    }
     put(txn, "snapshot-meta", &snapshot.meta)?;
     txn.open_table(META)?.insert("snapshot", &*snapshot.bytes)?;
     Ok(())

@@ -7,9 +7,11 @@ use openraft::CommittedLeaderId;
 
 use super::{Op, Writer, start};
 use crate::State;
-use crate::config::{LogId, Vote};
+use crate::config::{LogId, SnapshotMeta, Vote};
+use crate::store;
 use crate::store::disk::Disk;
 use crate::store::machine::{Machine, StoredSnapshot};
+use crate::store::snapshot;
 use crate::store::tables::{self, Loaded, encode};
 use crate::{Bytes, Command};
 
@@ -86,6 +88,65 @@ async fn an_installed_snapshot_leaves_no_key_of_before() {
     assert!(found.snapshot.is_some());
 }
 
+/// openraft cuts the log to a snapshot that it has yet to install, and goes on with the entries after it.
+#[tokio::test]
+async fn a_snapshot_that_was_not_yet_installed_when_the_log_was_cut_to_it_is_installed_later() {
+    for syncs in 0..12 {
+        let disk = failing(syncs);
+        let (old, new) = (step(&Machine::default(), 3), step(&Machine::default(), 20));
+        let snapshot = StoredSnapshot {
+            meta: SnapshotMeta { last_log_id: Some(at(20)), ..SnapshotMeta::default() },
+            bytes: snapshot::encode(&new.1.state).into(),
+        };
+        let ops = [
+            append(2),
+            append(3),
+            Op::Apply { before: old.0, after: old.1 },
+            Op::Snapshot(snapshot.clone()),
+            Op::Purge(at(20)),
+            append(21),
+            Op::Install { machine: new.1, snapshot },
+        ];
+        let mut confirmed = 0;
+        if let Ok((writer, stop)) = disk.start() {
+            for op in ops {
+                let last = if let Op::Append(entries) = &op { entries[0].0 } else { confirmed };
+                if writer.write(op).await.is_err() {
+                    break;
+                }
+                confirmed = last;
+            }
+            stop.stop();
+        }
+        let Some(found) = disk.found() else { continue };
+        let applied = found.machine.applied.map_or(0, |at| at.index);
+        let purged = found.log.purged.map_or(0, |at| at.index);
+        assert!(applied >= purged, "entries {applied} to {purged} are lost after {syncs} syncs");
+        let blob = found.machine.state.blobs.get("at").map_or(0, |bytes| u64::from(bytes[0]));
+        assert_eq!(applied, blob, "after {syncs} syncs");
+        let last = found.log.entries.last_key_value().map_or(purged, |(index, _)| *index);
+        assert!(last >= confirmed, "entry {confirmed} was confirmed, {last} is there after {syncs} syncs");
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_takes_the_place_of_entries_that_others_never_had() {
+    let disk = Disk::default();
+    let (writer, stop) = disk.start().unwrap();
+    let (_, new) = step(&Machine::default(), 20);
+    let agreed = LogId::new(CommittedLeaderId::new(2, 1), 20);
+    let meta = SnapshotMeta { last_log_id: Some(agreed), ..SnapshotMeta::default() };
+    for index in 1..=25 {
+        writer.write(append(index)).await.unwrap();
+    }
+    let bytes = snapshot::encode(&new.state).into();
+    writer.write(Op::Snapshot(StoredSnapshot { meta, bytes })).await.unwrap();
+    stop.stop();
+    let found = disk.found().unwrap();
+    assert_eq!((found.machine.applied, found.log.purged), (Some(agreed), Some(agreed)));
+    assert!(found.log.entries.is_empty(), "they are of another leader");
+}
+
 #[tokio::test]
 async fn waiting_changes_share_a_sync_and_keep_their_order() {
     let disk = Disk::default();
@@ -138,7 +199,7 @@ impl Powered for Disk {
             return None;
         }
         let db = self.open().ok()?;
-        Some(tables::load(&db, None).unwrap())
+        Some(store::load(&db, None).unwrap())
     }
 }
 
