@@ -50,6 +50,8 @@ pub struct Fleet {
 pub struct Edge {
     pub name: String,
     pub netns: Netns,
+    /// Where its agent dials the operator.
+    pub operator: String,
     /// Of its agent, beside those that every agent has.
     pub arguments: Vec<String>,
     pub agent: Option<Process>,
@@ -70,7 +72,8 @@ impl Fleet {
             connect(hub_end, End { netns: &netns, interface: "eth0", addresses: &[&far, &far6] })?;
             netns.ip(&["route", "add", "default", "via", &format!("10.80.{number}.1")])?;
             netns.ip(&["route", "add", "default", "via", &format!("fd80:{number}::1")])?;
-            edges.push(Edge { name, netns, arguments: labelled("role=edge"), agent: None });
+            let operator = format!("10.80.{number}.1:{OPERATOR_PORT}");
+            edges.push(Edge { name, netns, operator, arguments: labelled("role=edge"), agent: None });
         }
         Ok(Fleet { options, hub, edges, operator: None, operator_arguments: Vec::new(), kept: false })
     }
@@ -131,7 +134,7 @@ impl Fleet {
         let line: Vec<&OsStr> = through.iter().map(OsStr::new).chain([agent.as_os_str()]).collect();
         let mut command = self.edges[edge].netns.command(line[0]);
         command.args(&line[1..]);
-        command.args(["--node", name, "--operator", &format!("10.80.{}.1:{OPERATOR_PORT}", edge + 1)]);
+        command.args(["--node", name, "--operator", &self.edges[edge].operator]);
         command.env("SLUICE_CA", self.data().join("pki/ca.crt")).arg("--token-file").arg(&token_file);
         command.arg("--state").arg(self.state(edge));
         command.arg("--bpffs").arg(self.bpffs(edge));

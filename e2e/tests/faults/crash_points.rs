@@ -72,16 +72,16 @@ fn an_agent_that_dies_after_any_step_of_a_set_reaches_it() {
 
 /// `edit` writes a version of the object; each drops what the source with its number sends.
 fn die_after_each(prefix: &str, steps: &[&str], object: &str, edit: impl Fn(&Fleet, u8)) {
-    let (mut fleet, directory) = crate::fleet(prefix);
+    let (mut fleet, directory) = crate::fleet(prefix, 1);
     probes::write_objects(&fleet);
     edit(&fleet, 0);
     fleet.start_operator().unwrap();
     let crash_file = directory.path().join("crash");
     start_agent(&mut fleet, &crash_file);
     let mut hash = fleet.wait_ready(object, 1, "", PATIENCE).unwrap().hash;
-    let probes = Probes::new(&fleet);
+    let probes = Probes::new(&fleet, 0);
     probes.assert_newest(0);
-    let traffic = start(&fleet);
+    let traffic = start(&fleet, 0);
     for (step, version) in steps.iter().zip(1..) {
         fs::write(&crash_file, step).unwrap();
         edit(&fleet, version);

@@ -255,6 +255,8 @@ impl Datapath {
 
     /// Puts back what others removed and every plan needs.
     fn keep_shared(&self) -> Result<()> {
+        // It may have been unmounted since.
+        host::check_bpffs(&self.root)?;
         make_dirs(&self.root)?;
         self.shared.ensure_pinned()
     }

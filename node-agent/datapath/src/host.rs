@@ -65,7 +65,7 @@ fn missing_privileges(status: &str) -> Vec<&'static str> {
 }
 
 /// The directory itself may not exist yet; the nearest one above it that does must be on a bpffs.
-fn check_bpffs(bpffs: &Path) -> Result<()> {
+pub fn check_bpffs(bpffs: &Path) -> Result<()> {
     let existing = bpffs.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
     let found = statfs(existing)
         .map_err(std::io::Error::from)

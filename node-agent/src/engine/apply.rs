@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sluice_client::Update;
-use sluice_datapath::{Applied, Datapath, LocalInterface, Problem};
+use sluice_datapath::{Applied, Datapath, LocalInterface, Problem, reason};
 use sluice_plan::{Epoch, Hash, NodePlan};
 use sluice_proto::{PLAN as PLAN_KEY, SET};
 use sluice_store::{PLAN, SEAL, SETS, Store, StoredPlan};
@@ -22,7 +22,7 @@ use crate::records::{CLUSTER, DATAPATH, OFFERED};
 
 const STATE_NOT_KEPT: &str = "StateNotKept";
 
-/// A plan that the operator wants and the disk had no room for.
+/// A plan that the operator wants and this node has no place for yet: on its disk, or on a bpf file system.
 pub(super) struct Unkept {
     origin: Origin,
     wanted: Wanted,
@@ -140,7 +140,7 @@ impl Engine {
                 // The former plan stays, and with it its view of the node's addresses.
                 let former = self.standing.plan.clone();
                 self.tell_addresses(&former).await?;
-                if problem.reason == STATE_NOT_KEPT {
+                if [STATE_NOT_KEPT, reason::BPFFS_MISSING].contains(&problem.reason.as_str()) {
                     self.unkept = Some(Unkept { origin, wanted });
                 }
                 self.refuse(epoch, hash, &manifests, problem);
@@ -149,7 +149,7 @@ impl Engine {
         self.note_drift().await
     }
 
-    /// Puts the plan in force for which the disk had no room, once it has. The kernel is left alone until then.
+    /// Puts the plan in force for which there was no place, once there is. The kernel is left alone until then.
     pub(super) async fn keep_at_last(&mut self) -> anyhow::Result<()> {
         let Some(Unkept { origin, wanted }) = self.unkept.take() else { return Ok(()) };
         let room = self.store.put(OFFERED, &StoredPlan::new(origin.epoch, &wanted.plan));

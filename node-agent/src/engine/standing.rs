@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sluice_client::Held;
-use sluice_datapath::{Applied, Problem};
+use sluice_datapath::{Applied, Problem, reason};
 use sluice_plan::{Epoch, Hash, NodePlan};
 use sluice_proto::{PLAN, set_key, v1};
 use sluice_seal::Seal;
@@ -75,9 +75,15 @@ impl Standing {
         *self = Standing { origin, hash, plan, manifests, outcome, refused: None, nonce };
     }
 
-    /// The confirmed plan was looked at again.
+    /// The confirmed plan was looked at again. Where only the pins have no place any more it is in force, and held: the
+    /// operator is told what is in the way of it, not that it is to be sent again.
     pub fn look(&mut self, outcome: Result<Applied, Problem>) {
-        self.outcome = Some(outcome);
+        match (&mut self.outcome, outcome) {
+            (Some(Ok(applied)), Err(problem)) if problem.reason == reason::BPFFS_MISSING => {
+                hinder(applied, &problem);
+            }
+            (_, outcome) => self.outcome = Some(outcome),
+        }
     }
 
     pub fn refuse(&mut self, refused: Refused) {
@@ -150,10 +156,22 @@ impl Standing {
     }
 }
 
+/// Says of all that is in force what is in its way.
+fn hinder(applied: &mut Applied, problem: &Problem) {
+    for interface in &mut applied.interfaces {
+        interface.problem.get_or_insert_with(|| problem.clone());
+    }
+    for policy in applied.policies.iter_mut().filter(|policy| !policy.problems.contains(problem)) {
+        policy.problems.push(problem.clone());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use sluice_datapath::{InterfaceOutcome, PolicyOutcome};
+    use sluice_plan::PolicyRef;
     use sluice_proto::v1::VerdictStage;
 
     use super::*;
@@ -222,6 +240,33 @@ mod tests {
         assert_eq!(stage(&standing), (VerdictStage::Programmed, vec![5; 32], Some(epoch(6))));
         let undone = &standing.verdicts().resources[1];
         assert_eq!((undone.stage(), &undone.hash), (VerdictStage::RolledBack, &vec![6; 32]));
+    }
+
+    #[test]
+    fn a_plan_whose_pins_have_no_place_is_held_and_hindered() {
+        let mut standing = confirmed();
+        let mut there = applied();
+        let (name, attachment, problem) = ("eth0".into(), None, None);
+        there.interfaces.push(InterfaceOutcome { name, ifindex: 2, attachment, problem });
+        let policy = PolicyRef::default();
+        there.policies.push(PolicyOutcome {
+            policy,
+            interfaces: vec![],
+            selected: 1,
+            problems: vec![],
+            notes: vec![],
+        });
+        standing.look(Ok(there.clone()));
+        let missing = Problem { reason: reason::BPFFS_MISSING.into(), detail: "mount it".into() };
+        for _ in 0..2 {
+            standing.look(Err(missing.clone()));
+            assert_eq!((standing.held().resources[PLAN], standing.is_hindered()), (Hash([5; 32]), true));
+            let verdicts = standing.verdicts();
+            let policy = &verdicts.resources[0].policies[0];
+            assert_eq!((policy.stage(), policy.detail.as_str()), (VerdictStage::Rejected, "mount it"));
+        }
+        standing.look(Ok(there));
+        assert!(!standing.is_hindered());
     }
 
     #[test]
