@@ -4,6 +4,7 @@
 mod bpffs;
 mod crash_points;
 mod probes;
+mod process;
 
 use std::time::Duration;
 

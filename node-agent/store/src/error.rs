@@ -11,7 +11,8 @@ pub enum Error {
              would bring back the state written last", path.display())]
     DiskFull { path: PathBuf },
     #[error("{} is damaged ({detail}): move it away (`mv {0} {0}.bad`) and start the agent again; it asks the \
-             operator for its plan, and counters begin at 0", path.display())]
+             operator for its plan (outside a cluster with a new join token of `kubectl sluice join NODE`), and counters \
+             begin at 0", path.display())]
     Corrupt { path: PathBuf, detail: String },
     #[error("{} is in use by another agent: stop that one, or give this one its own --state directory",
             path.display())]
