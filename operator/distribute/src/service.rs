@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures::StreamExt;
+use futures::stream::Map;
 use sluice_pki::{Holder, Peer};
 use sluice_proto::v1::distribution_server::Distribution;
 use sluice_proto::v1::{AgentMessage, ServerMessage};
@@ -53,23 +55,28 @@ pub fn admits(state: &State, Holder { node, series }: &Holder) -> Result<(), Sta
     Err(Status::unauthenticated(reason))
 }
 
+/// What is on its way to an agent: a pointer, because a channel of one has room for 32.
+pub type Answer = Box<Result<ServerMessage, Status>>;
+/// What an agent is answered.
+pub type Answers = Map<ReceiverStream<Answer>, fn(Answer) -> Result<ServerMessage, Status>>;
+
 /// Opens the streams of agents that are known to be who they say.
 #[derive(Clone)]
 pub struct Streams(pub(crate) Arc<Shared>);
 
 impl Streams {
     /// Hears `said` until the stream ends; what is answered comes out.
-    pub fn open(&self, holder: Holder, said: impl Said) -> mpsc::Receiver<Result<ServerMessage, Status>> {
+    pub fn open(&self, holder: Holder, said: impl Said) -> Answers {
         // One: whoever reads slowly holds up itself, and only the newest state is made into a message.
         let (sender, receiver) = mpsc::channel(1);
         tokio::spawn(stream::run(self.0.clone(), holder, said, sender));
-        receiver
+        ReceiverStream::new(receiver).map(|answer| *answer)
     }
 }
 
 #[tonic::async_trait]
 impl Distribution for Streams {
-    type SyncStream = ReceiverStream<Result<ServerMessage, Status>>;
+    type SyncStream = Answers;
 
     async fn sync(
         &self,
@@ -92,6 +99,6 @@ impl Distribution for Streams {
         };
         // Here, too: an agent that is told so before its stream begins has heard nothing of the operator.
         self.0.admits(&holder)?;
-        Ok(Response::new(ReceiverStream::new(self.open(holder, request.into_inner()))))
+        Ok(Response::new(self.open(holder, request.into_inner())))
     }
 }

@@ -17,11 +17,11 @@ use tracing::Span;
 use tracing::field::display;
 
 use crate::offer::Offer;
-use crate::service::{Shared, admits};
+use crate::service::{Answer, Shared, admits};
 use crate::sessions::Session;
 use crate::{AgentEvent, AgentEventKind, fence};
 
-type Outgoing = mpsc::Sender<Result<ServerMessage, Status>>;
+type Outgoing = mpsc::Sender<Answer>;
 
 /// Why a stream ends.
 enum End {
@@ -50,11 +50,11 @@ pub async fn run(shared: Arc<Shared>, holder: Holder, mut incoming: impl Said, o
             let retry_after_ms = shared.limits.retry_after_ms();
             let others = shared.replica.others();
             let go_away = GoAway { reason: reason.into(), retry_after_ms, others };
-            Ok(message(Kind::GoAway(go_away)))
+            message(Kind::GoAway(go_away))
         }
         End::Refused(status) => {
             tracing::warn!(node, reason = status.message(), "stream refused");
-            Err(status)
+            Box::new(Err(status))
         }
     };
     // An agent that does not read its last message is cut off by the connection's keepalive.
@@ -172,7 +172,7 @@ async fn follow(
             room = outgoing.reserve(), if due || says_again || offer.owes_shards() => {
                 let room = room.map_err(|_| End::Gone)?;
                 if std::mem::take(&mut says_again) {
-                    room.send(Ok(message(Kind::SayAgain(SayAgain {}))));
+                    room.send(message(Kind::SayAgain(SayAgain {})));
                     continue;
                 }
                 let next = match (offer.shards(), &signer) {
@@ -188,7 +188,7 @@ async fn follow(
                 };
                 if let Some(next) = next {
                     answer_due = Instant::now() + shared.limits.verdict;
-                    room.send(Ok(message(next)));
+                    room.send(message(next));
                 }
             }
             changed = state.changed() => changed.map_err(|_| End::Away("the operator ends"))?,
@@ -197,7 +197,7 @@ async fn follow(
             }
             request = asking.due() => match outgoing.try_reserve() {
                 Ok(room) => {
-                    room.send(Ok(message(Kind::Sample(request))));
+                    room.send(message(Kind::Sample(request)));
                     asking.told(request);
                 }
                 Err(_) => asking.postpone(),
@@ -255,7 +255,7 @@ async fn hear(
             if shared.replica.is_led()
                 && let Ok(room) = outgoing.try_reserve()
             {
-                room.send(Ok(message(Kind::Heartbeat(Heartbeat { at: unix_millis() }))));
+                room.send(message(Kind::Heartbeat(Heartbeat { at: unix_millis() })));
             }
             Ok(())
         }
@@ -270,8 +270,8 @@ async fn tell(shared: &Shared, node: &str, session: u64, kind: AgentEventKind) -
     shared.events.send(event).await.map_err(|_| End::Away("the operator ends"))
 }
 
-fn message(kind: Kind) -> ServerMessage {
-    ServerMessage { kind: Some(kind) }
+fn message(kind: Kind) -> Answer {
+    Box::new(Ok(ServerMessage { kind: Some(kind) }))
 }
 
 fn unix_millis() -> i64 {

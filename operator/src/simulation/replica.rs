@@ -172,7 +172,7 @@ async fn answer(mut wire: Wire, served: Arc<OnceLock<Open>>) -> Option<()> {
         let (hear, answers) = mpsc::channel::<ServerMessage>(1);
         let said = talk::<_, AgentMessage>(wire, received(answers));
         let mut answer = open.streams.open(Holder { node, series: 0 }, said);
-        while let Some(Ok(message)) = answer.recv().await {
+        while let Some(Ok(message)) = answer.next().await {
             hear.send(message).await.ok()?;
         }
     }
