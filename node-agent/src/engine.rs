@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use sluice_client::Dialling;
+use sluice_client::{Dialling, Held};
 use sluice_datapath::Drift;
 use sluice_netdev::{Facts, Netlink, Snapshot};
 use sluice_store::Store;
@@ -220,7 +220,8 @@ impl Engine {
     }
 
     fn publish(&self) {
-        self.outlets.held.send_replace(self.standing.held());
+        let on_trial = self.confirmation.as_ref().is_some_and(|trial| trial.until().is_some());
+        self.outlets.held.send_replace(Held { on_trial, ..self.standing.held() });
         let now = self.standing.verdicts();
         self.outlets.verdicts.send_if_modified(|verdicts| {
             let changed = *verdicts != now;

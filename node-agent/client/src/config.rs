@@ -28,7 +28,10 @@ pub struct Config {
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     pub report: Duration,
+    /// Only for a process that hangs: a host that is gone the kernels notice.
     pub heartbeat: Duration,
+    /// In place of it while the node waits for something: the operator's word on a plan on trial, or room on its disk.
+    pub waiting: Duration,
     /// Bounds of the waits between attempts to connect.
     pub backoff: (Duration, Duration),
     /// For one TCP and TLS handshake.
@@ -39,7 +42,8 @@ impl Default for Pace {
     fn default() -> Self {
         Pace {
             report: Duration::from_secs(1),
-            heartbeat: Duration::from_secs(5),
+            heartbeat: Duration::from_secs(30),
+            waiting: Duration::from_secs(1),
             backoff: (Duration::from_millis(200), Duration::from_secs(30)),
             connect: Duration::from_secs(5),
         }

@@ -10,8 +10,9 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use crate::{ClientError, Config, Identity};
 
-/// A process that does not answer any more counts as gone after both.
-const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(5));
+/// A process that does not answer any more counts as gone after both. It is heard more often than that, so that nothing is
+/// asked of one that is well.
+const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(35), Duration::from_secs(10));
 /// A host that does not acknowledge any more counts as gone after [`UNHEARD`]; the kernel asks it this often.
 const PROBE: Duration = Duration::from_secs(1);
 const UNHEARD: Duration = Duration::from_secs(2);

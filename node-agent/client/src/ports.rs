@@ -61,6 +61,8 @@ pub struct Held {
     pub schema: Schema,
     /// Certificate of the key that signed them.
     pub signer: Vec<u8>,
+    /// A word of the operator decides whether the plan stays.
+    pub on_trial: bool,
 }
 
 impl Held {

@@ -14,7 +14,7 @@ use sluice_proto::v1::{self, AgentMessage, ServerMessage};
 use sluice_seal::Trust;
 use sluice_telemetry::step;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
@@ -104,8 +104,9 @@ impl<'a> Session<'a> {
 
     async fn follow(&mut self, mut incoming: tonic::Streaming<ServerMessage>) -> Result<Ending, ClientError> {
         let mut report = ticks(self.config.pace.report);
-        let mut heartbeat = ticks(self.config.pace.heartbeat);
+        let mut beat = Instant::now();
         loop {
+            let next_beat = beat + self.pace();
             tokio::select! {
                 message = incoming.message() => {
                     let message = message.map_err(ClientError::Stream)?.ok_or(ClientError::Closed)?;
@@ -144,7 +145,8 @@ impl<'a> Session<'a> {
                 }
                 Some(batch) = self.ports.samples.recv() => self.samples(batch),
                 _ = report.tick(), if self.pending => self.report().await?,
-                _ = heartbeat.tick() => {
+                () = sleep_until(next_beat) => {
+                    beat = Instant::now();
                     self.send(Out::Heartbeat(v1::Heartbeat { at: now_ms() })).await?;
                     if self.has_room_at_last().await {
                         return Ok(Ending::Room);
@@ -152,6 +154,12 @@ impl<'a> Session<'a> {
                 }
             }
         }
+    }
+
+    /// Between two heartbeats.
+    fn pace(&self) -> Duration {
+        let waits = self.unkept.is_some() || self.ports.held.borrow().on_trial;
+        if waits { self.config.pace.waiting } else { self.config.pace.heartbeat }
     }
 
     /// Whoever decides now has heard nothing of this node yet.

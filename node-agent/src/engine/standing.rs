@@ -125,8 +125,8 @@ impl Standing {
         }
         let epoch = self.epoch();
         let Origin { cluster, seal, .. } = self.origin.clone().unwrap_or_default();
-        let schema = self.plan.schema;
-        Held { cluster_id: cluster, epoch, resources, schema, signer: seal.certificate }
+        let (schema, signer) = (self.plan.schema, seal.certificate);
+        Held { cluster_id: cluster, epoch, resources, schema, signer, on_trial: false }
     }
 
     pub fn verdicts(&self) -> v1::Verdicts {

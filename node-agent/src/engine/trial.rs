@@ -93,8 +93,9 @@ impl Engine {
                 let (epoch, hash) = (undone.plan.epoch, undone.plan.hash);
                 self.set_trial(Some(Confirmation::Refused { epoch, hash }));
             }
-            Some(Confirmation::Refused { .. }) | None => {}
+            Some(Confirmation::Refused { .. }) | None => return Ok(()),
         }
+        self.publish();
         Ok(())
     }
 

@@ -127,6 +127,6 @@ fn plans(mut state: watch::Receiver<Arc<State>>) -> watch::Receiver<Arc<State>> 
     plans
 }
 
-/// A node that lost its power is noticed after both. Agents are heard more often than that, so that the first hardly ever
-/// passes and nothing is asked of those that are well.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(7), Duration::from_secs(3));
+/// An agent that hangs is noticed after both; one whose host is gone, by the kernel, see [`accept`]. Agents are heard more
+/// often than that, so that the first hardly ever passes and nothing is asked of those that are well.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(35), Duration::from_secs(10));

@@ -10,6 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::server::WebPkiClientVerifier;
 use rustls::version::TLS13;
 use rustls::{RootCertStore, ServerConfig};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
@@ -26,6 +27,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const PARTING: Duration = Duration::from_secs(1);
 /// Handshakes at once: a bound on what strangers can have the operator hold.
 const HANDSHAKES: usize = 512;
+/// A host that acknowledges nothing any more counts as gone after [`UNHEARD`]; if all is quiet it is asked this often.
+const PROBE: Duration = Duration::from_secs(3);
+const UNHEARD: Duration = Duration::from_secs(9);
 /// When the system has no room for another connection.
 const TRY_AGAIN: Duration = Duration::from_millis(50);
 
@@ -45,6 +49,8 @@ pub fn server_tls(credentials: Arc<Credentials>) -> Result<Arc<ServerConfig>, Pk
     let config = config.map_err(|error| unfit(error.to_string()))?;
     let mut config = config.with_client_cert_verifier(clients).with_cert_resolver(credentials);
     config.alpn_protocols = vec![b"h2".to_vec()];
+    // Who comes back proves anew who it is.
+    config.send_tls13_tickets = 0;
     Ok(Arc::new(config))
 }
 
@@ -76,6 +82,14 @@ async fn part(mut stream: TcpStream) {
     _ = timeout(PARTING, listen).await;
 }
 
+/// The kernel asks for hosts that are silent, which costs this process nothing, and nothing is held back for more data.
+fn attend(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(PROBE).with_interval(PROBE))?;
+    socket.set_tcp_user_timeout(Some(UNHEARD))
+}
+
 async fn accept_all(
     listener: &TcpListener,
     acceptor: TlsAcceptor,
@@ -88,8 +102,10 @@ async fn accept_all(
             sleep(TRY_AGAIN).await;
             continue;
         };
-        // Without it a connection is slower, and no less good.
-        _ = stream.set_nodelay(true);
+        if let Err(error) = attend(&stream) {
+            tracing::debug!(%error, "a connection that broke at once");
+            continue;
+        }
         let (acceptor, ready) = (acceptor.clone(), ready.clone());
         tokio::spawn(async move {
             match timeout(HANDSHAKE, acceptor.accept(stream).into_fallible()).await {

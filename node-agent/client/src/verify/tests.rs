@@ -27,6 +27,7 @@ fn held(epoch: Epoch) -> Held {
         resources: [("old".into(), Hash::of(b"old"))].into(),
         schema: Schema::NEWEST,
         signer: Vec::new(),
+        on_trial: false,
     }
 }
 

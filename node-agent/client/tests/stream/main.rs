@@ -327,6 +327,7 @@ fn held(epoch: Epoch) -> Held {
         resources: [("plan".into(), Hash::of(PLAN))].into(),
         schema: Schema::NEWEST,
         signer: b"a certificate".into(),
+        on_trial: false,
     }
 }
 

@@ -37,6 +37,7 @@ fn before() -> Held {
         resources: hello.have.into_iter().map(hash).collect(),
         schema: Schema::V2,
         signer: Vec::new(),
+        on_trial: false,
     }
 }
 
