@@ -48,8 +48,8 @@ const SILENCE_SHARE: u32 = 200;
 const GATHER: Duration = Duration::from_millis(5);
 /// and nodes that join wait until so many times as long as the last plan took has passed: a fleet is planned for in few steps.
 const PLAN_SHARE: u32 = 3;
-/// They wait for this for each node that is connected, too: every one of them is told of every epoch.
-const TELL: Duration = Duration::from_micros(300);
+/// They wait for this for each node that is connected, too: every stream looks whether an epoch is news to its node.
+const LOOK: Duration = Duration::from_micros(20);
 
 pub struct Reconciler {
     lead: Lead,
@@ -325,7 +325,7 @@ impl Reconciler {
             self.lead.propose(Command::RemoveBlob { key }).await?;
         }
         self.join_not_before =
-            Instant::now() + (begun.elapsed() * PLAN_SHARE).max(TELL * self.streams.open());
+            Instant::now() + (begun.elapsed() * PLAN_SHARE).max(LOOK * self.streams.open());
         // Behind the agreement: nodes do not wait for warnings.
         self.planned.warnings = self.lints.of(&self.index, &self.planned.snapshot);
         tracing::info!(epoch = %applied.epoch, classes = self.planned.classes.len(), "plans agreed");

@@ -12,7 +12,7 @@ use sluice_pki::{Authority, Credentials, NodeName, Tokens, server_tls};
 use sluice_plan::{Epoch, Hash, NodePlan, Schema};
 use sluice_proto::OPERATOR_NAME;
 use sluice_proto::v1::ResourceVerdict;
-use sluice_raft::{Bytes, Plan, SCHEMAS, SIGNER, Schemas, SetManifest, State, shard_key};
+use sluice_raft::{Bytes, Plan, SCHEMAS, SIGNER, Schemas, SetManifest, State, Step, shard_key};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -166,6 +166,8 @@ impl Operator {
             classes: Arc::new([("edge".into(), plan)].into()),
             node_class: Arc::new([(NODE.to_owned(), "edge".into())].into()),
             blobs: Arc::new(blobs.into()),
+            // As if others had come in between, so that the agent is told of each.
+            step: (0..2 * index).fold(Step::default(), |step, _| step.next()),
             ..State::default()
         }
     }

@@ -9,7 +9,7 @@ use sluice_proto::v1::{
     AskHave, Have, Hello, Resource, ResourceVerdict, Shards, Update, VerdictStage, Verdicts, Want,
 };
 use sluice_proto::{PLAN, set_key};
-use sluice_raft::{Bytes, SetManifest, State};
+use sluice_raft::{Bytes, Plan, SetManifest, State, Step};
 use sluice_seal::{Signer, Statement};
 
 use crate::errand::Errand;
@@ -28,10 +28,17 @@ pub struct Offer {
     reads: Vec<u32>,
     /// Hash of the signer's certificate that it has.
     knows: Option<Hash>,
-    /// Of the last update on this stream.
-    sent: Option<Epoch>,
+    /// The last state that was sent or changed nothing here.
+    told: Option<Told>,
     in_flight: Option<InFlight>,
     nonce: u64,
+}
+
+/// Which state it was.
+#[derive(Clone, Copy)]
+struct Told {
+    epoch: Epoch,
+    step: Step,
 }
 
 struct InFlight {
@@ -52,31 +59,54 @@ impl Offer {
             held: resources(&hello.have),
             reads: hello.plan_schemas.clone(),
             knows: Hash::from_slice(&hello.signer),
-            sent: None,
+            told: None,
             in_flight: None,
             nonce: 0,
         }
     }
 
-    /// Whether [`Offer::next`] would give anything.
-    pub fn is_due(&self, state: &State) -> bool {
-        !self.waits_for_answer() && self.sent != Some(state.epoch) && state.plan_of(&self.node).is_some()
+    /// Whether [`Offer::next`] would give anything: the first of a stream, so that the node confirms what it enforces, and
+    /// from then on what is news to it.
+    ///
+    /// An epoch that changes other nodes only is passed over, so that an edit costs the nodes that it concerns. If there
+    /// was another in between that this stream did not see, the node is told, though: it may have been meant to enforce
+    /// something else then, and a replica that lags behind must not bring that back.
+    pub fn is_due(&mut self, state: &State, signer: &Signer) -> bool {
+        let now = Told { epoch: state.epoch, step: state.step };
+        if self.waits_for_answer() || self.told.is_some_and(|told| told.epoch == now.epoch) {
+            return false;
+        }
+        let Some((_, plan)) = state.plan_of(&self.node) else { return false };
+        let follows = self.told.is_some_and(|told| now.step.follows(told.step));
+        if follows && self.knows == Some(signer.id()) && self.enforces(state, plan) {
+            self.told = Some(now);
+            return false;
+        }
+        true
+    }
+
+    fn enforces(&self, state: &State, plan: &Plan) -> bool {
+        let has = |key: &str, hash| self.held.get(key) == Some(hash);
+        let sets = || state.sets_of(plan);
+        self.held.len() == 1 + sets().count()
+            && has(PLAN, &plan.hash)
+            && sets().all(|(name, set)| has(&set_key(name), &set.hash))
     }
 
     pub fn waits_for_answer(&self) -> bool {
         self.asked || self.in_flight.is_some()
     }
 
-    /// The newest state for this node, or first the question of what it has. Each stream hears every epoch at least once, so that the node confirms what it
-    /// enforces; plan and sets only go to a node that does not enforce them, and so does the signer's certificate.
+    /// The newest state for this node, or first the question of what it has. Plan and sets only go to a node that does not
+    /// enforce them, and so does the signer's certificate.
     pub fn next(&mut self, state: &Arc<State>, signer: &Signer) -> Option<Kind> {
-        if !self.is_due(state) {
+        if !self.is_due(state, signer) {
             return None;
         }
         let schema = state.plan_of(&self.node).map_or(0, |(_, plan)| state.schema_of(plan));
         if !self.reads.contains(&schema) {
             // Until there is another for it.
-            self.sent = Some(state.epoch);
+            self.told = Some(Told { epoch: state.epoch, step: state.step });
             return None;
         }
         let wanted = wanted(state, &self.node, schema);
@@ -96,7 +126,7 @@ impl Offer {
         let set: Vec<Resource> = wanted.iter().filter(differs).map(Wanted::resource).collect();
         let brings = !set.is_empty();
         self.nonce += 1;
-        self.sent = Some(state.epoch);
+        self.told = Some(Told { epoch: state.epoch, step: state.step });
         let open = set.iter().map(|resource| resource.key.clone()).chain([PLAN.to_owned()]).collect();
         self.in_flight = Some(InFlight { nonce: self.nonce, open, shards: Errand::new(state.clone()) });
         let (cluster_id, node) = (self.cluster_id.as_str(), self.node.as_str());

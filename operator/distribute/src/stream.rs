@@ -153,7 +153,7 @@ async fn follow(
         let signer = shared.signers.of(&state.borrow_and_update());
         admits(&state.borrow(), holder).map_err(End::Refused)?;
         // A new store has no signer for a moment.
-        let due = signer.is_some() && offer.is_due(&state.borrow());
+        let due = signer.as_ref().is_some_and(|signer| offer.is_due(&state.borrow(), signer));
         if !due {
             // Its first update is on its way, or it has to wait for others: room for the next agent.
             drop(joining.take());

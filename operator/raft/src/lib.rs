@@ -33,6 +33,7 @@ mod schemas;
 #[cfg(feature = "simulation")]
 pub mod simulated;
 mod state;
+mod step;
 mod store;
 mod traces;
 
@@ -51,4 +52,5 @@ pub use report::{Member, Report};
 pub use revocation::Revocation;
 pub use schemas::{SCHEMAS, Schemas};
 pub use state::{KEPT_SET, Plan, SIGNER, SetManifest, State, shard_key};
+pub use step::Step;
 pub use traces::{TRACES, Traces};

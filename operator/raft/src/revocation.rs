@@ -67,17 +67,17 @@ mod tests {
             Command::PutBlob { key: "signer".into(), bytes: Bytes::new() },
         ];
         for (index, command) in (1..).zip(commands) {
-            state = state.apply(command, 1, index);
+            state = state.after(command, 1, index);
         }
         assert_eq!((state.series("edge-1"), state.series("edge-10"), state.series("edge")), (7, 6, 0));
         let all: Vec<_> = state.revocations().collect();
         assert_eq!(all, [("edge-1", revoked(7)), ("edge-10", revoked(6))]);
-        assert_eq!(state.apply(Revocation::removal("edge-1"), 1, 9).series("edge-1"), 0);
+        assert_eq!(state.after(Revocation::removal("edge-1"), 1, 9).series("edge-1"), 0);
     }
 
     #[test]
     fn what_cannot_be_read_keeps_the_node_out() {
         let put = Command::PutBlob { key: key("edge-1"), bytes: Bytes::from_static(&[0xff]) };
-        assert_eq!(State::default().apply(put, 1, 1).series("edge-1"), u64::MAX);
+        assert_eq!(State::default().after(put, 1, 1).series("edge-1"), u64::MAX);
     }
 }

@@ -9,7 +9,7 @@ use sluice_address_set::Manifest;
 use sluice_plan::{Epoch, Hash};
 
 use crate::command::ClassPlan;
-use crate::{ClassKey, Command};
+use crate::{ClassKey, Command, Step};
 
 /// What all replicas agree on. Parts are shared between versions, so a clone is cheap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub struct State {
     pub blobs: Arc<BTreeMap<String, Bytes>>,
     /// Address sets in use, by name.
     pub sets: Arc<BTreeMap<String, SetManifest>>,
+    #[serde(skip)]
+    pub step: Step,
 }
 
 /// An encoded `NodePlan`, with the hash that names it.
@@ -63,72 +65,118 @@ impl State {
         self.blobs.get(SIGNER)
     }
 
-    /// The state after `command`, agreed at this place of the log.
-    pub(crate) fn apply(&self, command: Command, term: u64, index: u64) -> State {
-        let mut next = self.clone();
+    /// Becomes the state after `command`, agreed at this place of the log; true if that is another.
+    pub(crate) fn apply(&mut self, command: Command, term: u64, index: u64) -> bool {
         let Some(command) = command.agreed_in(term).filter(|command| !command.is_void(self)) else {
-            return next;
+            return false;
         };
+        let before = self.epoch;
+        let changed = self.change(command, term, index);
+        if self.epoch != before {
+            self.step = self.step.next();
+        }
+        changed
+    }
+
+    #[cfg(test)]
+    pub(crate) fn after(&self, command: Command, term: u64, index: u64) -> State {
+        let mut state = self.clone();
+        let changed = state.apply(command, term, index);
+        assert_eq!(changed, state != *self);
+        state
+    }
+
+    fn change(&mut self, command: Command, term: u64, index: u64) -> bool {
         match command {
             Command::PutPlans { classes, node_class, rings, blobs } => {
                 let plan = |plan| ClassPlan { plan, sets: Vec::new() };
                 let classes = classes.into_iter().map(|(key, bytes)| (key, plan(bytes))).collect();
                 let command = Command::PutFleet { classes, node_class, rings, blobs, sets: BTreeMap::new() };
-                return self.apply(command, term, index);
+                self.change(command, term, index)
             }
             Command::PutFleet { classes, node_class, rings, blobs, sets } => {
                 let plan = |class: ClassPlan| Plan { sets: class.sets, ..Plan::new(class.plan) };
-                next.classes = Arc::new(classes.into_iter().map(|(key, class)| (key, plan(class))).collect());
-                next.node_class = Arc::new(node_class);
-                next.rings = rings;
-                next.sets =
-                    Arc::new(sets.into_iter().map(|(name, bytes)| (name, SetManifest::new(bytes))).collect());
+                let classes = classes.into_iter().map(|(key, class)| (key, plan(class))).collect();
+                let sets = sets.into_iter().map(|(name, bytes)| (name, SetManifest::new(bytes))).collect();
+                let changes = [
+                    replace(&mut self.classes, classes),
+                    replace(&mut self.node_class, node_class),
+                    replace(&mut self.sets, sets),
+                    std::mem::replace(&mut self.rings, rings.clone()) != rings,
+                ];
                 // The same plans keep their epoch: an operator that compiles anew after a restart moves nobody.
-                if next != *self || self.epoch.index == 0 {
-                    next.epoch = Epoch { term, index, ..self.epoch };
+                let is_news = changes.contains(&true) || self.epoch.index == 0;
+                if is_news {
+                    self.epoch = Epoch { term, index, ..self.epoch };
                 }
-                Arc::make_mut(&mut next.blobs).extend(blobs);
-                next.drop_shards();
+                let put = self.put(blobs);
+                self.drop_shards() || put || is_news
             }
-            Command::PutBlob { key, bytes } => {
-                Arc::make_mut(&mut next.blobs).insert(key, bytes);
-            }
-            Command::RemoveBlob { key } => {
-                Arc::make_mut(&mut next.blobs).remove(&key);
-            }
-            Command::PutBlobs { blobs } => Arc::make_mut(&mut next.blobs).extend(blobs),
+            Command::PutBlob { key, bytes } => self.put([(key, bytes)].into()),
+            Command::RemoveBlob { key } => self.remove(&[key]),
+            Command::PutBlobs { blobs } => self.put(blobs),
             Command::Decided { .. } => unreachable!("what was agreed on is none"),
             Command::Recover { seen_incarnation } => {
                 let incarnation = self.epoch.incarnation.max(seen_incarnation) + 1;
-                next.epoch = Epoch { incarnation, term, index };
+                self.epoch = Epoch { incarnation, term, index };
+                true
             }
             Command::TakeToken { number, by, until, now } => {
-                let blobs = Arc::make_mut(&mut next.blobs);
                 let is_over =
                     |taken: &Bytes| taken.first_chunk().is_none_or(|until| u64::from_be_bytes(*until) <= now);
-                let tokens = blobs.range(TOKEN.to_owned()..).take_while(|(key, _)| key.starts_with(TOKEN));
+                let tokens =
+                    self.blobs.range(TOKEN.to_owned()..).take_while(|(key, _)| key.starts_with(TOKEN));
                 let over = tokens.filter(|(_, taken)| is_over(taken)).map(|(key, _)| key.clone());
-                for key in over.collect::<Vec<_>>() {
-                    blobs.remove(&key);
-                }
+                let over: Vec<String> = over.collect();
+                let forgotten = self.remove(&over);
                 let taken = [until.to_be_bytes().as_slice(), &by.0].concat();
-                blobs.insert(token_key(&number), taken.into());
+                self.put([(token_key(&number), taken.into())].into()) || forgotten
             }
         }
-        next
     }
 
-    /// Forgets the shards that no set is made of.
-    fn drop_shards(&mut self) {
+    /// True if any of them is another, or new. The map is copied only then, and where somebody else reads it.
+    fn put(&mut self, mut blobs: BTreeMap<String, Bytes>) -> bool {
+        blobs.retain(|key, bytes| self.blobs.get(key) != Some(bytes));
+        let changes = !blobs.is_empty();
+        if changes {
+            Arc::make_mut(&mut self.blobs).extend(blobs);
+        }
+        changes
+    }
+
+    /// True if any of them was there.
+    fn remove(&mut self, keys: &[String]) -> bool {
+        let changes = keys.iter().any(|key| self.blobs.contains_key(key));
+        if changes {
+            let blobs = Arc::make_mut(&mut self.blobs);
+            keys.iter().for_each(|key| _ = blobs.remove(key));
+        }
+        changes
+    }
+
+    /// Forgets the shards that no set is made of; true if there were any.
+    fn drop_shards(&mut self) -> bool {
         if !self.blobs.keys().any(|key| key.starts_with(SHARD)) {
-            return;
+            return false;
         }
         let kept = self.blobs.iter().filter(|(key, _)| key.starts_with(KEPT_SET)).map(|(_, bytes)| bytes);
         let manifests = self.sets.values().map(|set| &set.bytes).chain(kept);
         let shards = manifests.filter_map(|bytes| Manifest::decode(bytes).ok()).flat_map(|set| set.shards);
         let used: BTreeSet<String> = shards.map(shard_key).collect();
-        Arc::make_mut(&mut self.blobs).retain(|key, _| !key.starts_with(SHARD) || used.contains(key));
+        let unused = self.blobs.keys().filter(|key| key.starts_with(SHARD) && !used.contains(*key));
+        let unused: Vec<String> = unused.cloned().collect();
+        self.remove(&unused)
     }
+}
+
+/// True if it is another. Two states share what they have in common, and so does what is written of them.
+fn replace<T: PartialEq>(shared: &mut Arc<T>, value: T) -> bool {
+    let differs = **shared != value;
+    if differs {
+        *shared = Arc::new(value);
+    }
+    differs
 }
 
 /// Key of a shard among the blobs.
@@ -172,6 +220,7 @@ impl Default for State {
             rings: Bytes::new(),
             blobs: Arc::default(),
             sets: Arc::default(),
+            step: Step::default(),
         }
     }
 }
@@ -190,12 +239,12 @@ mod tests {
         };
         let before = State::default();
         assert!(!take(1, 7, 10).is_void(&before));
-        let taken = before.apply(take(1, 7, 10), 1, 1);
+        let taken = before.after(take(1, 7, 10), 1, 1);
         assert!(take(1, 8, 20).is_void(&taken) && !take(2, 8, 20).is_void(&taken));
         assert!(!take(1, 7, 20).is_void(&taken), "whoever took it asks again");
-        assert_eq!(taken.apply(take(1, 8, 20), 1, 2), taken);
-        assert_eq!(taken.apply(take(1, 8, 20).decided_in(1), 1, 2), taken);
-        let later = taken.apply(take(3, 7, 1000), 1, 3);
+        assert_eq!(taken.after(take(1, 8, 20), 1, 2), taken);
+        assert_eq!(taken.after(take(1, 8, 20).decided_in(1), 1, 2), taken);
+        let later = taken.after(take(3, 7, 1000), 1, 3);
         assert_eq!(later.blobs.keys().collect::<Vec<_>>(), [&token_key(&[3; 16])]);
     }
 
@@ -204,8 +253,8 @@ mod tests {
         let put = Command::PutBlob { key: "key".to_owned(), bytes: Bytes::from_static(b"value") };
         let decided = |term| put.clone().decided_in(term);
         let before = State::default();
-        assert_eq!(before.apply(decided(3), 4, 10), before);
-        assert_eq!(before.apply(decided(4), 4, 10), before.apply(put.clone(), 4, 10));
-        assert_eq!(before.apply(decided(4).decided_in(4), 4, 10), before, "none holds another");
+        assert_eq!(before.after(decided(3), 4, 10), before);
+        assert_eq!(before.after(decided(4), 4, 10), before.after(put.clone(), 4, 10));
+        assert_eq!(before.after(decided(4).decided_in(4), 4, 10), before, "none holds another");
     }
 }

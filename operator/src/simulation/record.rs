@@ -28,7 +28,7 @@ impl Record {
     pub fn shown(&self, index: usize, state: &State) {
         let mut seen = self.seen();
         let epoch = state.epoch;
-        let content: Vec<_> = (0..AGENTS).map(|node| wanted(state, &agent(node))).collect();
+        let content: Vec<_> = (0..AGENTS).map(|node| wanted_of(state, &agent(node))).collect();
         if *seen.agreed.entry(epoch).or_insert_with(|| content.clone()) != content {
             seen.wrong.push(format!("epoch {epoch} is two things"));
         }
@@ -77,7 +77,7 @@ impl Record {
     }
 }
 
-fn wanted(state: &State, node: &str) -> Option<Hash> {
+pub fn wanted_of(state: &State, node: &str) -> Option<Hash> {
     let (_, plan) = state.plan_of(node)?;
     let sets = state.sets_of(plan).map(|(name, set)| (set_key(name), set.hash)).collect::<Vec<_>>();
     let all = std::iter::once((PLAN, plan.hash)).chain(sets.iter().map(|(key, hash)| (key.as_str(), *hash)));

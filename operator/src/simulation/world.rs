@@ -15,7 +15,7 @@ use sluice_raft::simulated::Disk;
 use sluice_rollout::Phase;
 use tokio::sync::watch;
 
-use super::record::Record;
+use super::record::{Record, wanted_of};
 use super::{AGENTS, REPLICAS};
 use crate::view::View;
 
@@ -150,10 +150,10 @@ impl World {
                 return Some(format!("{key} is on {programmed} of {desired} nodes: {failing:?}"));
             }
         }
-        let at = states[0].epoch;
         self.held.iter().enumerate().find_map(|(index, disk)| {
-            let epoch = disk.lock().unwrap().held.epoch;
-            (epoch != Some(at)).then(|| format!("{} is at {epoch:?} instead of {at}", agent(index)))
+            let held = disk.lock().unwrap().held.fleet_hash();
+            (wanted_of(&states[0], &agent(index)) != Some(held))
+                .then(|| format!("{} does not enforce what was agreed on last", agent(index)))
         })
     }
 }

@@ -6,7 +6,7 @@ use sluice_pki::Authority;
 use sluice_plan::{Epoch, Hash, Schema, fleet_hash};
 use sluice_proto::PLAN;
 use sluice_proto::v1::{AskHave, Have, Hello, ResourceVerdict, Update, VerdictStage, Verdicts, Want};
-use sluice_raft::{Bytes, Plan, SCHEMAS, Schemas, SetManifest, State, shard_key};
+use sluice_raft::{Bytes, Plan, SCHEMAS, Schemas, SetManifest, State, Step, shard_key};
 use sluice_seal::{Seal, Signer, Statement};
 
 use super::{Kind, Offer};
@@ -32,6 +32,23 @@ fn a_node_that_enforces_the_plan_hears_the_epoch_alone() {
     assert_eq!(offer.next(&state(7, "one"), signer()), None, "once per stream");
     offer.hear(&verdict(1, VerdictStage::Programmed, "one"));
     assert_eq!(sent(offer.next(&state(8, "two"), signer())), "8 two");
+}
+
+#[test]
+fn an_epoch_that_changes_nothing_here_is_passed_over_unless_another_may_have() {
+    let mut offer = offer(&[]);
+    offer.next(&state(1, "one"), signer());
+    assert_eq!(offer.next(&state(2, "one"), signer()), None, "in flight");
+    offer.hear(&verdict(1, VerdictStage::Programmed, "one"));
+    for epoch in 2..5 {
+        assert_eq!(offer.next(&state(epoch, "one"), signer()), None);
+    }
+    assert_eq!(sent(offer.next(&state(5, "two"), signer())), "5 two");
+    offer.hear(&verdict(2, VerdictStage::Programmed, "two"));
+    assert_eq!(sent(offer.next(&state(7, "two"), signer())), "7 -", "6 may have been another plan");
+    offer.hear(&verdict(3, VerdictStage::Programmed, "two"));
+    let next = authority().issue_signer("cluster", SystemTime::now()).unwrap();
+    assert_eq!(sent(offer.next(&state(8, "two"), &next)), "8 -", "the key that signs is another");
 }
 
 #[test]
@@ -62,11 +79,7 @@ fn a_rejected_plan_is_not_repeated_within_its_epoch() {
             "{stage:?}: the node does not have it"
         );
         offer.hear(&verdict(2, stage, "bad"));
-        assert_eq!(
-            sent(offer.next(&state(4, "good"), signer())),
-            "4 -",
-            "{stage:?}: the last good one stayed"
-        );
+        assert_eq!(offer.next(&state(4, "good"), signer()), None, "{stage:?}: the last good one stayed");
     }
 }
 
@@ -100,7 +113,8 @@ fn a_set_that_changes_moves_alone() {
     offer.hear(&holds(2, &[("plan", "p"), ("set/a", "a1"), ("set/b", "b2")]));
     assert_eq!(all(offer.next(&with_sets(3, "q", &[("a", "a1")], &[]), signer())), "3 plan=q -set/b");
     offer.hear(&holds(3, &[("plan", "q"), ("set/a", "a1")]));
-    assert_eq!(all(offer.next(&with_sets(4, "q", &[("a", "a1")], &[]), signer())), "4");
+    assert_eq!(offer.next(&with_sets(4, "q", &[("a", "a1")], &[]), signer()), None);
+    assert_eq!(all(offer.next(&with_sets(5, "q", &[], &[]), signer())), "5 -set/a");
 }
 
 #[test]
@@ -120,7 +134,7 @@ fn a_node_whose_fleet_hash_is_not_what_it_should_have_is_asked_what_it_has() {
     let mut offer = offer(&greeted.0);
     let state = with_sets(9, "p", &[("a", "a2")], &[]);
     assert_eq!(offer.next(&state, signer()), Some(Kind::AskHave(AskHave {})));
-    assert!(offer.waits_for_answer() && !offer.is_due(&state), "once");
+    assert!(offer.waits_for_answer() && !offer.is_due(&state, signer()), "once");
     offer.have(&Have { resources: hashes(&resources) });
     assert_eq!(all(offer.next(&state, signer())), "9 set/a=a2 -set/b");
     offer.have(&Have::default());
@@ -193,7 +207,7 @@ fn a_node_that_cannot_read_our_plans_is_sent_none() {
     let hello = Hello { plan_schemas: vec![7], ..Hello::default() };
     let mut offer = Offer::new("edge-1".into(), "cluster".into(), &hello);
     assert_eq!(offer.next(&state(1, "one"), signer()), None);
-    assert!(!offer.is_due(&state(1, "one")), "as long as nothing changes");
+    assert!(!offer.is_due(&state(1, "one"), signer()), "as long as nothing changes");
     let mut readable = State::clone(&state(2, "two"));
     let mut schemas = Schemas::default();
     schemas.set(Hash::of(b"two"), 7);
@@ -275,6 +289,7 @@ fn update(next: Option<Kind>) -> Update {
 fn state(index: u64, plan: &'static str) -> Arc<State> {
     Arc::new(State {
         epoch: Epoch { incarnation: 1, term: 1, index },
+        step: (0..index).fold(Step::default(), |step, _| step.next()),
         classes: Arc::new(BTreeMap::from([("c".into(), Plan::new(Bytes::from_static(plan.as_bytes())))])),
         node_class: Arc::new(BTreeMap::from([("edge-1".into(), "c".into())])),
         ..State::default()

@@ -67,7 +67,8 @@ impl StoredSnapshot {
 }
 
 impl Machine {
-    fn apply(&mut self, entry: Entry) -> Applied {
+    /// `changed` is set if the state becomes another.
+    fn apply(&mut self, entry: Entry, changed: &mut bool) -> Applied {
         let at = entry.log_id;
         self.applied = Some(at);
         let mut void = false;
@@ -77,9 +78,11 @@ impl Machine {
                 let command = command.agreed_in(at.leader_id.term);
                 let command = command.filter(|command| !command.is_void(&self.state));
                 void = command.is_none();
-                let next = command.map(|command| self.state.apply(command, at.leader_id.term, at.index));
-                if let Some(next) = next.filter(|next| *next != *self.state) {
-                    self.state = Arc::new(next);
+                if let Some(command) = command {
+                    // Cloned for the first entry of several: the others find it shared by nobody.
+                    let mut state = Arc::unwrap_or_clone(std::mem::take(&mut self.state));
+                    *changed |= state.apply(command, at.leader_id.term, at.index);
+                    self.state = Arc::new(state);
                 }
             }
             EntryPayload::Membership(membership) => self.membership = Membership::new(Some(at), membership),
@@ -100,8 +103,12 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let mut after = self.machine.clone();
-        let applied = entries.into_iter().map(|entry| after.apply(entry)).collect();
+        let (mut after, mut changed) = (self.machine.clone(), false);
+        let applied = entries.into_iter().map(|entry| after.apply(entry, &mut changed)).collect();
+        if !changed {
+            // Readers are woken by another one only.
+            after.state = self.machine.state.clone();
+        }
         let op = Op::Apply { before: self.machine.state.clone(), after: after.clone() };
         let written = self.writer.write(op).await;
         written.map_err(|error| StorageIOError::write_state_machine(&error))?;
@@ -130,7 +137,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             StorageIOError::write_snapshot(Some(meta.signature()), &std::io::Error::other(error.to_string()))
         };
         let snapshot = StoredSnapshot { meta: meta.clone(), bytes: *snapshot };
-        let machine = snapshot.machine().map_err(|error| failed(&error))?;
+        let mut machine = snapshot.machine().map_err(|error| failed(&error))?;
+        // What came in between is not known.
+        Arc::make_mut(&mut machine.state).step = self.machine.state.step.leap();
         let op = Op::Install { machine: machine.clone(), snapshot: snapshot.clone() };
         self.writer.write(op).await.map_err(|error| failed(&error))?;
         set(&self.snapshot, snapshot);

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use sluice_plan::{Epoch, Hash};
 
 use super::tables::{self, Error};
-use crate::ClassKey;
 use crate::state::{Plan, State};
+use crate::{ClassKey, Step};
 
 /// The first version had no number and begins with an incarnation, which is never 0.
 const VERSION: [u8; 2] = [0, 2];
@@ -47,6 +47,7 @@ impl From<First> for State {
             rings,
             blobs: Arc::new(blobs),
             sets: Arc::default(),
+            step: Step::default(),
         }
     }
 }
@@ -75,7 +76,7 @@ mod tests {
 
     #[test]
     fn one_without_sets_is_still_read() {
-        let State { epoch, classes, node_class, rings, blobs, sets: _ } = state();
+        let State { epoch, classes, node_class, rings, blobs, sets: _, step: _ } = state();
         let first = First {
             epoch,
             classes: classes

@@ -15,7 +15,7 @@ use super::log::Log;
 use super::machine::{Machine, StoredSnapshot};
 use crate::config::{Entry, LogId, SnapshotMeta, Vote};
 use crate::state::{Plan, SetManifest};
-use crate::{ClassKey, Command, Identity, State};
+use crate::{ClassKey, Command, Identity, State, Step};
 
 pub const LOG: TableDefinition<u64, &[u8]> = TableDefinition::new("log");
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
@@ -76,6 +76,7 @@ pub fn load(db: &Database, expected: Option<&Identity>) -> Result<Loaded, Error>
         sets: Arc::new(
             strings(&txn, SETS)?.into_iter().map(|(name, bytes)| (name, SetManifest::new(bytes))).collect(),
         ),
+        step: Step::default(),
     };
     Ok(Loaded {
         identity,

@@ -34,6 +34,8 @@ fn state(index: u64) -> Arc<State> {
         node_class: Arc::new([("edge-1".to_owned(), "c".into())].into()),
         sets: Arc::new(["bad", "worse"].map(set).into()),
         blobs: Arc::new([shard("shard-bad"), shard("shard-worse"), said].into()),
+        // With another before each: the agent is told although nothing changes for it.
+        step: (0..2 * index).fold(Step::default(), |step, _| step.next()),
         ..State::default()
     })
 }

@@ -73,11 +73,11 @@ async fn an_installed_snapshot_leaves_no_key_of_before() {
     let disk = Disk::default();
     let (writer, stop) = disk.start().unwrap();
     let old =
-        State::default().apply(Command::PutBlob { key: "old".into(), bytes: Bytes::from_static(b"x") }, 1, 1);
+        State::default().after(Command::PutBlob { key: "old".into(), bytes: Bytes::from_static(b"x") }, 1, 1);
     let old = Machine { applied: Some(at(1)), state: Arc::new(old), ..Machine::default() };
     writer.write(Op::Apply { before: Arc::default(), after: old }).await.unwrap();
     let new =
-        State::default().apply(Command::PutBlob { key: "new".into(), bytes: Bytes::from_static(b"y") }, 1, 2);
+        State::default().after(Command::PutBlob { key: "new".into(), bytes: Bytes::from_static(b"y") }, 1, 2);
     let machine = Machine { applied: Some(at(9)), state: Arc::new(new.clone()), ..Machine::default() };
     let snapshot = StoredSnapshot { meta: Default::default(), bytes: encode(&new).into() };
     writer.write(Op::Install { machine, snapshot }).await.unwrap();
@@ -165,7 +165,7 @@ async fn waiting_changes_share_a_sync_and_keep_their_order() {
 
 fn step(machine: &Machine, index: u64) -> (Arc<State>, Machine) {
     let bytes = Bytes::from(vec![u8::try_from(index).unwrap()]);
-    let next = machine.state.apply(Command::PutBlob { key: "at".into(), bytes }, 1, index);
+    let next = machine.state.after(Command::PutBlob { key: "at".into(), bytes }, 1, index);
     let after = Machine { applied: Some(at(index)), state: Arc::new(next), ..machine.clone() };
     (machine.state.clone(), after)
 }
