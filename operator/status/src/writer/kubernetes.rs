@@ -16,6 +16,8 @@ use tokio::time::timeout;
 use super::Found;
 use crate::notice::Notice;
 
+/// Of the API server's answer to a field that the definition of a kind does not have.
+const UNDECLARED: &str = ": field not declared in schema";
 const FIELD_MANAGER: &str = "sluice-operator";
 /// The client has no timeout of its own for calls that are no watch.
 const CALL: Duration = Duration::from_secs(5);
@@ -90,8 +92,24 @@ impl KubernetesWriter {
         Ok(timeout(CALL, self.recorder.publish(&event, &regarding)).await??)
     }
 
-    /// An object that is gone meanwhile is no error.
+    /// An object that is gone meanwhile is no error. What definitions of an earlier version do not know is left out: they may
+    /// be upgraded later than the operator, and the rest of the status is true without it.
     pub async fn write(&self, key: &ObjectKey, status: &Value) -> Result<(), WriteError> {
+        let mut status = status.clone();
+        loop {
+            let applied = self.apply(key, &status).await;
+            let Err(WriteError::Api(kube::Error::Api(refused))) = &applied else { return applied };
+            let Some(unknown) = undeclared(&refused.message) else { return applied };
+            let (parent, field) = unknown.rsplit_once('/').unwrap_or(("", unknown.as_str()));
+            let parent = status.pointer_mut(parent).and_then(Value::as_object_mut);
+            if parent.and_then(|parent| parent.remove(field)).is_none() {
+                return applied;
+            }
+            tracing::debug!(object = %key, field = unknown, "not in the definition that is installed: left out");
+        }
+    }
+
+    async fn apply(&self, key: &ObjectKey, status: &Value) -> Result<(), WriteError> {
         let body = json!({
             "apiVersion": API_VERSION,
             "kind": key.kind,
@@ -136,5 +154,31 @@ fn gone_is_fine(result: Result<(), kube::Error>) -> Result<(), WriteError> {
     match result {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         other => Ok(other?),
+    }
+}
+
+/// JSON pointer, within the status, to the first field that the API server does not know.
+fn undeclared(message: &str) -> Option<String> {
+    let (before, _) = message.split_once(UNDECLARED)?;
+    let (_, path) = before.rsplit_once(".status.")?;
+    // Those of an item of a list are named by the item's keys.
+    (!path.contains('[')).then(|| format!("/{}", path.replace('.', "/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_that_the_definition_lacks_is_found_in_the_answer() {
+        let said = |path: &str| {
+            format!(
+                "failed to create typed patch object (/plain; sluice.dev/v1alpha1, Kind=XdpFilter): {path}: field not declared in schema"
+            )
+        };
+        assert_eq!(undeclared(&said(".status.interfaces")).as_deref(), Some("/interfaces"));
+        assert_eq!(undeclared(&said(".status.nodes.new")).as_deref(), Some("/nodes/new"));
+        assert_eq!(undeclared(&said(r#".status.conditions[type="Ready"].new"#)), None);
+        assert_eq!(undeclared("the object has been modified"), None);
     }
 }
