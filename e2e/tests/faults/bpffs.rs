@@ -6,8 +6,8 @@ use std::process::Command;
 use sluice_e2e::fleet::Fleet;
 use sluice_e2e::process::{Process, eventually, run};
 
-use crate::probes::{self, Probes};
-use crate::{PATIENCE, finish, flow, start};
+use crate::probes;
+use crate::{PATIENCE, finish, flow, watch};
 
 /// As a pod has them: mounts of its own, with a bpf file system of its own.
 struct Mounts(Process);
@@ -51,9 +51,7 @@ fn an_agent_whose_bpf_file_system_is_unmounted_says_so_and_pins_again_when_it_is
     fleet.start_operator().unwrap();
     let mounts = Mounts::new(&fleet);
     mounts.start_agent(&mut fleet);
-    let first = fleet.wait_ready("edge", 1, "", PATIENCE).unwrap();
-    let probes = Probes::new(&fleet, 0);
-    let traffic = start(&fleet, 0);
+    let (first, probes, traffic) = watch(&fleet, "edge");
 
     mounts.inside(&["umount", "-l", "/sys/fs/bpf"]);
     let told = |fleet: &Fleet| {
@@ -75,7 +73,7 @@ fn an_agent_whose_bpf_file_system_is_unmounted_says_so_and_pins_again_when_it_is
 
     // Nobody edits anything.
     mounts.inside(&["mount", "-t", "bpf", "bpf", "/sys/fs/bpf"]);
-    fleet.wait_ready("edge", 1, &first.hash, PATIENCE).unwrap();
+    fleet.wait_ready("edge", 1, &first, PATIENCE).unwrap();
     probes.assert_newest(1);
     assert_eq!(std::fs::read_dir(mounts.links(&fleet)).unwrap().count(), 1, "the link is pinned again");
 
@@ -86,6 +84,5 @@ fn an_agent_whose_bpf_file_system_is_unmounted_says_so_and_pins_again_when_it_is
     mounts.start_agent(&mut fleet);
     fleet.wait_ready("edge", 1, "", PATIENCE).unwrap();
     flow(&traffic);
-    let tally = finish(traffic);
-    assert_eq!(tally.wrong(), 0, "{tally:?}");
+    finish(traffic);
 }

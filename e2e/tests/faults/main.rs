@@ -10,7 +10,9 @@ mod versions;
 use std::time::Duration;
 
 use sluice_e2e::fleet::{Fleet, Options};
-use sluice_e2e::traffic::{Route, Tally, Traffic};
+use sluice_e2e::traffic::{Route, Traffic};
+
+use probes::Probes;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const PER_SECOND: u64 = 20_000;
@@ -40,13 +42,30 @@ fn start(fleet: &Fleet, edge: usize) -> Traffic {
     traffic
 }
 
+/// The first node once `object` is in force there: the hash of that, and what watches the node from now on.
+fn watch(fleet: &Fleet, object: &str) -> (String, Probes, Traffic) {
+    let hash = fleet.wait_ready(object, 1, "", PATIENCE).unwrap().hash;
+    (hash, Probes::new(fleet, 0), start(fleet, 0))
+}
+
+/// A fleet of one node that enforces version 0 of the filter `edge`, and is watched.
+fn enforcing(prefix: &str) -> (Fleet, tempfile::TempDir, String, Probes, Traffic) {
+    let (mut fleet, directory) = fleet(prefix, 1);
+    probes::write_objects(&fleet);
+    fleet.write_policy("edge.yaml", &probes::policy(0)).unwrap();
+    fleet.start().unwrap();
+    let (hash, probes, traffic) = watch(&fleet, "edge");
+    (fleet, directory, hash, probes, traffic)
+}
+
 fn flow(traffic: &Traffic) {
     traffic.flow(AFTER, PATIENCE).unwrap();
 }
 
-fn finish(traffic: Traffic) -> Tally {
+/// No packet met a wrong verdict.
+fn finish(traffic: Traffic) {
     let tally = traffic.stop().unwrap();
     println!("{tally:?}");
     assert!(tally.overflowed <= tally.sent / 1000, "{tally:?}");
-    tally
+    assert_eq!(tally.wrong(), 0, "{tally:?}");
 }

@@ -7,8 +7,8 @@ use sluice_e2e::process::{eventually, run};
 use sluice_plan::{Epoch, Hash};
 use sluice_store::{Key, PLAN, Store};
 
-use crate::probes::{self, Probes};
-use crate::{PATIENCE, finish, flow, start};
+use crate::probes;
+use crate::{PATIENCE, enforcing, finish, flow};
 
 /// As this version writes it, around a plan in an encoding that it does not know.
 #[derive(Serialize)]
@@ -20,13 +20,7 @@ struct LaterPlan {
 
 #[test]
 fn an_agent_goes_on_from_what_a_later_version_left() {
-    let (mut fleet, _directory) = crate::fleet("slfv", 1);
-    probes::write_objects(&fleet);
-    fleet.write_policy("edge.yaml", &probes::policy(0)).unwrap();
-    fleet.start().unwrap();
-    let first = fleet.wait_ready("edge", 1, "", PATIENCE).unwrap();
-    let probes = Probes::new(&fleet, 0);
-    let traffic = start(&fleet, 0);
+    let (mut fleet, _directory, first, probes, traffic) = enforcing("slfv");
     fleet.edges[0].agent.as_mut().unwrap().kill().unwrap();
 
     let bytes = vec![0xff; 64];
@@ -49,7 +43,7 @@ fn an_agent_goes_on_from_what_a_later_version_left() {
 
     fleet.write_policy("edge.yaml", &probes::policy(1)).unwrap();
     fleet.start_agent(0).unwrap();
-    fleet.wait_ready("edge", 1, &first.hash, PATIENCE).unwrap();
+    fleet.wait_ready("edge", 1, &first, PATIENCE).unwrap();
     probes.assert_newest(1);
     let log = fleet.edges[0].agent.as_ref().unwrap().log();
     for said in ["the operator is asked for it: it is another version's", "another version anew"] {
@@ -57,6 +51,5 @@ fn an_agent_goes_on_from_what_a_later_version_left() {
     }
     eventually(PATIENCE, || Ok((!later.exists()).then_some(()))).unwrap();
     flow(&traffic);
-    let tally = finish(traffic);
-    assert_eq!(tally.wrong(), 0, "{tally:?}");
+    finish(traffic);
 }

@@ -23,6 +23,18 @@ fn book(nodes: &[&str]) -> Book {
     book
 }
 
+/// The plan is in force on the node, and this is of its policy.
+fn hear(book: &mut Book, node: &str, verdict: PolicyVerdict) {
+    let resource = ResourceVerdict {
+        key: "plan".to_owned(),
+        hash: PLAN.0.to_vec(),
+        stage: VerdictStage::Programmed.into(),
+        policies: vec![verdict],
+        ..Default::default()
+    };
+    book.verdicts(node, &Verdicts { resources: vec![resource], ..Default::default() }, 0);
+}
+
 fn say(book: &mut Book, node: &str, stage: VerdictStage, generation: i64, policy: VerdictStage) {
     let verdict = PolicyVerdict {
         uid: "u".to_owned(),
@@ -126,8 +138,8 @@ fn a_refused_plan_and_a_refused_policy_name_the_node() {
 #[test]
 fn what_a_node_notes_is_told_until_it_notes_it_no_more() {
     let mut book = book(&["a", "b"]);
-    let hear = |book: &mut Book, node: &str, interfaces: &[&str]| {
-        let note = |name: &&str| Note {
+    let note = |book: &mut Book, node: &str, interfaces: &[&str]| {
+        let of = |name: &&str| Note {
             reason: "MarkNotPossible".to_owned(),
             detail: format!("interface {name}: no room"),
         };
@@ -135,30 +147,23 @@ fn what_a_node_notes_is_told_until_it_notes_it_no_more() {
             uid: "u".to_owned(),
             generation: 2,
             stage: VerdictStage::Programmed.into(),
-            notes: interfaces.iter().map(note).collect(),
+            notes: interfaces.iter().map(of).collect(),
             ..Default::default()
         };
-        let resource = ResourceVerdict {
-            key: "plan".to_owned(),
-            hash: PLAN.0.to_vec(),
-            stage: VerdictStage::Programmed.into(),
-            policies: vec![verdict],
-            ..Default::default()
-        };
-        book.verdicts(node, &Verdicts { resources: vec![resource], ..Default::default() }, 0);
+        hear(book, node, verdict);
     };
     let said = |book: &Book| {
         let state = policy_state(&placed(&["a", "b"]), book, JOINING_MS);
         assert_eq!(state.programmed, 2, "it is no failure");
         state.notes.iter().map(|(reason, note)| format!("{reason}: {note}")).collect::<Vec<_>>()
     };
-    hear(&mut book, "a", &[]);
-    hear(&mut book, "b", &["eth0", "eth1"]);
+    note(&mut book, "a", &[]);
+    note(&mut book, "b", &["eth0", "eth1"]);
     assert_eq!(said(&book), ["MarkNotPossible: b: interface eth0: no room; interface eth1: no room"]);
-    hear(&mut book, "a", &["eth0"]);
+    note(&mut book, "a", &["eth0"]);
     assert_eq!(said(&book), ["MarkNotPossible: a: interface eth0: no room (and another node)"]);
-    hear(&mut book, "a", &[]);
-    hear(&mut book, "b", &[]);
+    note(&mut book, "a", &[]);
+    note(&mut book, "b", &[]);
     assert!(said(&book).is_empty());
 }
 
@@ -313,7 +318,7 @@ fn one_interface_of_one_node_takes_ready_away() {
 #[test]
 fn every_interface_of_every_selected_node_is_counted() {
     let mut book = book(&["a", "b", "c", "d"]);
-    let mut hear = |node: &str, generation: i64, selected: u32, in_force: &[&str]| {
+    let mut count = |node: &str, generation: i64, selected: u32, in_force: &[&str]| {
         let interface =
             |name: &&str| InterfaceState { name: (*name).to_owned(), ..InterfaceState::default() };
         let whole = selected as usize == in_force.len();
@@ -326,19 +331,12 @@ fn every_interface_of_every_selected_node_is_counted() {
             selected_interfaces: selected,
             ..Default::default()
         };
-        let resource = ResourceVerdict {
-            key: "plan".to_owned(),
-            hash: PLAN.0.to_vec(),
-            stage: VerdictStage::Programmed.into(),
-            policies: vec![verdict],
-            ..Default::default()
-        };
-        book.verdicts(node, &Verdicts { resources: vec![resource], ..Default::default() }, 0);
+        hear(&mut book, node, verdict);
     };
-    hear("a", 2, 2, &["eth0", "eth1"]);
-    hear("b", 2, 3, &["eth0"]);
-    hear("c", 1, 1, &["eth0"]);
-    hear("d", 2, 4, &["eth0", "eth1", "eth2", "eth3"]);
+    count("a", 2, 2, &["eth0", "eth1"]);
+    count("b", 2, 3, &["eth0"]);
+    count("c", 1, 1, &["eth0"]);
+    count("d", 2, 4, &["eth0", "eth1", "eth2", "eth3"]);
     let state = |book: &Book, now| policy_state(&placed(&["a", "b", "c", "d"]), book, now);
     let now = state(&book, JOINING_MS);
     assert_eq!((now.interfaces_desired, now.interfaces_ready), (10, 7), "c has an older generation");
