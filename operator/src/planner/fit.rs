@@ -60,13 +60,7 @@ pub fn lack(class: &Class, plan: &NodePlan, sets: &Sets, node: &Capabilities) ->
     let tcx = || class.filters.iter().filter(|_| !node.tcx).find_map(|filter| needs_tcx(filter));
     let rules = || too_many_rules(plan, node.entries);
     let prefixes = || too_many_prefixes(class, plan, sets, node.set_prefixes);
-    let confirm = || {
-        class
-            .filters
-            .iter()
-            .filter(|_| node.schema < Schema::V3)
-            .find_map(|filter| confirms(filter, node.schema))
-    };
+    let confirm = || class.filters.iter().find_map(|filter| confirms(filter, node.schema));
     tcx().or_else(confirm).or_else(rules).or_else(prefixes)
 }
 
@@ -88,6 +82,9 @@ fn needs_tcx(filter: &Filter) -> Option<Lack> {
 
 /// What encodings before 3 cannot say.
 fn confirms(filter: &Filter, reads: Schema) -> Option<Lack> {
+    if reads >= Schema::V3 {
+        return None;
+    }
     filter.rollout.as_ref()?.confirm_timeout?;
     let message = format!(
         "XdpFilter/{}: rollout.confirmTimeout needs encoding {} of plans, and this node's agent reads {reads}: update the \
