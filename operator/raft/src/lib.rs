@@ -50,7 +50,7 @@ pub use raft::{Options, Raft};
 pub use recover::RecoverError;
 pub use report::{Member, Report};
 pub use revocation::Revocation;
-pub use schemas::{SCHEMAS, Schemas};
+pub use schemas::{ReadSchemas, SCHEMAS, Schemas};
 pub use state::{KEPT_SET, Plan, SIGNER, SetManifest, State, shard_key};
 pub use step::Step;
 pub use traces::{TRACES, Traces};

@@ -9,7 +9,7 @@ use sluice_address_set::Manifest;
 use sluice_plan::{Epoch, Hash};
 
 use crate::command::ClassPlan;
-use crate::{ClassKey, Command, Step};
+use crate::{ClassKey, Command, ReadSchemas, Step};
 
 /// What all replicas agree on. Parts are shared between versions, so a clone is cheap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub struct State {
     pub sets: Arc<BTreeMap<String, SetManifest>>,
     #[serde(skip)]
     pub step: Step,
+    #[serde(skip)]
+    pub read_schemas: ReadSchemas,
 }
 
 /// An encoded `NodePlan`, with the hash that names it.
@@ -221,6 +223,7 @@ impl Default for State {
             blobs: Arc::default(),
             sets: Arc::default(),
             step: Step::default(),
+            read_schemas: ReadSchemas::default(),
         }
     }
 }

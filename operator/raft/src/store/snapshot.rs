@@ -9,7 +9,7 @@ use sluice_plan::{Epoch, Hash};
 
 use super::tables::{self, Error};
 use crate::state::{Plan, State};
-use crate::{ClassKey, Step};
+use crate::{ClassKey, ReadSchemas, Step};
 
 /// The first version had no number and begins with an incarnation, which is never 0.
 const VERSION: [u8; 2] = [0, 2];
@@ -48,6 +48,7 @@ impl From<First> for State {
             blobs: Arc::new(blobs),
             sets: Arc::default(),
             step: Step::default(),
+            read_schemas: ReadSchemas::default(),
         }
     }
 }
@@ -76,7 +77,7 @@ mod tests {
 
     #[test]
     fn one_without_sets_is_still_read() {
-        let State { epoch, classes, node_class, rings, blobs, sets: _, step: _ } = state();
+        let State { epoch, classes, node_class, rings, blobs, sets: _, .. } = state();
         let first = First {
             epoch,
             classes: classes
