@@ -46,6 +46,8 @@ pub mod reason {
     pub const ADDRESS_NOT_GRANTED: &str = "AddressNotGranted";
     /// Accepted is False: the address belongs to a node, Service, pod or failsafe entry.
     pub const ADDRESS_IN_USE: &str = "AddressInUse";
+    /// Ready is True, Programmed is False, of a filter: its expiresAt has passed, and no node enforces it any more.
+    pub const EXPIRED: &str = "Expired";
     /// Programmed or Ready is True.
     pub const PROGRAMMED: &str = "Programmed";
     /// Programmed or Ready is False: nodes have not confirmed this generation yet.

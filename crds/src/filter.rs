@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::condition::conditions_schema;
 use crate::selector::node_selector_schema;
 use crate::{
-    Condition, FilterRule, InterfaceSelector, InterfaceSummary, LabelSelector, NodeSummary, Rollout,
-    RolloutStatus,
+    Condition, FilterRule, InterfaceSelector, InterfaceSummary, LabelSelector, NodeSummary, PointInTime,
+    Rollout, RolloutStatus,
 };
 
 /// How many rules a filter may have.
@@ -93,6 +93,10 @@ pub struct XdpFilterSpec {
     #[x_kube(validation = Rule::new("self.transformMapEntry(i, r, {r.name: i}).size() == self.size()")
         .message("rule names must be unique: rename one of the two"))]
     pub rules: Vec<FilterRule>,
+    /// When the filter ends by itself (RFC 3339, 2027-01-31T00:00:00Z): from then on it is in force nowhere, although the
+    /// object stays. Default: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<PointInTime>,
     /// How a new version comes to the nodes, wave by wave, and what takes it back. A deletion goes the same way.
     /// Default: to all nodes at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]

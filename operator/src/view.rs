@@ -129,14 +129,16 @@ pub fn lost((node, epoch): (&String, &Epoch)) -> Problem {
 struct Versions<'a> {
     balancers: BTreeMap<&'a str, &'a Balancer>,
     filters: BTreeMap<&'a str, &'a Filter>,
+    ended: &'a BTreeMap<String, i64>,
 }
 
 impl<'a> Versions<'a> {
     fn of(planned: &'a Planned) -> Versions<'a> {
-        let Snapshot { balancers, filters, .. } = &planned.snapshot;
+        let Snapshot { balancers, filters, ended, .. } = &planned.snapshot;
         Versions {
             balancers: balancers.iter().map(|one| (one.object.uid.as_str(), one.as_ref())).collect(),
             filters: filters.iter().map(|one| (one.object.uid.as_str(), one.as_ref())).collect(),
+            ended,
         }
     }
 }
@@ -156,6 +158,7 @@ fn place(key: &ObjectKey, held: &Held, versions: &Versions, votes: &Votes) -> (P
             placed.mode = if filter.mode == Mode::Audit { "Audit" } else { "Enforce" }.to_owned();
             placed.hash = Some(filter_hash(filter));
             placed.in_force = older(filter.object.generation);
+            placed.ended = versions.ended.get(&held.uid).copied();
             counters::of_filter(filter)
         }
         Some(Policy::Balancer(newest)) => {

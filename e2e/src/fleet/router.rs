@@ -64,6 +64,7 @@ fn passing(names: Vec<String>) -> Filter {
         default_action: Action::Pass,
         malformed: Malformed::Pass,
         allow_established: false,
+        expires: None,
         rollout: None,
         rules: Vec::new(),
     }

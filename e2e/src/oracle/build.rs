@@ -35,6 +35,7 @@ pub fn filter(name: &str, default_action: Action, rules: Vec<Rule>) -> Filter {
         default_action,
         malformed: Malformed::Pass,
         allow_established: false,
+        expires: None,
         rollout: None,
         rules,
     }

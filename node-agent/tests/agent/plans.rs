@@ -64,6 +64,7 @@ fn filter(generation: i64, interface: &str, rule: &str, action: Action, matches:
         default_action: Action::Next,
         malformed: Malformed::Pass,
         allow_established: false,
+        expires: None,
         rollout: None,
         rules: vec![rule],
     };

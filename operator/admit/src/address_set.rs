@@ -13,6 +13,7 @@ use sluice_policy::{Feed, ListFormat, ListRef, ObjectRef, SetDefinition, SetEntr
 use crate::addresses::prefix;
 use crate::balancer::duration;
 use crate::filter::check_name;
+use crate::moment::moment;
 use crate::refusal::{Checks, Refusal};
 
 /// # Errors
@@ -104,14 +105,10 @@ fn entry(found: &ApiEntry, index: usize, checks: &mut Checks) -> Option<SetEntry
     if comment.as_ref().is_some_and(|text| text.chars().count() > 128) {
         checks.refuse(format!("{path}.comment"), "is longer than 128 characters: shorten it");
     }
-    let expires = expires_at.as_ref().and_then(|at| {
-        let parsed = at.as_str().parse::<jiff::Timestamp>();
-        let message = || format!("\"{at}\" is no moment: write one as RFC 3339 has it, 2027-01-31T00:00:00Z");
-        parsed.map_err(|_| checks.refuse(format!("{path}.expiresAt"), message())).ok()
-    });
+    let expires = moment(expires_at.as_ref(), &format!("{path}.expiresAt"), checks);
     let prefix =
         prefix(cidr.as_str()).map_err(|message| checks.refuse(format!("{path}.cidr"), message)).ok()?;
-    Some(SetEntry { prefix, expires: expires.map(|at| at.as_millisecond()) })
+    Some(SetEntry { prefix, expires })
 }
 
 fn config_map(found: &ConfigMapList, path: &str, checks: &mut Checks) -> ListRef {

@@ -11,6 +11,7 @@ use sluice_policy::{
     Action, AttachMode, Filter, Hook, LaterFragments, Malformed, Mark, Mode, ObjectRef, Rule,
 };
 
+use crate::moment::moment;
 use crate::refusal::{Checks, Refusal};
 use crate::{limit, matching, rollout, selection};
 
@@ -37,6 +38,7 @@ pub fn admit_filter(found: &XdpFilter) -> Result<Filter, Vec<Refusal>> {
         malformed,
         allow_established,
         rules,
+        expires_at,
         rollout,
     } = &found.spec;
     if i16::try_from(*priority).is_err() {
@@ -84,6 +86,7 @@ pub fn admit_filter(found: &XdpFilter) -> Result<Filter, Vec<Refusal>> {
         },
         allow_established: *allow_established,
         rules: rules.iter().enumerate().map(|(index, found)| rule(found, index, &mut checks)).collect(),
+        expires: moment(expires_at.as_ref(), "spec.expiresAt", &mut checks),
         rollout: rollout.as_ref().map(|found| rollout::admit(found, "spec.rollout", &mut checks)),
     };
     checks.finish(filter)

@@ -14,6 +14,7 @@ mod fleet;
 mod limit;
 mod macs;
 mod matching;
+mod moment;
 mod payload;
 mod refusal;
 mod rollout;

@@ -1,5 +1,5 @@
 //! The hash of a policy's contents, as `status.hash` shows it. The object's identity is left out, and how it comes to the
-//! nodes: equal specs have equal hashes. Destructured without `..`, so that a new field does not compile until it is hashed.
+//! nodes and when it leaves them: equal specs have equal hashes. Destructured without `..`, so that a new field does not compile until it is hashed.
 
 use sluice_plan::{Hash, PolicyRef, encode};
 use sluice_policy::{Balancer, Filter, ObjectRef};
@@ -17,6 +17,7 @@ pub fn filter_hash(filter: &Filter) -> Hash {
         malformed,
         allow_established,
         rules,
+        expires: _,
         rollout: _,
     } = filter;
     let how = (nodes, interfaces, attach, hook, mode, priority);

@@ -55,6 +55,7 @@ fn filter() -> Filter {
         default_action: Action::Next,
         malformed: Malformed::Pass,
         allow_established: false,
+        expires: None,
         rollout: None,
         rules: (0..RULES).map(rule).collect(),
     }

@@ -28,6 +28,8 @@ pub struct Snapshot {
     /// Filters in the versions whose sets are there, whether they select a node or not. Of one that rolls out, the version
     /// that all nodes are to have in the end.
     pub filters: Vec<Arc<Filter>>,
+    /// By uid of a filter that was to be among `filters` and has ended, when it did, in Unix milliseconds.
+    pub ended: BTreeMap<String, i64>,
     /// By uid of a filter that is on its way and by node, what each is to have of it now.
     pub rolling: BTreeMap<String, BTreeMap<String, Assigned>>,
     /// Contents of address sets, by name.
@@ -92,15 +94,21 @@ impl<'a> KnownNode<'a> {
     }
 }
 
-pub(crate) fn snapshot(filters: &[Versions], balancers: Vec<Arc<Balancer>>, nodes: &[KnownNode]) -> Snapshot {
+/// `now` is what filters end by, in Unix milliseconds.
+pub(crate) fn snapshot(
+    filters: &[Versions],
+    balancers: Vec<Arc<Balancer>>,
+    nodes: &[KnownNode],
+    now: i64,
+) -> Snapshot {
     let mut snapshot = Snapshot::default();
     for known in nodes {
         let KnownNode { name, node, .. } = *known;
         snapshot.node_addresses.extend(&node.addresses);
-        for (uid, assigned) in filters.iter().filter_map(|versions| versions.assigned(known)) {
+        for (uid, assigned) in filters.iter().filter_map(|versions| versions.assigned(known, now)) {
             snapshot.rolling.entry(uid.to_owned()).or_default().insert(name.to_owned(), assigned);
         }
-        let (key, class) = select(filters, &balancers, known);
+        let (key, class) = select(filters, &balancers, known, now);
         for chosen in class.balancers.iter().filter(|chosen| chosen.balances) {
             let addresses = snapshot.balancer_nodes.entry(chosen.balancer.object.uid.clone()).or_default();
             addresses.extend(&node.addresses);
@@ -109,14 +117,24 @@ pub(crate) fn snapshot(filters: &[Versions], balancers: Vec<Arc<Balancer>>, node
         snapshot.classes.entry(key.clone()).or_insert(class).nodes.insert(name.to_owned());
         snapshot.node_class.insert(name.to_owned(), key);
     }
-    snapshot.filters = filters.iter().filter_map(Versions::aim).cloned().collect();
+    for filter in filters.iter().filter_map(Versions::aim) {
+        match filter.expires.filter(|_| filter.has_ended(now)) {
+            Some(at) => _ = snapshot.ended.insert(filter.object.uid.clone(), at),
+            None => snapshot.filters.push(filter.clone()),
+        }
+    }
     snapshot.balancers = balancers;
     snapshot
 }
 
-fn select(filters: &[Versions], balancers: &[Arc<Balancer>], known: &KnownNode) -> (ClassKey, Class) {
+fn select(
+    filters: &[Versions],
+    balancers: &[Arc<Balancer>],
+    known: &KnownNode,
+    now: i64,
+) -> (ClassKey, Class) {
     let (mut class, mut text) = (Class::default(), String::new());
-    for (filter, is_former) in filters.iter().filter_map(|versions| versions.on(known)) {
+    for (filter, is_former) in filters.iter().filter_map(|versions| versions.on(known, now)) {
         let version = if is_former { " former" } else { "" };
         text.push_str(&format!("filter {}{version}\n", filter.object.uid));
         class.filters.push(filter.clone());

@@ -95,6 +95,15 @@ impl Held {
         Held { uid, generation, since, spec, good, in_force, planned, rolling, order, gone: false, refusals }
     }
 
+    /// The versions of a filter that may be in force somewhere.
+    pub(crate) fn filters(&self) -> impl Iterator<Item = &Filter> {
+        let good = self.good.as_ref().and_then(|good| match good {
+            Policy::Filter(filter) => Some(filter),
+            Policy::Balancer(_) | Policy::Set(_) => None,
+        });
+        [good, self.filter_in_force(), self.former()].into_iter().flatten()
+    }
+
     /// The version that was last planned for, if it is a filter.
     pub(crate) fn filter_in_force(&self) -> Option<&Filter> {
         match (&self.planned, &self.good) {

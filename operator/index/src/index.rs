@@ -127,16 +127,23 @@ impl Index {
         self.resolve()
     }
 
-    /// The time by which entries of sets expire, in Unix milliseconds; true if it changes anything.
+    /// The time by which filters and entries of sets expire, in Unix milliseconds; true if it changes anything.
     pub fn set_time(&mut self, now: i64) -> bool {
-        let due = self.sets.next_expiry().is_some_and(|at| at <= now);
+        let is_due = |at: Option<i64>| at.is_some_and(|at| at <= now);
+        let (sets, filters) = (is_due(self.sets.next_expiry()), is_due(self.next_end()));
         self.sets.now = now;
-        due && self.resolve()
+        (sets && self.resolve()) || filters
     }
 
-    /// When the next entry of a set expires.
+    /// When the next filter or entry of a set expires.
     pub fn next_expiry(&self) -> Option<i64> {
-        self.sets.next_expiry()
+        [self.sets.next_expiry(), self.next_end()].into_iter().flatten().min()
+    }
+
+    /// When the next version of a filter ends that may be in force somewhere.
+    fn next_end(&self) -> Option<i64> {
+        let ends = self.state.held.values().flat_map(Held::filters).filter_map(|filter| filter.expires);
+        ends.filter(|at| *at > self.sets.now).min()
     }
 
     /// Feeds that sets draw from.
@@ -228,11 +235,12 @@ impl Index {
         let filters: Vec<Versions> = held.clone().filter_map(versions).collect();
         let balancer =
             |held: &Held| grants.granted.get(held.uid.as_str()).map(|one| Arc::new((*one).clone()));
+        let balancers = held.filter_map(balancer).collect();
         Snapshot {
             fleet: self.state.fleet.clone(),
             sets: self.sets.contents().map(|(name, found)| (name.clone(), found.clone())).collect(),
             refused,
-            ..class::snapshot(&filters, held.filter_map(balancer).collect(), &nodes)
+            ..class::snapshot(&filters, balancers, &nodes, self.sets.now)
         }
     }
 

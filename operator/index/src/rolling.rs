@@ -215,8 +215,8 @@ impl<'a> Versions<'a> {
         }
     }
 
-    /// The version that a node is to have, and whether it is the former.
-    pub fn on(&self, node: &KnownNode) -> Option<(&Arc<Filter>, bool)> {
+    /// The version that a node is to have at `now`, and whether it is the former. One that has ended is none.
+    pub fn on(&self, node: &KnownNode, now: i64) -> Option<(&Arc<Filter>, bool)> {
         let (filter, is_former) = match self {
             Versions::One(filter) => (filter, false),
             Versions::Two { uid, newest, former, rolling } => {
@@ -227,15 +227,16 @@ impl<'a> Versions<'a> {
                 }
             }
         };
-        filter.nodes.matches(node.labels).then_some((filter, is_former))
+        let selects = filter.nodes.matches(node.labels) && !filter.has_ended(now);
+        selects.then_some((filter, is_former))
     }
 
     /// With the uid, if it rolls out and either version selects the node.
-    pub fn assigned(&self, node: &KnownNode) -> Option<(&'a str, Assigned)> {
+    pub fn assigned(&self, node: &KnownNode, now: i64) -> Option<(&'a str, Assigned)> {
         let Versions::Two { uid, newest, former, rolling } = self else { return None };
         let selects = |filter: &Arc<Filter>| filter.nodes.matches(node.labels);
         newest.iter().chain(former).any(selects).then(|| {
-            let generation = self.on(node).map(|(filter, _)| filter.object.generation);
+            let generation = self.on(node, now).map(|(filter, _)| filter.object.generation);
             (*uid, Assigned { generation, canary: is_canary(&rolling.rollout, node.labels) })
         })
     }

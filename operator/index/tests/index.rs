@@ -250,3 +250,28 @@ fn sources(held: &Held) -> String {
     let sources = filter.rules[0].matches.sources.as_ref().expect("the rule has sources");
     sources.v4.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
+
+#[test]
+fn a_filter_that_has_ended_is_in_force_nowhere() {
+    let mut index = Index::default();
+    index.set_node("edge-1", Node::default());
+    let mut brief = filter("brief", "192.0.2.0/24");
+    brief["spec"]["expiresAt"] = json!("1970-01-01T01:00:01+01:00");
+    index.update(desired([brief, filter("edge", "203.0.113.0/24")]));
+    let in_force = |index: &Index| {
+        let snapshot = index.snapshot();
+        let names = |class: &sluice_index::Class| -> Vec<String> {
+            class.filters.iter().map(|filter| filter.object.name.clone()).collect()
+        };
+        let [class] = snapshot.classes.values().collect::<Vec<_>>()[..] else { panic!("a class") };
+        assert_eq!(snapshot.filters.len(), class.filters.len());
+        (names(class), snapshot.ended.into_values().collect::<Vec<_>>())
+    };
+    let both = ["brief", "edge"].map(str::to_owned).to_vec();
+    assert_eq!((in_force(&index), index.next_expiry()), ((both, vec![]), Some(1000)));
+    assert!(index.set_time(1000), "plans have to follow");
+    assert_eq!((in_force(&index), index.next_expiry()), ((vec!["edge".to_owned()], vec![1000]), None));
+    let mut restarted = Index::restore(index.state().clone());
+    assert!(restarted.set_time(5000));
+    assert_eq!(restarted.snapshot().ended.len(), 1);
+}

@@ -211,3 +211,29 @@ fn a_version_without_a_rollout_comes_to_all_at_once() {
     let held = world.index.state().held.values().next().expect("held");
     assert_eq!(held.rolling.as_ref().expect("a rollout").progress.phase, Phase::Done);
 }
+
+#[test]
+fn each_version_ends_at_its_own_moment() {
+    let ending = |port, generation, at: &str| {
+        let mut filter = filter(port, generation);
+        filter["spec"]["expiresAt"] = json!(at);
+        filter
+    };
+    let mut world = World::new();
+    world.save([ending(1, 1, "1970-01-01T00:00:02Z")]);
+    world.spread();
+    world.save([ending(2, 2, "1970-01-01T00:00:01Z")]);
+    assert_eq!(world.counts(), [(1, 4), (2, 3)].into());
+    assert_eq!(world.index.next_expiry(), Some(1000));
+    assert!(!world.index.set_time(999) && world.index.set_time(1000), "the clock alone ends it");
+    assert_eq!(world.counts(), [(1, 4)].into(), "where it has come to");
+    assert_eq!(world.index.snapshot().ended, [(UID.to_owned(), 1000)].into());
+    assert_eq!(world.index.next_expiry(), Some(2000));
+    assert!(world.index.set_time(2000) && !world.index.set_time(3000));
+    assert_eq!((world.counts(), world.index.next_expiry()), (BTreeMap::new(), None));
+    world.save([ending(2, 3, "1970-01-02T00:00:00Z")]);
+    world.index.set_time(3000);
+    world.spread();
+    world.index.set_time(3000);
+    assert_eq!(world.counts(), [(3, 7)].into(), "a later moment brings it back");
+}

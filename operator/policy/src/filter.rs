@@ -27,6 +27,9 @@ pub struct Filter {
     #[serde(default)]
     pub allow_established: bool,
     pub rules: Vec<Rule>,
+    /// Unix milliseconds from which on it is in force nowhere.
+    #[serde(default)]
+    pub expires: Option<i64>,
     /// Without one a new version comes to all nodes at once.
     #[serde(default)]
     pub rollout: Option<Rollout>,
@@ -271,6 +274,11 @@ pub enum ExtensionHeader {
 }
 
 impl Filter {
+    /// Whether it has ended by `now`, in Unix milliseconds.
+    pub fn has_ended(&self, now: i64) -> bool {
+        self.expires.is_some_and(|at| at <= now)
+    }
+
     /// Names of the address sets that its rules use, as often as they do.
     pub fn sets(&self) -> impl Iterator<Item = &String> {
         self.rules.iter().flat_map(|rule| rule.matches.sets())

@@ -126,6 +126,9 @@ fn readiness(placed: &Placed, state: &PolicyState) -> (bool, &'static str, Strin
         .first()
         .map(|(node, why, detail)| format!("; {node}: {why}: {detail}"))
         .unwrap_or_default();
+    if let Some(end) = placed.ended.filter(|_| state.desired == 0) {
+        return ended(end, state);
+    }
     if state.desired == 0 {
         return (
             false,
@@ -160,6 +163,21 @@ fn readiness(placed: &Placed, state: &PolicyState) -> (bool, &'static str, Strin
     (true, reason::PROGRAMMED, programmed)
 }
 
+/// Ready: all that was asked for has come about. Not as long as a node may still enforce it.
+fn ended(at: i64, state: &PolicyState) -> (bool, &'static str, String) {
+    let at = jiff::Timestamp::from_millisecond(at).map(|at| format!(" at {at}")).unwrap_or_default();
+    let ended = format!("it ended{at} (spec.expiresAt)");
+    let nodes = |count| if count == 1 { "1 node".to_owned() } else { format!("{count} nodes") };
+    match (state.outlasting, state.outlasting_silent) {
+        (0, 0) => (true, reason::EXPIRED, format!("{ended}: no node enforces it")),
+        (0, silent) => {
+            let message = format!("{ended}; of {} that enforced it there is no word since", nodes(silent));
+            (false, reason::UNREACHABLE, message)
+        }
+        (some, _) => (false, reason::PENDING, format!("{ended}; it is still in force on {}", nodes(some))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +194,22 @@ mod tests {
             [("Programmed", "True", "Programmed"), ("Ready", "False", "NoHealthyBackends")]
         );
         assert_eq!(conditions[1].message, "1 of 1 nodes enforce generation 4");
+    }
+
+    #[test]
+    fn what_has_ended_is_ready_once_no_node_has_it() {
+        let placed = Placed { generation: 4, ended: Some(1_000), ..Placed::default() };
+        let said = |outlasting, outlasting_silent| {
+            let state = PolicyState { outlasting, outlasting_silent, ..PolicyState::default() };
+            let conditions = Conditions::new(&[], 4, jiff::Timestamp::UNIX_EPOCH).of_policy(&placed, &state);
+            let said = |one: &Condition| format!("{} {} {}", one.type_, one.status, one.reason);
+            assert!(conditions[2].message.contains("1970-01-01T00:00:01Z"), "{}", conditions[2].message);
+            conditions.iter().map(said).collect::<Vec<_>>()
+        };
+        assert_eq!(said(0, 0), ["Accepted True Accepted", "Programmed False Expired", "Ready True Expired"]);
+        let ending = ["Programmed False Pending", "Ready False Pending", "Reconciling True Pending"];
+        assert_eq!(said(2, 1)[1..], ending);
+        assert_eq!(said(0, 1)[1..], ["Programmed False Unreachable", "Ready False Unreachable"]);
     }
 
     #[test]

@@ -72,7 +72,10 @@ impl<'a> Notices<'a> {
             if stalled.reason != stalled_before.reason || other_worst {
                 self.add(stalled.reason != reason::PAUSED, stalled.reason, worst, ready.message.to_owned());
             }
-        } else if ready.status == "True" && ready_before.status != "True" {
+        } else if ready.status == "True"
+            && (ready_before.status != "True"
+                || ready.reason == reason::EXPIRED && ready_before.reason != ready.reason)
+        {
             self.add(false, ready.reason, condition_type::READY, ready.message.to_owned());
         } else if ready.status != "True"
             && ready.reason != ready_before.reason

@@ -35,6 +35,8 @@ pub struct Placed {
     pub warnings: Vec<Warning>,
     /// The older generation that is in force while the newest is refused.
     pub in_force: Option<i64>,
+    /// Of a filter that is meant for no node any more, since when, in Unix milliseconds.
+    pub ended: Option<i64>,
     /// In the order of their names.
     pub nodes: Vec<Expected>,
     /// Ports (name, healthy, total) and backends of a balancer.
@@ -63,6 +65,9 @@ pub struct PolicyState {
     pub programmed: u32,
     pub rejected: u32,
     pub unreachable: u32,
+    /// Nodes that enforce a filter that has ended: those that answer, and the others by their last word.
+    pub outlasting: u32,
+    pub outlasting_silent: u32,
     /// Of all these nodes together, those that are missing with them.
     pub interfaces_desired: u32,
     /// Where this generation is in force, by the word of a node that answers.
@@ -107,6 +112,9 @@ pub(crate) enum OnNode {
 
 pub fn policy_state(placed: &Placed, book: &Book, now: i64) -> PolicyState {
     let mut state = PolicyState::default();
+    if placed.ended.is_some() {
+        state.count_outlasting(&placed.uid, book, now);
+    }
     let mut joining = 0;
     for expected in &placed.nodes {
         let Some(node) = book.nodes().get(&expected.node) else { continue };
@@ -155,6 +163,16 @@ impl PolicyState {
                     _ = new.insert(NodeNote { node: node.to_owned(), detail: details.join("; "), others: 0 });
                 }
             }
+        }
+    }
+
+    fn count_outlasting(&mut self, uid: &str, book: &Book, now: i64) {
+        let enforces = |node: &&NodeState| {
+            node.policies.get(uid).is_some_and(|known| known.verdict.stage() == VerdictStage::Programmed)
+        };
+        for node in book.nodes().values().map(AsRef::as_ref).filter(enforces) {
+            let count = if node.is_silent(now) { &mut self.outlasting_silent } else { &mut self.outlasting };
+            *count += 1;
         }
     }
 

@@ -84,6 +84,9 @@ fn not_meant(asked: &Asked) -> Found {
         return not(By::Operator, reason::NOT_SELECTED, message);
     }
     let Some(node) = asked.node else { return no_agent() };
+    if asked.placed.ended.is_some() {
+        return not(By::Operator, reason::EXPIRED, ended(asked));
+    }
     if asked.placed.set.is_some() {
         let message = "no filter that is in force on this node uses it".to_owned();
         return not(By::Operator, reason::UNUSED, message);
@@ -91,6 +94,14 @@ fn not_meant(asked: &Asked) -> Found {
     silent(node, asked.now).or_else(|| rolling_out(asked)).unwrap_or_else(|| {
         not(By::Operator, reason::PENDING, "no plan that has it was made for this node yet".to_owned())
     })
+}
+
+fn ended(asked: &Asked) -> String {
+    let ended = "its spec.expiresAt has passed, so no node is to have it";
+    match enforced(asked) {
+        Some(_) => format!("{ended}; by this node's last word it is still in force there"),
+        None => ended.to_owned(),
+    }
 }
 
 fn no_agent() -> Found {

@@ -2,6 +2,7 @@
 
 mod agent;
 mod calls;
+mod ends;
 mod joins;
 mod limits;
 mod operator;

@@ -42,6 +42,7 @@ pub fn filter(name: &str, interfaces: &[&str], rules: Vec<Rule>) -> Filter {
         default_action: Action::Next,
         malformed: Malformed::Pass,
         allow_established: false,
+        expires: None,
         rollout: None,
         rules,
     }

@@ -255,6 +255,7 @@ pub fn empty(name: &str) -> Filter {
         default_action: Action::Next,
         malformed: Malformed::Pass,
         allow_established: false,
+        expires: None,
         rollout: None,
         rules: Vec::new(),
     }
