@@ -9,7 +9,7 @@ use futures::stream::FuturesUnordered;
 use rand::Rng;
 use rand::seq::SliceRandom;
 use sluice_proto::v1::GoAway;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout};
 use tonic::transport::Channel;
 
@@ -44,7 +44,8 @@ pub async fn run(config: Config, vault: Arc<dyn Vault>, ports: Ports) -> Result<
             Err(ClientError::Ended) => return Err(ClientError::Ended),
             Err(error) => {
                 let pause = client.failed(&error, backoff.next(&mut rand::rng()));
-                if client.wait(pause).await {
+                let least = client.config.pace.backoff.0;
+                if wait(&client.ports.network, pause, least).await {
                     backoff.reset();
                 }
             }
@@ -123,16 +124,6 @@ impl Client {
         least + rand::rng().random_range(Duration::ZERO..=self.config.pace.backoff.0)
     }
 
-    /// Whether the network changed meanwhile; at least the shortest wait passes, whatever changes.
-    async fn wait(&self, pause: Duration) -> bool {
-        let least = pause.min(self.config.pace.backoff.0);
-        sleep(least).await;
-        tokio::select! {
-            () = self.ports.network.notified() => true,
-            () = sleep(pause - least) => false,
-        }
-    }
-
     fn failed(&mut self, error: &ClientError, pause: Duration) -> Duration {
         tracing::warn!(%error, retry_ms = pause.as_millis() as u64, "no connection to the operator");
         self.ports.link.send_replace(LinkState::Waiting(error.to_string()));
@@ -140,6 +131,18 @@ impl Client {
             self.papers.discard();
         }
         pause
+    }
+}
+
+/// Whether the network changed meanwhile; at least the shortest wait passes, whatever changes.
+async fn wait(network: &Notify, pause: Duration, least: Duration) -> bool {
+    let least = pause.min(least);
+    // Made before the shortest wait, so that it learns of what changes during that.
+    let changed = network.notified();
+    sleep(least).await;
+    tokio::select! {
+        () = changed => true,
+        () = sleep(pause - least) => false,
     }
 }
 
@@ -163,5 +166,34 @@ pub(crate) async fn connect(
             Ok(None) => return Err(last),
             Err(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const PAUSE: Duration = Duration::from_secs(6);
+    const LEAST: Duration = Duration::from_millis(200);
+
+    /// How long the wait was and what ended it, where the network changes after `at`.
+    async fn waited(at: Duration) -> (Duration, bool) {
+        let (network, begun) = (Notify::new(), Instant::now());
+        let changes = async {
+            sleep(at).await;
+            network.notify_waiters();
+        };
+        let (changed, ()) =
+            tokio::join!(async { (wait(&network, PAUSE, LEAST).await, begun.elapsed()) }, changes);
+        (changed.1, changed.0)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_of_the_network_ends_a_wait_whenever_it_comes() {
+        assert_eq!(waited(LEAST / 2).await, (LEAST, true));
+        assert_eq!(waited(2 * LEAST).await, (2 * LEAST, true));
+        assert_eq!(waited(2 * PAUSE).await, (PAUSE, false));
     }
 }
