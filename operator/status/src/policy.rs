@@ -254,16 +254,12 @@ fn on_node(placed: &Placed, expected: &Expected, node: &NodeState, now: i64) -> 
     if let Some((_, reason, detail)) = node.refused.as_ref().filter(|(hash, ..)| *hash == expected.plan) {
         return OnNode::Rejected(reason.clone(), detail.clone());
     }
-    let planned = node.plan == Some((expected.plan, VerdictStage::Programmed));
-    let newest = planned && expected.withheld.is_none() && expected.generation == Some(placed.generation);
-    let pending = || expected.withheld().unwrap_or_else(|| pending(node));
     match known {
-        Some(verdict) if !is_newest(&verdict) => pending(),
-        Some(verdict) if verdict.stage() == VerdictStage::Rejected => {
+        Some(verdict) if is_newest(&verdict) && verdict.stage() == VerdictStage::Rejected => {
             OnNode::Rejected(verdict.reason.clone(), verdict.detail.clone())
         }
-        _ if newest => OnNode::Programmed,
-        _ => pending(),
+        // Of a plan that says nothing of it, it is not known to be in force.
+        _ => expected.withheld().unwrap_or_else(|| pending(node)),
     }
 }
 

@@ -105,8 +105,7 @@ fn word(uid: &str, expected: &Expected, node: &NodeState, now: i64) -> Word {
             }
             _ => {}
         },
-        (None, Some(_)) => {}
-        _ if has_plan && expected.withheld.is_none() => return Word::Has,
+        (None, None) if has_plan && expected.withheld.is_none() => return Word::Has,
         _ => {}
     }
     if let Some((_, reason, detail)) = node.refused.as_ref().filter(|(hash, ..)| *hash == expected.plan) {

@@ -79,6 +79,15 @@ fn a_node_that_boots_holds_nothing_until_it_says_so() {
     assert_eq!(programmed(&book), 1);
 }
 
+/// A node that could not be given it stays on a plan that says nothing of it.
+#[test]
+fn a_plan_without_a_word_of_the_policy_does_not_show_it_in_force() {
+    let mut book = book(&["a"]);
+    hear(&mut book, "a", PolicyVerdict { uid: "another".to_owned(), generation: 2, ..Default::default() });
+    let state = policy_state(&placed(&["a"]), &book, JOINING_MS);
+    assert_eq!((state.desired, state.programmed), (1, 0));
+}
+
 #[test]
 fn an_agent_that_cannot_read_the_plan_is_not_waited_for() {
     let mut book = book(&["a"]);
