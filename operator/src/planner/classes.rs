@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use sluice_compile::{BalancerInput, ClassInput, CompileError, compile};
 use sluice_index::{Capabilities, Class, Snapshot};
@@ -26,38 +27,34 @@ impl Planner<'_> {
     /// Compiles once for the class, and once more for each kind of node that cannot take all of it; encodes once for each
     /// encoding that some node of it needs.
     pub fn class(&mut self, key: &str, class: &Class) {
-        let plan = match self.compile(class) {
-            Ok(plan) => plan,
-            Err(error) => {
-                let reason = "Invalid".to_owned();
-                self.planned.refusals.insert(error.object().uid.clone(), (reason, error.to_string()));
-                return class.nodes.iter().for_each(|node| self.keep(node));
-            }
-        };
         let mut kinds = BTreeMap::<Capabilities, Vec<&String>>::new();
         for node in &class.nodes {
             kinds.entry(self.takes(node)).or_default().push(node);
         }
+        let all = self.compile(class);
         let mut whole = BTreeMap::new();
         for (takes, nodes) in kinds {
-            if lack(class, &plan, &self.snapshot.sets, &takes).is_some() {
-                self.fit(key, class, &plan, &takes, &nodes);
-            } else {
-                let encoded = whole.entry(takes.schema).or_insert_with(|| Encoded::new(&plan, takes.schema));
-                let key = class_key(key, takes.schema);
-                nodes.iter().for_each(|node| self.assign(node, &key, encoded));
+            match self.first_lack(class, &all, &takes) {
+                (Some(plan), None) => {
+                    let encoded =
+                        whole.entry(takes.schema).or_insert_with(|| Encoded::new(plan, takes.schema));
+                    let key = class_key(key, takes.schema);
+                    nodes.iter().for_each(|node| self.assign(node, &key, encoded));
+                }
+                _ => self.fit(key, class, &takes, &nodes),
             }
         }
     }
 
-    /// What such nodes cannot take is left out where no earlier version of it can be in force; a node where one may be
-    /// keeps its last good plan as a whole.
-    fn fit(&mut self, key: &str, class: &Class, plan: &NodePlan, takes: &Capabilities, nodes: &[&String]) {
-        let (less, lacks) = self.without(class, plan, takes);
+    /// What no node or such nodes cannot take is left out where no earlier version of it can be in force; a node where one
+    /// may be keeps its last good plan as a whole.
+    fn fit(&mut self, key: &str, class: &Class, takes: &Capabilities, nodes: &[&String]) {
+        let (less, lacks) = self.without(class, takes);
         let left_out: Vec<&str> = lacks.iter().map(|lack| lack.uid.as_str()).collect();
         let key = format!("{key}-without-{}", Hash::of(left_out.join(" ").as_bytes()).short());
         let key = class_key(&key, takes.schema);
         let less = less.map(|plan| Encoded::new(&plan, takes.schema));
+        let lacks: Arc<[Lack]> = lacks.into();
         let mut known = BTreeMap::new();
         for &node in nodes {
             let less = less.as_ref().filter(|_| !self.may_have(node, &lacks, &mut known));
@@ -70,18 +67,41 @@ impl Planner<'_> {
         }
     }
 
-    /// A plan with as much of a class as such nodes can take, and what is left out of it.
-    fn without(&self, class: &Class, plan: &NodePlan, takes: &Capabilities) -> (Option<NodePlan>, Vec<Lack>) {
-        let (mut class, mut plan, mut lacks) = (class.clone(), plan.clone(), Vec::new());
-        while let Some(lack) = lack(&class, &plan, &self.snapshot.sets, takes) {
+    /// A plan with as much of a class as such nodes can take, and what is left out of it. What does not compile is refused
+    /// for every node.
+    fn without(&mut self, class: &Class, takes: &Capabilities) -> (Option<NodePlan>, Vec<Lack>) {
+        let (mut class, mut lacks) = (class.clone(), Vec::new());
+        loop {
+            let compiled = self.compile(&class);
+            let lack = match self.first_lack(&class, &compiled, takes) {
+                (plan, None) => return (plan.cloned(), lacks),
+                (_, Some(lack)) => lack,
+            };
+            if compiled.is_err() {
+                let words = (lack.reason.to_owned(), lack.message.clone());
+                self.planned.refusals.insert(lack.uid.clone(), words);
+            }
+            let others = class.filters.len() + class.balancers.len();
             class.filters.retain(|filter| filter.object.uid != lack.uid);
+            class.balancers.retain(|chosen| chosen.balancer.object.uid != lack.uid);
             lacks.push(lack);
-            match self.compile(&class) {
-                Ok(less) => plan = less,
-                Err(_) => return (None, lacks),
+            if class.filters.len() + class.balancers.len() == others {
+                return (None, lacks);
             }
         }
-        (Some(plan), lacks)
+    }
+
+    /// The plan, if it compiled, and the first object that is too much.
+    fn first_lack<'p>(
+        &self,
+        class: &Class,
+        compiled: &'p Result<NodePlan, CompileError>,
+        takes: &Capabilities,
+    ) -> (Option<&'p NodePlan>, Option<Lack>) {
+        match compiled {
+            Ok(plan) => (Some(plan), lack(class, plan, &self.snapshot.sets, takes)),
+            Err(error) => (None, Some(error.into())),
+        }
     }
 
     /// Whether the node's last good plan may have any version of these. `known` are plans that were asked before.
@@ -91,8 +111,9 @@ impl Planner<'_> {
         *known.entry(plan.hash).or_insert_with(|| {
             let schema = Schema::numbered(self.agreed.schema_of(plan));
             schema.and_then(|schema| NodePlan::decode(schema, &plan.bytes).ok()).is_none_or(|plan| {
-                let mut parts = plan.filters.parts.iter();
-                parts.any(|part| lacks.iter().any(|lack| lack.uid == part.policy.uid))
+                let filters = plan.filters.parts.iter().map(|part| &part.policy.uid);
+                let mut all = filters.chain(plan.balancers.parts.iter().map(|part| &part.policy.uid));
+                all.any(|uid| lacks.iter().any(|lack| lack.uid == *uid))
             })
         })
     }

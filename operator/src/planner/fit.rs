@@ -14,7 +14,7 @@ use sluice_sets::Contents;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shortfall {
     /// What it cannot take, at least one.
-    pub lacks: Vec<Lack>,
+    pub lacks: Arc<[Lack]>,
     /// It stays on what it had, since that may have an earlier version of one of them; otherwise it gets a plan without
     /// them.
     pub stays: bool,
@@ -44,6 +44,13 @@ impl Shortfall {
 impl Lack {
     fn words(&self) -> (String, String) {
         (self.reason.to_owned(), self.message.clone())
+    }
+}
+
+/// What goes over a bound that holds on every node.
+impl From<&CompileError> for Lack {
+    fn from(error: &CompileError) -> Lack {
+        Lack { uid: error.object().uid.clone(), reason: reason::INVALID, message: error.to_string() }
     }
 }
 

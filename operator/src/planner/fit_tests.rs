@@ -196,15 +196,61 @@ fn a_set_that_a_node_never_had_room_for_is_left_out_with_its_filter() {
     assert_eq!(operator.planned.set_hashes.keys().collect::<Vec<_>>(), ["few"], "nobody needs the other");
 }
 
+/// As many objects as no node holds.
+fn sixty_six() -> Vec<Value> {
+    (0..66).map(|number| filter(&format!("f-{number:02}"), "Xdp", 1)).collect()
+}
+
 #[test]
-fn a_class_that_cannot_be_compiled_leaves_each_node_what_it_had() {
+fn what_goes_over_a_bound_is_refused_and_nothing_else() {
     let mut operator = Operator::with(&[("new", ALL), ("old", OLD_KERNEL)]);
-    operator.save(&[filter("edge", "Xdp", 1), filter("out", "TcEgress", 1)]);
-    let many: Vec<Value> = (0..11).map(|number| filter(&format!("many-{number}"), "Xdp", 1000)).collect();
+    operator.save(&sixty_six());
+    for node in ["new", "old"] {
+        let has = operator.has(node).expect("a plan");
+        assert_eq!((has.len(), has[63].as_str()), (64, "f-63 1"));
+        assert_eq!(operator.withheld(node, "f-63"), None);
+        let (reason, message) = operator.withheld(node, "f-65").expect("refused");
+        assert_eq!(reason, "Invalid");
+        assert!(message.starts_with("XdpFilter/f-65: is filter 65 of the node"), "{message}");
+    }
+    assert_eq!(operator.planned.refusals.len(), 2);
+    // The rest goes on, and what was too much has its place once there is room.
+    let mut objects = sixty_six();
+    objects[0] = filter("f-00", "Xdp", 2);
+    objects.remove(1);
+    operator.save(&objects);
+    let has = operator.has("new").expect("a plan");
+    assert_eq!((has.len(), has[0].as_str(), has[63].as_str()), (64, "f-00 2", "f-64 1"));
+    assert_eq!((operator.planned.refusals.len(), operator.withheld("old", "f-64")), (1, None));
+}
+
+#[test]
+fn what_is_in_force_is_not_pushed_out_by_what_comes_before_it() {
+    let mut operator = Operator::with(&[("new", ALL)]);
+    let mut objects = sixty_six();
+    objects.truncate(64);
+    operator.save(&objects);
+    objects.insert(0, filter("a", "Xdp", 1));
+    operator.save(&objects);
+    assert_eq!(operator.has("new").expect("a plan")[63], "f-63 1");
+    for name in ["a", "f-63"] {
+        let (reason, message) = operator.withheld("new", name).expect("withheld");
+        assert_eq!(reason, "Invalid", "{name}");
+        assert!(message.starts_with("XdpFilter/f-63: is filter 65 of the node"), "{message}");
+    }
+}
+
+#[test]
+fn rules_over_the_bound_of_every_node_leave_out_the_filter_that_brings_them() {
+    let mut operator = Operator::with(&[("new", ALL), ("old", OLD_KERNEL)]);
+    let many: Vec<Value> = (0..11).map(|number| filter(&format!("many-{number:02}"), "Xdp", 1000)).collect();
     operator.save(&[&[filter("edge", "Xdp", 1), filter("out", "TcEgress", 1)], &many[..]].concat());
+    let mut has = vec!["edge 1".to_owned()];
+    has.extend((0..10).map(|number| format!("many-{number:02} 1")));
+    assert_eq!(operator.has("old"), Some(has.clone()));
+    has.push("out 1".to_owned());
+    assert_eq!(operator.has("new"), Some(has));
     assert_eq!(operator.planned.refusals.len(), 1);
-    assert_eq!(operator.has("new"), names(&["edge 1", "out 1"]));
-    assert_eq!(operator.has("old"), names(&["edge 1"]));
 }
 
 #[test]
