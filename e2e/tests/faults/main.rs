@@ -5,6 +5,7 @@ mod bpffs;
 mod crash_points;
 mod probes;
 mod process;
+mod storms;
 mod versions;
 
 use std::time::Duration;

@@ -12,7 +12,7 @@ const PORT: u16 = 7100;
 /// A probe that nothing drops comes within this.
 const PROBE: Duration = Duration::from_secs(1);
 /// So many versions can be told apart.
-const SOURCES: u8 = 20;
+pub const SOURCES: u8 = 20;
 /// And so many edges.
 const EDGES: u8 = 3;
 
