@@ -34,8 +34,10 @@ pub struct Pace {
     pub waiting: Duration,
     /// Bounds of the waits between attempts to connect.
     pub backoff: (Duration, Duration),
-    /// For one TCP and TLS handshake.
+    /// For one TCP and TLS handshake, at first: it doubles after each that took longer.
     pub connect: Duration,
+    /// A host that acknowledges nothing counts as gone after this, at first as well.
+    pub unheard: Duration,
 }
 
 impl Default for Pace {
@@ -46,6 +48,7 @@ impl Default for Pace {
             waiting: Duration::from_secs(1),
             backoff: (Duration::from_millis(200), Duration::from_secs(30)),
             connect: Duration::from_secs(5),
+            unheard: Duration::from_secs(2),
         }
     }
 }

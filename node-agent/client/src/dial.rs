@@ -12,10 +12,9 @@ use crate::{ClientError, Config, Identity};
 
 /// A process that does not answer any more counts as gone after both. It is heard more often than that, so that nothing is
 /// asked of one that is well.
-const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(35), Duration::from_secs(10));
-/// A host that does not acknowledge any more counts as gone after [`UNHEARD`]; the kernel asks it this often.
+const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(35), Duration::from_secs(15));
+/// The kernel asks a host that is quiet this often.
 const PROBE: Duration = Duration::from_secs(1);
-const UNHEARD: Duration = Duration::from_secs(2);
 
 /// Every address behind `HOST:PORT`, of which commas may separate several: those whose name is known.
 pub(crate) async fn resolve(operators: &str) -> Result<Vec<SocketAddr>, ClientError> {
@@ -55,7 +54,7 @@ pub(crate) async fn connect(
     tcp.set_connect_timeout(Some(config.pace.connect));
     tcp.set_keepalive(Some(PROBE));
     tcp.set_keepalive_interval(Some(PROBE));
-    tcp.set_tcp_user_timeout(Some(UNHEARD));
+    tcp.set_tcp_user_timeout(Some(config.pace.unheard));
     Endpoint::from_shared(format!("https://{endpoint}"))
         .and_then(|endpoint| endpoint.tls_config(tls))
         .map_err(failed)?

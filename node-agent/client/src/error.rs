@@ -15,11 +15,11 @@ pub enum ClientError {
     #[error("cannot connect to {endpoint}: {}", explain(&chain(source)))]
     Connect { endpoint: String, source: tonic::transport::Error },
     #[error("the operator refuses the certificate request: {}", .0.message())]
-    Enroll(tonic::Status),
+    Enroll(#[source] tonic::Status),
     #[error("the certificate does not fit: {0}")]
     Certificate(String),
     #[error("the stream broke: {}", .0.message())]
-    Stream(tonic::Status),
+    Stream(#[source] tonic::Status),
     #[error("the operator closed the stream")]
     Closed,
     #[error("the data plane's part of the agent ended")]
@@ -28,18 +28,24 @@ pub enum ClientError {
 
 impl ClientError {
     /// The operator does not take this certificate: another token exchange may mend it, waiting does not.
+    ///
+    /// With TLS 1.3 a server refuses the client's certificate only after the handshake, so the alert breaks the stream. On
+    /// its way here it lost its type; what is left is the kind that TLS faults have and broken networks do not.
     pub(crate) fn is_unauthenticated(&self) -> bool {
         let (ClientError::Stream(status) | ClientError::Enroll(status)) = self else { return false };
-        status.code() == tonic::Code::Unauthenticated || refused_certificate(status)
+        status.code() == tonic::Code::Unauthenticated || is_caused_by(status, io::ErrorKind::InvalidData)
+    }
+
+    /// Nothing came for too long.
+    pub(crate) fn is_timeout(&self) -> bool {
+        is_caused_by(self, io::ErrorKind::TimedOut)
     }
 }
 
-/// With TLS 1.3 a server refuses the client's certificate only after the handshake, so the alert breaks the stream. On
-/// its way here it lost its type; what is left is the kind that TLS faults have and broken networks do not.
-fn refused_certificate(status: &tonic::Status) -> bool {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(status);
+fn is_caused_by(error: &(dyn std::error::Error + 'static), kind: io::ErrorKind) -> bool {
+    let mut next = Some(error);
     while let Some(error) = next {
-        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::InvalidData) {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == kind) {
             return true;
         }
         next = error.source();

@@ -12,6 +12,7 @@ mod error;
 mod fetch;
 mod identity;
 mod papers;
+mod patience;
 mod ports;
 mod run;
 mod session;

@@ -10,11 +10,12 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use sluice_proto::v1::GoAway;
 use tokio::sync::{Notify, oneshot};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::Channel;
 
 use crate::backoff::Backoff;
 use crate::papers::Papers;
+use crate::patience::Patience;
 use crate::session::{Ending, Session};
 use crate::{ClientError, Config, Dialling, Identity, LinkState, Ports, Vault, dial};
 
@@ -28,12 +29,15 @@ const SLOW: Duration = Duration::from_millis(300);
 /// # Errors
 /// Only [`ClientError::Ended`]; everything else is waited out.
 pub async fn run(config: Config, vault: Arc<dyn Vault>, ports: Ports) -> Result<(), ClientError> {
-    let mut backoff = Backoff::new(config.pace.backoff);
+    let (mut backoff, mut patience) = (Backoff::new(config.pace.backoff), Patience::default());
+    let pace = config.pace;
     let (papers, known) = (Papers::new(vault), config.known.clone());
     let mut client = Client { config, ports, papers, known, others: Vec::new(), last: None, names: false };
     loop {
-        let mut heard = false;
+        client.config.pace = patience.of(&pace);
+        let (mut heard, begun) = (false, Instant::now());
         let ended = client.attempt(&mut heard).await;
+        patience.learn(ended.as_ref().err(), heard, begun.elapsed());
         if heard {
             backoff.reset();
         }
@@ -44,8 +48,7 @@ pub async fn run(config: Config, vault: Arc<dyn Vault>, ports: Ports) -> Result<
             Err(ClientError::Ended) => return Err(ClientError::Ended),
             Err(error) => {
                 let pause = client.failed(&error, backoff.next(&mut rand::rng()));
-                let least = client.config.pace.backoff.0;
-                if wait(&client.ports.network, pause, least).await {
+                if wait(&client.ports.network, pause, pace.backoff.0).await {
                     backoff.reset();
                 }
             }
@@ -171,8 +174,6 @@ pub(crate) async fn connect(
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::Instant;
-
     use super::*;
 
     const PAUSE: Duration = Duration::from_secs(6);

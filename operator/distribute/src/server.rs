@@ -129,4 +129,4 @@ fn plans(mut state: watch::Receiver<Arc<State>>) -> watch::Receiver<Arc<State>> 
 
 /// An agent that hangs is noticed after both; one whose host is gone, by the kernel, see [`accept`]. Agents are heard more
 /// often than that, so that the first hardly ever passes and nothing is asked of those that are well.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(35), Duration::from_secs(10));
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(35), Duration::from_secs(15));
