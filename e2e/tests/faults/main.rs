@@ -3,10 +3,12 @@
 
 mod bpffs;
 mod crash_points;
+mod network;
 mod probes;
 mod process;
 mod storms;
 mod versions;
+mod wire;
 
 use std::time::Duration;
 
