@@ -19,7 +19,7 @@ use kube::{Client, ResourceExt};
 use serde_json::json;
 use sluice_plan::Hash;
 use sluice_proto::v1::VerdictStage;
-use sluice_source::kubernetes::Retry;
+use sluice_source::kubernetes::events;
 use sluice_status::NodeState;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -56,7 +56,8 @@ fn taints(node: &Node) -> &[Taint] {
 pub async fn keep(client: Client, view: watch::Receiver<Arc<View>>) -> Infallible {
     let api: Api<Node> = Api::all(client);
     let (store, writer) = reflector::store();
-    let watched = watcher(api.clone(), watcher::Config::default()).backoff(Retry::default());
+    let nodes = api.clone();
+    let watched = events(move || watcher(nodes.clone(), watcher::Config::default()));
     let mut watched = pin!(watched.modify(slim).reflect(writer));
     let mut rounds = interval(ROUND);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);

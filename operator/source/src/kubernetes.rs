@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use self::config_maps::ConfigMaps;
-pub use self::follow::Retry;
+pub use self::follow::events;
 use self::follow::reflect;
 use crate::gather::gather;
 

@@ -7,15 +7,15 @@ use futures::StreamExt;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Client;
 use kube::api::Api;
+use kube::runtime::watcher as watch_objects;
 use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt, watcher as watch_objects};
 use sluice_crds::ConfigMapList;
 use sluice_policy::{ListFormat, ListRef};
 use sluice_sets::{ListState, read_list};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::follow::Retry;
+use super::follow::events;
 
 /// Namespace and name.
 type Name = (String, String);
@@ -119,7 +119,7 @@ fn follow(client: Client, (namespace, name): &Name, changed: mpsc::Sender<()>) -
     let (sender, found) = watch::channel(Found::default());
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
     let api: Api<ConfigMap> = Api::namespaced(client, namespace);
-    let mut stream = Box::pin(watch_objects(api, config).backoff(Retry::default()));
+    let mut stream = Box::pin(events(move || watch_objects(api.clone(), config.clone())));
     let task = tokio::spawn(async move {
         let mut listing = None;
         while let Some(event) = stream.next().await {
