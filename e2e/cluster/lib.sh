@@ -34,8 +34,11 @@ await() {
   done
 }
 
-# gone PID: ended; whoever is to reap it may take its time.
-gone() { [ ! -d "/proc/$1" ] || grep -qs "^State:.Z" "/proc/$1/status"; }
+# gone PID: ended, with the last thread that may hold a socket; whoever is to reap it may take its time.
+gone() {
+  local threads=("/proc/$1/task/"*)
+  [ ! -d "/proc/$1" ] || { [ "${#threads[@]}" -le 1 ] && grep -qs "^State:.Z" "/proc/$1/status"; }
+}
 
 # since START: seconds with one decimal; START is an earlier $EPOCHREALTIME.
 since() { local tenths=$(((${EPOCHREALTIME/./} - ${1/./}) / 100000)); echo "$((tenths / 10)).$((tenths % 10))"; }

@@ -54,8 +54,13 @@ impl Cluster {
 
     /// What accounts of namespace sluice-system asked for, an event in JSON on each line.
     pub fn audit_log(&self) -> PathBuf {
+        self.state().join("audit.log")
+    }
+
+    /// Its own files: certificates, logs, etcd's data, and the socket where its API server answers.
+    pub fn state(&self) -> PathBuf {
         let pki = self.kubeconfig.parent();
-        pki.and_then(Path::parent).unwrap_or(Path::new(".")).join("audit.log")
+        pki.and_then(Path::parent).unwrap_or(Path::new(".")).to_owned()
     }
 
     /// kubectl as cluster admin.

@@ -9,6 +9,8 @@ mod agent;
 mod declared;
 #[path = "api_identity/lines.rs"]
 mod lines;
+#[path = "api_identity/outages.rs"]
+mod outages;
 #[path = "api_identity/rights.rs"]
 mod rights;
 #[path = "api_identity/roles.rs"]
@@ -23,6 +25,8 @@ mod truth;
 mod users;
 #[path = "api_identity/watcher.rs"]
 mod watcher;
+#[path = "api_identity/wire.rs"]
+mod wire;
 
 use std::time::Duration;
 
@@ -42,7 +46,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
 fn the_operator_and_its_agents_are_who_the_api_server_says() {
-    let server = Server::start();
+    let server = Server::start("slid");
     let operator = server.start_operator();
     the_operator_reads_and_writes_with_its_own_rights(&server);
     its_account_may_do_nothing_else(&server);

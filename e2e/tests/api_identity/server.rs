@@ -78,8 +78,9 @@ spec: {serviceAccountName: other, nodeName: node-b, containers: [{name: agent, i
 ";
 
 impl Server {
-    pub fn start() -> Server {
-        let server = Server { cluster: Cluster::api("slid").unwrap(), directory: TempDir::new().unwrap() };
+    /// With a name that no other has.
+    pub fn start(name: &str) -> Server {
+        let server = Server { cluster: Cluster::api(name).unwrap(), directory: TempDir::new().unwrap() };
         server.kubectl(&["create", "namespace", NAMESPACE]);
         server.kubectl(&["create", "namespace", LISTS]);
         let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/sluice");
@@ -166,7 +167,8 @@ impl Server {
     }
 }
 
-fn ready(object: &Value) -> &Value {
+/// An object's condition Ready.
+pub fn ready(object: &Value) -> &Value {
     let conditions = object["status"]["conditions"].as_array();
     conditions.into_iter().flatten().find(|one| one["type"] == "Ready").unwrap_or(&Value::Null)
 }
