@@ -76,6 +76,11 @@ pub struct RolloutGates {
     /// it are compared with those that have it not yet. Needs a hundred packets a second. Default: not compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_drop_ratio: Option<Ratio>,
+    /// How much more of the packets to virtual addresses a node may fail to hand to a backend than where the version before
+    /// is, as "0.01": packets without a backend, without a way to it, or too long for it. Needs a hundred packets a second.
+    /// Default: not compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_balancer_error_ratio: Option<Ratio>,
     /// How many nanoseconds a plain packet that no rule expects may take on any node that has it, all of the node's policies
     /// included, as the node measures when it loads the program. Default: not asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]

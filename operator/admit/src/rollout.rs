@@ -69,17 +69,21 @@ fn step(found: &RolloutStep, path: &str, checks: &mut Checks) -> Step {
 }
 
 fn admit_gates(found: &RolloutGates, path: &str, checks: &mut Checks) -> Gates {
-    let RolloutGates { max_rejects, max_drop_ratio, max_ns_per_packet } = found;
+    let RolloutGates { max_rejects, max_drop_ratio, max_balancer_error_ratio, max_ns_per_packet } = found;
     let max_rejects = max_rejects.unwrap_or_default();
     let message = format!("{max_rejects} is out of range: write a number from 0 to {MAX_REJECTS}");
     checks.require(max_rejects <= MAX_REJECTS, &format!("{path}.maxRejects"), &message);
-    let max_drop_ratio =
-        max_drop_ratio.as_ref().map(|found| ratio(found, &format!("{path}.maxDropRatio"), checks));
+    let mut admitted = |found: &Option<Ratio>, name: &str| {
+        found.as_ref().map(|found| ratio(found, &format!("{path}.{name}"), checks))
+    };
+    let max_drop_ratio = admitted(max_drop_ratio, "maxDropRatio");
+    let max_balancer_error_ratio = admitted(max_balancer_error_ratio, "maxBalancerErrorRatio");
     if let Some(ns) = max_ns_per_packet {
         let message = format!("{ns} is out of range: write a number from 1 to {MAX_NS}");
         checks.require((1..=MAX_NS).contains(ns), &format!("{path}.maxNsPerPacket"), &message);
     }
-    Gates { max_rejects, max_drop_ratio, max_ns_per_packet: *max_ns_per_packet }
+    let max_ns_per_packet = *max_ns_per_packet;
+    Gates { max_rejects, max_drop_ratio, max_balancer_error_ratio, max_ns_per_packet }
 }
 
 fn share(found: &NodeShare, path: &str, checks: &mut Checks) -> Share {

@@ -43,6 +43,9 @@ pub struct Gates {
     pub max_rejects: u32,
     /// In millionths: how much more of a node's packets the version may drop than the former one does where it still is.
     pub max_drop_ratio: Option<u32>,
+    /// In millionths: how much more of the packets to virtual addresses may fail to reach a backend.
+    #[serde(default)]
+    pub max_balancer_error_ratio: Option<u32>,
     /// What a plain packet may take on any node that has it.
     #[serde(default)]
     pub max_ns_per_packet: Option<u32>,

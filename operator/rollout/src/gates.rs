@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::progress::Going;
-use crate::{Packets, Progress, Seen, Word};
+use crate::{Before, Progress, Seen, Word};
 
 /// Fewer packets a second say nothing of a ratio.
 const ENOUGH: f64 = 100.0;
@@ -17,7 +17,15 @@ pub enum Gate {
     Rejects,
     Heartbeats,
     DropRatio,
+    BalancerErrorRatio,
     NsPerPacket,
+}
+
+/// Shares of packets in which nodes that have the version are compared with those that have it not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Compared {
+    Drops,
+    BalancerErrors,
 }
 
 /// A gate that does not hold, and what was found.
@@ -33,6 +41,7 @@ impl fmt::Display for Gate {
             Gate::Rejects => "maxRejects",
             Gate::Heartbeats => "maxUnreachable",
             Gate::DropRatio => "maxDropRatio",
+            Gate::BalancerErrorRatio => "maxBalancerErrorRatio",
             Gate::NsPerPacket => "maxNsPerPacket",
         })
     }
@@ -45,7 +54,10 @@ impl Going<'_> {
         let failed = |gate, found: Option<String>| found.map(|found| Failure { gate, found });
         failed(Gate::Rejects, self.rejects(&reached))
             .or_else(|| failed(Gate::Heartbeats, self.fell_silent(progress, &reached, nodes.len())))
-            .or_else(|| failed(Gate::DropRatio, self.drops(progress, nodes)))
+            .or_else(|| failed(Gate::DropRatio, self.compare(Compared::Drops, progress, nodes)))
+            .or_else(|| {
+                failed(Gate::BalancerErrorRatio, self.compare(Compared::BalancerErrors, progress, nodes))
+            })
             .or_else(|| failed(Gate::NsPerPacket, self.takes_long(&reached)))
     }
 
@@ -76,17 +88,29 @@ impl Going<'_> {
         })
     }
 
-    fn drops(&self, progress: &Progress, nodes: &[Seen]) -> Option<String> {
-        let bound = self.rollout.gates.max_drop_ratio?;
-        let (version, before) = (self.drop_ratio(progress, nodes)?, self.drop_ratio_before(progress, nodes)?);
+    fn compare(&self, what: Compared, progress: &Progress, nodes: &[Seen]) -> Option<String> {
+        let bound = self.bound(what)?;
+        let (version, before) =
+            (self.share(what, progress, nodes)?, self.share_before(what, progress, nodes)?);
         (version > before.saturating_add(bound)).then(|| {
-            format!(
-                "it drops {} of all packets, the version before {}, and {} more is allowed",
-                share(version),
-                share(before),
-                share(bound)
-            )
+            let (version, before, bound) = (percent(version), percent(before), percent(bound));
+            match what {
+                Compared::Drops => format!(
+                    "it drops {version} of all packets, the version before {before}, and {bound} more is allowed"
+                ),
+                Compared::BalancerErrors => format!(
+                    "with it {version} of the packets to virtual addresses reach no backend, with the version before \
+                     {before}, and {bound} more is allowed"
+                ),
+            }
         })
+    }
+
+    fn bound(&self, what: Compared) -> Option<u32> {
+        match what {
+            Compared::Drops => self.rollout.gates.max_drop_ratio,
+            Compared::BalancerErrors => self.rollout.gates.max_balancer_error_ratio,
+        }
     }
 
     /// Of the nodes that have it; what the others take is not its fault.
@@ -101,42 +125,64 @@ impl Going<'_> {
     }
 
     /// What is asked for and cannot be answered now.
-    pub(crate) fn blind(&self, progress: &Progress, nodes: &[Seen]) -> Option<&'static str> {
-        self.rollout.gates.max_drop_ratio?;
-        if self.drop_ratio(progress, nodes).is_none() {
-            return Some(
-                "maxDropRatio says nothing: fewer than 100 packets a second reach the nodes that have it",
-            );
+    pub(crate) fn blind(&self, progress: &Progress, nodes: &[Seen]) -> Option<String> {
+        let says_nothing = |what: Compared| {
+            self.bound(what)?;
+            let whose = if self.share(what, progress, nodes).is_none() {
+                "the nodes that have it"
+            } else if self.share_before(what, progress, nodes).is_none() {
+                "the nodes that have the version before"
+            } else {
+                return None;
+            };
+            let (gate, packets) = match what {
+                Compared::Drops => (Gate::DropRatio, "packets a second"),
+                Compared::BalancerErrors => {
+                    (Gate::BalancerErrorRatio, "packets a second to virtual addresses")
+                }
+            };
+            Some(format!("{gate} says nothing: fewer than 100 {packets} reach {whose}"))
+        };
+        says_nothing(Compared::Drops).or_else(|| says_nothing(Compared::BalancerErrors))
+    }
+
+    /// What the others show before more nodes are drawn in.
+    pub(crate) fn before(&self, progress: &Progress, nodes: &[Seen]) -> Before {
+        Before {
+            drop_ratio_before: self.share_before(Compared::Drops, progress, nodes),
+            balancer_error_ratio_before: self.share_before(Compared::BalancerErrors, progress, nodes),
         }
-        let says_nothing = "maxDropRatio says nothing: fewer than 100 packets a second reach the nodes that have the version before";
-        self.drop_ratio_before(progress, nodes).is_none().then_some(says_nothing)
     }
 
     /// Of the nodes that have the new version, in millionths.
-    fn drop_ratio(&self, progress: &Progress, nodes: &[Seen]) -> Option<u32> {
-        ratio(self.reached(progress, nodes).filter(|node| node.word == Word::Has))
+    fn share(&self, what: Compared, progress: &Progress, nodes: &[Seen]) -> Option<u32> {
+        what.share(self.reached(progress, nodes).filter(|node| node.word == Word::Has))
     }
 
     /// The same of the others or, once there are none, as it was last seen. Where nothing was before, nothing was dropped.
-    pub(crate) fn drop_ratio_before(&self, progress: &Progress, nodes: &[Seen]) -> Option<u32> {
-        if self.is_new {
-            return Some(0);
-        }
+    fn share_before(&self, what: Compared, progress: &Progress, nodes: &[Seen]) -> Option<u32> {
+        let last = match what {
+            Compared::Drops if self.is_new => return Some(0),
+            Compared::Drops => progress.before.drop_ratio_before,
+            Compared::BalancerErrors => progress.before.balancer_error_ratio_before,
+        };
         let others = nodes.iter().filter(|node| !self.reaches(progress, node.name, node.canary));
-        ratio(others.filter(|node| node.word == Word::Has)).or(progress.drop_ratio_before)
+        what.share(others.filter(|node| node.word == Word::Has)).or(last)
     }
 }
 
-fn ratio<'a>(nodes: impl Iterator<Item = &'a Seen<'a>>) -> Option<u32> {
-    let Packets { met, dropped } =
-        nodes.filter_map(|node| node.packets).fold(Packets::default(), |sum, node| Packets {
-            met: sum.met + node.met,
-            dropped: sum.dropped + node.dropped,
+impl Compared {
+    fn share<'a>(self, nodes: impl Iterator<Item = &'a Seen<'a>>) -> Option<u32> {
+        let parts = nodes.filter_map(|node| node.packets).map(|packets| match self {
+            Compared::Drops => (packets.dropped, packets.met),
+            Compared::BalancerErrors => (packets.failed, packets.balanced),
         });
-    (met >= ENOUGH).then(|| (dropped / met * 1e6).round() as u32)
+        let (part, all) = parts.fold((0.0, 0.0), |sum, (part, all)| (sum.0 + part, sum.1 + all));
+        (all >= ENOUGH).then(|| (part / all * 1e6).round() as u32)
+    }
 }
 
-fn share(millionths: u32) -> String {
+fn percent(millionths: u32) -> String {
     format!("{:.1} %", f64::from(millionths) / 1e4)
 }
 

@@ -13,7 +13,7 @@ mod waves;
 
 pub use gates::{Failure, Gate};
 pub use order::{ANNOTATION, Order, OrderedFor};
-pub use progress::{Going, Phase, Progress};
+pub use progress::{Before, Going, Phase, Progress};
 pub use standing::Standing;
 pub use waves::Reach;
 
@@ -41,9 +41,15 @@ pub enum Word {
     Silent(Option<i64>),
 }
 
-/// Packets a second of a node: those that met any policy, and those that this one dropped.
+/// Packets a second of a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Packets {
+    /// That met any policy.
     pub met: f64,
+    /// That this one dropped.
     pub dropped: f64,
+    /// To virtual addresses.
+    pub balanced: f64,
+    /// Those of them that reached no backend.
+    pub failed: f64,
 }

@@ -29,8 +29,18 @@ pub struct Progress {
     pub reach: Reach,
     /// When the wave began, in Unix milliseconds.
     pub since: i64,
-    /// Of all packets, what the version before dropped where it was last, in millionths.
+    #[serde(flatten)]
+    pub before: Before,
+}
+
+/// What the version before did where it was last, in millionths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Before {
+    /// Of all packets, those that it dropped.
     pub drop_ratio_before: Option<u32>,
+    /// Of those to virtual addresses, those that reached no backend.
+    pub balancer_error_ratio_before: Option<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +61,7 @@ pub enum Phase {
 
 impl Progress {
     pub fn done() -> Progress {
-        Progress { phase: Phase::Done, wave: 0, reach: Reach::ALL, since: 0, drop_ratio_before: None }
+        Progress { phase: Phase::Done, wave: 0, reach: Reach::ALL, since: 0, before: Before::default() }
     }
 }
 
@@ -141,15 +151,15 @@ impl Going<'_> {
 
     /// Draws in the nodes of the first wave from this one on that has any of its own.
     fn draw(&self, progress: &Progress, from: usize, nodes: &[Seen], now: i64) -> Progress {
-        let drop_ratio_before = self.drop_ratio_before(progress, nodes);
+        let before = self.before(progress, nodes);
         let waves = self.waves();
         for (wave, (kind, _)) in waves.iter().enumerate().skip(from) {
             let reach = kind.reach(self.policy, nodes, progress.reach);
             if reach.count(self.policy, nodes) > progress.reach.count(self.policy, nodes) {
-                return Progress { phase: Phase::Advancing, wave, reach, since: now, drop_ratio_before };
+                return Progress { phase: Phase::Advancing, wave, reach, since: now, before };
             }
         }
-        Progress { wave: waves.len() - 1, since: now, drop_ratio_before, ..Progress::done() }
+        Progress { wave: waves.len() - 1, since: now, before, ..Progress::done() }
     }
 
     fn promote(&self, progress: &Progress, nodes: &[Seen], now: i64) -> Progress {

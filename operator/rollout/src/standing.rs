@@ -25,7 +25,7 @@ impl Going<'_> {
         let waves = self.waves().len();
         let words = match &progress.phase {
             Phase::Advancing => {
-                let blind = self.blind(progress, nodes).into_iter().map(str::to_owned);
+                let blind = self.blind(progress, nodes);
                 let said = [format!("{has} of the wave's {} nodes have it", reached.len())];
                 said.into_iter()
                     .chain(self.waits(&reached, nodes.len()))

@@ -20,6 +20,9 @@ const KINDS: usize = 32;
 
 /// The statistic of every packet that met a program.
 const PACKETS: &str = "packets";
+/// Those of what befell packets to virtual addresses: a backend got it, or none did.
+const TRANSMITTED: &str = "transmitted";
+const FAILED: [&str; 3] = ["no_backend", "no_next_hop", "oversize"];
 
 /// Policy uid, counter name, verdict.
 pub type CounterKey = (String, String, String);
@@ -66,6 +69,9 @@ pub struct NodeState {
     pub stats: BTreeMap<String, u64>,
     /// That met any policy, over the last report's interval.
     pub packets_per_second: f64,
+    /// To virtual addresses, and those of them that reached no backend; over the same interval.
+    pub balanced_per_second: f64,
+    pub failed_per_second: f64,
     /// By policy uid and backend address.
     pub backends: BTreeMap<(String, String), v1::BackendHealth>,
     /// What others did on the node, by what it was.
@@ -215,11 +221,17 @@ impl Book {
             node.counters
                 .insert(key, Total { packets: sample.packets, bytes: sample.bytes, packets_per_second });
         }
-        let packets = |stats: &BTreeMap<String, u64>| stats.get(PACKETS).copied();
-        let before = packets(&node.stats);
+        // Of what a node says for the first time it is not known since when.
+        let more = |name: &str| {
+            let (before, now) = node.stats.get(name).zip(report.stats.get(name))?;
+            Some(now.saturating_sub(*before))
+        };
+        let rate = |name: &str| more(name).unwrap_or_default() as f64 / seconds;
+        let (met, sent) = (rate(PACKETS), rate(TRANSMITTED));
+        let failed = FAILED.iter().map(|name| rate(name)).sum();
+        node.packets_per_second = met;
+        (node.balanced_per_second, node.failed_per_second) = (sent + failed, failed);
         node.stats.extend(report.stats.iter().map(|(name, value)| (name.clone(), *value)));
-        let met = before.zip(packets(&node.stats)).map_or(0, |(before, now)| now.saturating_sub(before));
-        node.packets_per_second = met as f64 / seconds;
         for health in &report.backends {
             node.backends.insert((health.policy_uid.clone(), health.address.clone()), health.clone());
         }

@@ -124,5 +124,10 @@ fn packets(uid: &str, node: &NodeState) -> Packets {
         .filter(|((policy, _, verdict), _)| policy == uid && verdict == "drop")
         .map(|(_, total)| total.packets_per_second)
         .sum();
-    Packets { met: node.packets_per_second, dropped }
+    Packets {
+        met: node.packets_per_second,
+        dropped,
+        balanced: node.balanced_per_second,
+        failed: node.failed_per_second,
+    }
 }

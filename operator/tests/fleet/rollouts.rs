@@ -167,20 +167,39 @@ async fn a_deletion_goes_in_waves_and_a_policy_that_comes_back_is_whole_again() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_drops_too_much_goes_back() {
+    let counted = |sent: u64, has_it: bool| counted("edge", sent, sent / if has_it { 4 } else { 10 });
+    let found = "maxDropRatio did not hold: it drops 25.0 % of all packets, the version before 10.0 %";
+    goes_back("maxDropRatio", counted, found).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_with_which_balancers_lose_packets_goes_back() {
+    let counted = |sent: u64, has_it: bool| {
+        let failed = if has_it { sent / 5 } else { 0 };
+        let stats = [("packets", 10 * sent), ("transmitted", sent - failed), ("no_backend", failed)];
+        let stats = stats.map(|(name, packets)| (name.to_owned(), packets)).into();
+        Telemetry { stats, ..Telemetry::default() }
+    };
+    let found = "maxBalancerErrorRatio did not hold: with it 20.0 % of the packets to virtual addresses reach no backend, \
+                 with the version before 0.0 %";
+    goes_back("maxBalancerErrorRatio", counted, found).await;
+}
+
+/// From its first wave, by what the nodes count; `counted` is of so many packets, where the version is and elsewhere.
+async fn goes_back(gate: &str, counted: impl Fn(u64, bool) -> Telemetry, found: &str) {
     let operator = Operator::start();
     let mut agents = agents(&operator);
-    let rollout = "{steps: [{nodes: \"20%\", hold: 1h}], gates: {maxDropRatio: \"0.05\"}}";
-    operator.save("edge.yaml", &filter("edge", "UDP", "promote@1", rollout));
+    let rollout = format!("{{steps: [{{nodes: \"20%\", hold: 1h}}], gates: {{{gate}: \"0.05\"}}}}");
+    operator.save("edge.yaml", &filter("edge", "UDP", "promote@1", &rollout));
     spread(&mut agents, "edge", 1, 5).await;
-    operator.save("edge.yaml", &filter("edge", "TCP", "", rollout));
+    operator.save("edge.yaml", &filter("edge", "TCP", "", &rollout));
     spread(&mut agents, "edge", 2, 1).await;
-    operator.ready("xdpfilter-edge", "maxDropRatio says nothing").await;
+    operator.ready("xdpfilter-edge", &format!("{gate} says nothing")).await;
     let canary = having(&agents, "edge", 2)[0];
     let counting = async {
         for sent in 1_u64.. {
             for (node, agent) in NODES.iter().zip(&agents) {
-                let share = if *node == canary { 4 } else { 10 };
-                agent.telemetry.send_replace(counted("edge", sent * 1_000, sent * 1_000 / share));
+                agent.telemetry.send_replace(counted(sent * 1_000, *node == canary));
             }
             sleep(Duration::from_millis(200)).await;
         }
@@ -189,10 +208,7 @@ async fn a_version_that_drops_too_much_goes_back() {
         () = counting => unreachable!("it counts for ever"),
         said = operator.ready("xdpfilter-edge", "RolledBack") => said,
     };
-    assert!(
-        said.contains("maxDropRatio did not hold: it drops 25.0 % of all packets, the version before 10.0 %"),
-        "{said}"
-    );
+    assert!(said.contains(found), "{said}");
     spread(&mut agents, "edge", 1, 5).await;
     operator.end().await;
 }

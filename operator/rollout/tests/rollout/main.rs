@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use fleet::{Fleet, rollout};
 use sluice_policy::{Gates, Rollout, Share};
-use sluice_rollout::{Failure, Gate, Order, OrderedFor, Packets, Phase, Word};
+use sluice_rollout::{Before, Failure, Gate, Order, OrderedFor, Packets, Phase, Progress, Word};
 
 fn names(reached: &[String]) -> BTreeSet<&str> {
     reached.iter().map(String::as_str).collect()
@@ -189,7 +189,7 @@ fn a_node_that_falls_silent_after_the_change_takes_it_back_and_one_before_stops_
 fn a_version_that_drops_more_than_the_one_before_goes_back() {
     let gates = Gates { max_drop_ratio: Some(50_000), ..Gates::default() };
     let settings = Rollout { gates, ..rollout(&[("20%", 30)]) };
-    let packets = |met: f64, dropped: f64| Some(Packets { met, dropped });
+    let packets = |met: f64, dropped: f64| Some(Packets { met, dropped, ..Packets::default() });
     let judged = |version, before| {
         let mut fleet = Fleet::new(10, settings.clone());
         fleet.all_have_it();
@@ -213,6 +213,36 @@ fn a_version_that_drops_more_than_the_one_before_goes_back() {
         assert_eq!(phase, holds);
         assert!(words.contains("maxDropRatio says nothing") && words.ends_with(why), "{words}");
     }
+}
+
+#[test]
+fn a_version_with_which_balancers_lose_packets_goes_back() {
+    let gates = Gates { max_balancer_error_ratio: Some(10_000), ..Gates::default() };
+    let packets =
+        |balanced: f64, failed: f64| Some(Packets { met: 1e6, balanced, failed, ..Packets::default() });
+    let judged = |is_new: bool, version, before| {
+        let mut fleet = Fleet::new(10, Rollout { gates: gates.clone(), ..rollout(&[("20%", 30)]) });
+        fleet.is_new = is_new;
+        fleet.all_have_it();
+        fleet.count(version, before);
+        fleet.step(1_000);
+        (fleet.phase(), fleet.standing().words)
+    };
+    let holds = Phase::Holding { since: 1_000 };
+    // Also of a new filter: balancers were there before.
+    for is_new in [false, true] {
+        assert_eq!(judged(is_new, packets(1_000.0, 25.0), packets(1_000.0, 20.0)).0, holds, "0.5 % more");
+        let (phase, words) = judged(is_new, packets(1_000.0, 40.0), packets(1_000.0, 20.0));
+        assert!(matches!(phase, Phase::RolledBack(_)), "{phase:?}");
+        let found = "maxBalancerErrorRatio did not hold: with it 4.0 % of the packets to virtual addresses reach no \
+                     backend, with the version before 2.0 %, and 1.0 % more is allowed";
+        assert!(words.starts_with(found), "{words}");
+    }
+    let (phase, words) = judged(false, packets(4.0, 4.0), packets(1_000.0, 0.0));
+    assert_eq!(phase, holds);
+    let nothing = "maxBalancerErrorRatio says nothing: fewer than 100 packets a second to virtual addresses reach the \
+                   nodes that have it";
+    assert!(words.ends_with(nothing), "{words}");
 }
 
 #[test]
@@ -249,12 +279,12 @@ fn the_last_wave_is_compared_with_what_was_before() {
     let gates = Gates { max_drop_ratio: Some(50_000), ..Gates::default() };
     let mut fleet = Fleet::new(10, Rollout { gates, ..rollout(&[("20%", 0), ("100%", 30)]) });
     fleet.all_have_it();
-    let quiet = Some(Packets { met: 100.0, dropped: 1.0 });
+    let quiet = Some(Packets { met: 100.0, dropped: 1.0, ..Packets::default() });
     fleet.count(quiet, quiet);
     fleet.step(1_000);
     assert_eq!(fleet.updated(), 10);
     fleet.all_have_it();
-    fleet.count(Some(Packets { met: 100.0, dropped: 9.0 }), None);
+    fleet.count(Some(Packets { met: 100.0, dropped: 9.0, ..Packets::default() }), None);
     fleet.step(2_000);
     assert!(matches!(fleet.phase(), Phase::RolledBack(_)), "{:?}", fleet.phase());
 }
@@ -265,7 +295,7 @@ fn where_nothing_was_before_nothing_was_dropped() {
     let mut fleet = Fleet::new(10, Rollout { gates, ..rollout(&[("20%", 30)]) });
     fleet.is_new = true;
     fleet.all_have_it();
-    fleet.count(Some(Packets { met: 100.0, dropped: 9.0 }), None);
+    fleet.count(Some(Packets { met: 100.0, dropped: 9.0, ..Packets::default() }), None);
     fleet.step(1_000);
     assert!(matches!(fleet.phase(), Phase::RolledBack(_)), "{:?}", fleet.phase());
 }
@@ -329,4 +359,15 @@ fn an_order_names_the_generation_that_it_is_about() {
         let said = wrong.parse::<OrderedFor>().expect_err(wrong);
         assert!(said.contains("as pause@3"), "{said}");
     }
+}
+
+/// A replica of the version before agreed on it.
+#[test]
+fn progress_of_the_version_before_is_read() {
+    let before = Before { drop_ratio_before: Some(12_000), balancer_error_ratio_before: None };
+    let now = Progress { phase: Phase::Holding { since: 7 }, wave: 1, before, ..Progress::done() };
+    let mut words = serde_json::to_value(&now).expect("plain fields");
+    assert_eq!(words["drop_ratio_before"], 12_000, "where it was");
+    words.as_object_mut().expect("an object").remove("balancer_error_ratio_before");
+    assert_eq!(serde_json::from_value::<Progress>(words).expect("it knew no more"), now);
 }
