@@ -18,6 +18,7 @@ pub fn capabilities(set_prefixes: u64) -> Capabilities {
         tcx: sluice_datapath::tcx(),
         entries: MAX_ENTRIES as u32,
         set_prefixes,
+        successors: 0,
     }
 }
 

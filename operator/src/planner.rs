@@ -1,6 +1,10 @@
 //! From a snapshot to the plans of every class. Pure: the same snapshot, rings and health give the same bytes.
 
 mod classes;
+mod encoded;
+mod ends;
+#[cfg(test)]
+mod ends_tests;
 mod fit;
 #[cfg(test)]
 mod fit_tests;
@@ -18,7 +22,7 @@ use sluice_index::{Refused, Snapshot};
 use sluice_lint::Warning;
 use sluice_plan::Hash;
 use sluice_policy::{Balancer, Filter};
-use sluice_raft::{Bytes, ClassKey, ClassPlan, Command, Schemas, State, shard_key};
+use sluice_raft::{Bytes, ClassKey, ClassPlan, Command, Schemas, State, Successors, shard_key};
 use sluice_sets::Contents;
 
 use classes::Planner;
@@ -36,6 +40,8 @@ pub struct Planned {
     pub hashes: BTreeMap<ClassKey, Hash>,
     /// In which encoding each plan is.
     pub schemas: Schemas,
+    /// What comes of each plan by itself; these plans are among `classes`, and no node has them.
+    pub successors: Successors,
     pub node_class: BTreeMap<String, ClassKey>,
     /// Address sets that each class uses.
     pub class_sets: BTreeMap<ClassKey, Vec<String>>,

@@ -15,7 +15,7 @@ use sluice_feed::KnownFeeds;
 use sluice_index::{Capabilities, Desired, Index, IndexState, Node};
 use sluice_plan::{Epoch, Fleet, Schema, encode};
 use sluice_proto::v1::{self, Hello, NodeFacts};
-use sluice_raft::{Bytes, Command, Lead, ProposeError, SCHEMAS};
+use sluice_raft::{Bytes, Command, Lead, ProposeError, SCHEMAS, SUCCESSORS};
 use sluice_replicas::Heard;
 use sluice_status::Book;
 use sluice_telemetry::Pulse;
@@ -309,6 +309,9 @@ impl Reconciler {
         // With the plans: a restart never finds newer policies beside older plans.
         blobs.insert(INDEX.to_owned(), Bytes::from(saved));
         blobs.insert(SCHEMAS.to_owned(), self.planned.schemas.encoded());
+        if !self.planned.successors.is_empty() || agreed.blobs.contains_key(SUCCESSORS) {
+            blobs.insert(SUCCESSORS.to_owned(), self.planned.successors.encoded());
+        }
         blobs.extend(self.edits.blob(&self.planned, &agreed));
         let command = Command::PutFleet {
             classes,
@@ -420,7 +423,8 @@ fn capabilities(hello: &Hello) -> Capabilities {
     let bound = |number: u64| if number == 0 { u64::MAX } else { number };
     // One that reads none of ours is sent nothing.
     let schema = Schema::newest_of(&hello.plan_schemas).unwrap_or_default();
-    let Some(v1::Capabilities { kernel: _, tcx, entries, set_prefixes }) = hello.capabilities else {
+    let Some(v1::Capabilities { kernel: _, tcx, entries, set_prefixes, successors: _ }) = hello.capabilities
+    else {
         return Capabilities { schema, ..Capabilities::default() };
     };
     Capabilities { tcx, entries: bound(entries.into()), set_prefixes: bound(set_prefixes), schema }

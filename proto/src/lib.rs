@@ -21,6 +21,20 @@ pub fn set_key(name: &str) -> String {
     format!("{SET}{name}")
 }
 
+/// What the key of a successor begins with; the moment at which it takes the plan's place follows, in Unix milliseconds.
+pub const SUCCESSOR: &str = "successor/";
+/// Successors of a plan that an operator makes, and that an agent keeps.
+pub const MAX_SUCCESSORS: usize = 4;
+
+pub fn successor_key(moment: i64) -> String {
+    format!("{SUCCESSOR}{moment}")
+}
+
+/// Of a successor's key, and of no other.
+pub fn moment_of(key: &str) -> Option<i64> {
+    key.strip_prefix(SUCCESSOR)?.parse().ok()
+}
+
 impl From<sluice_plan::Epoch> for v1::Epoch {
     fn from(epoch: sluice_plan::Epoch) -> v1::Epoch {
         let sluice_plan::Epoch { incarnation, term, index } = epoch;

@@ -69,6 +69,7 @@ fn hello() -> Hello {
             tcx: true,
             entries: 10_240,
             set_prefixes: 1 << 22,
+            successors: 0,
         }),
         last_epoch: Some(Epoch { incarnation: 1, term: 2, index: 3 }),
         fleet_hash: sluice_plan::fleet_hash(held).0.to_vec(),

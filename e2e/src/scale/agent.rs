@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 const CAPABILITIES: Capabilities =
-    Capabilities { kernel: String::new(), tcx: true, entries: 10_240, set_prefixes: 1 << 22 };
+    Capabilities { kernel: String::new(), tcx: true, entries: 10_240, set_prefixes: 1 << 22, successors: 0 };
 
 /// What an agent enforces, and since when.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use sluice_proto::v1::server_message::Kind;
 use sluice_proto::v1::{
     AskHave, Have, Hello, Resource, ResourceVerdict, Shards, Update, VerdictStage, Verdicts, Want,
 };
-use sluice_proto::{PLAN, set_key};
+use sluice_proto::{PLAN, moment_of, set_key, successor_key};
 use sluice_raft::{Bytes, Plan, SetManifest, State, Step};
 use sluice_seal::{Signer, Statement};
 
@@ -26,6 +26,9 @@ pub struct Offer {
     held: BTreeMap<String, Hash>,
     /// Numbers of the encodings of plans that it reads.
     reads: Vec<u32>,
+    /// How many successors of its plan it keeps.
+    keeps: usize,
+    now: i64,
     /// Hash of the signer's certificate that it has.
     knows: Option<Hash>,
     /// The last state that was sent or changed nothing here.
@@ -58,11 +61,18 @@ impl Offer {
             asked: false,
             held: resources(&hello.have),
             reads: hello.plan_schemas.clone(),
+            keeps: hello.capabilities.as_ref().map_or(0, |takes| takes.successors as usize),
+            now: 0,
             knows: Hash::from_slice(&hello.signer),
             told: None,
             in_flight: None,
             nonce: 0,
         }
+    }
+
+    /// By which plans have come to their successors, in Unix milliseconds.
+    pub fn set_time(&mut self, now: i64) {
+        self.now = now;
     }
 
     /// Whether [`Offer::next`] would give anything: the first of a stream, so that the node confirms what it enforces, and
@@ -87,10 +97,19 @@ impl Offer {
 
     fn enforces(&self, state: &State, plan: &Plan) -> bool {
         let has = |key: &str, hash| self.held.get(key) == Some(hash);
+        let (plan, next) = self.succession(state, plan);
         let sets = || state.sets_of(plan);
-        self.held.len() == 1 + sets().count()
+        self.held.len() == 1 + next.len() + sets().count()
             && has(PLAN, &plan.hash)
+            && next.iter().all(|(at, next)| has(&successor_key(*at), &next.hash))
             && sets().all(|(name, set)| has(&set_key(name), &set.hash))
+    }
+
+    /// The plan that the node is to have now, and the successors that it keeps.
+    fn succession<'a>(&self, state: &'a State, plan: &'a Plan) -> (&'a Plan, Vec<(i64, &'a Plan)>) {
+        let (plan, mut next) = state.succession(plan, self.now);
+        next.truncate(self.keeps);
+        (plan, next)
     }
 
     pub fn waits_for_answer(&self) -> bool {
@@ -109,7 +128,7 @@ impl Offer {
             self.told = Some(Told { epoch: state.epoch, step: state.step });
             return None;
         }
-        let wanted = wanted(state, &self.node, schema);
+        let wanted = self.wanted(state, schema);
         let hashes = || wanted.iter().map(|resource| (resource.key.as_str(), resource.hash));
         let fleet = fleet_hash(hashes());
         if let Some(unnamed) = self.unnamed {
@@ -122,7 +141,10 @@ impl Offer {
         }
         let named: BTreeSet<&str> = wanted.iter().map(|resource| resource.key.as_str()).collect();
         let removed = self.held.keys().filter(|key| !named.contains(key.as_str())).cloned().collect();
-        let differs = |resource: &&Wanted| self.held.get(&resource.key) != Some(&resource.hash);
+        // What the node keeps as a successor need not be sent for it to turn to.
+        let mut held = self.held.clone();
+        wanted.first().inspect(|plan| turn(&mut held, plan.hash));
+        let differs = |resource: &&Wanted| held.get(&resource.key) != Some(&resource.hash);
         let set: Vec<Resource> = wanted.iter().filter(differs).map(Wanted::resource).collect();
         let brings = !set.is_empty();
         self.nonce += 1;
@@ -143,6 +165,23 @@ impl Offer {
             cluster_id: self.cluster_id.clone(),
             traces: if brings { state.traces(node) } else { Vec::new() },
         }))
+    }
+
+    /// All resources of the node, whose plan is in the encoding `schema`.
+    fn wanted(&self, state: &State, schema: u32) -> Vec<Wanted> {
+        let Some((_, plan)) = state.plan_of(&self.node) else { return Vec::new() };
+        let (plan, next) = self.succession(state, plan);
+        let of_plan =
+            |key: String, plan: &Plan| Wanted { key, hash: plan.hash, bytes: plan.bytes.clone(), schema };
+        let next = next.into_iter().map(|(at, next)| of_plan(successor_key(at), next));
+        let of_set = |(name, set): (&str, &SetManifest)| Wanted {
+            key: set_key(name),
+            hash: set.hash,
+            bytes: set.bytes.clone(),
+            schema: 0,
+        };
+        let sets = state.sets_of(plan).map(of_set);
+        [of_plan(PLAN.to_owned(), plan)].into_iter().chain(next).chain(sets).collect()
     }
 
     /// The node says which resources it enforces.
@@ -173,12 +212,16 @@ impl Offer {
     /// it had, so the next epoch offers it whole again.
     pub fn hear(&mut self, verdicts: &Verdicts) {
         let Some(current) = self.in_flight.as_mut().filter(|current| current.nonce == verdicts.nonce) else {
+            // It may have turned to a successor by itself.
+            let is_plan = |one: &&ResourceVerdict| one.key == PLAN && one.stage() == VerdictStage::Programmed;
+            let plan = verdicts.resources.iter().find(is_plan);
+            plan.and_then(|plan| Hash::from_slice(&plan.hash)).inspect(|hash| turn(&mut self.held, *hash));
             return;
         };
         for resource in verdicts.resources.iter().filter(|resource| is_final(resource)) {
             current.open.remove(&resource.key);
             match (resource.stage(), Hash::from_slice(&resource.hash)) {
-                (VerdictStage::Programmed, Some(hash)) => {
+                (VerdictStage::Programmed | VerdictStage::Accepted, Some(hash)) => {
                     self.held.insert(resource.key.clone(), hash);
                 }
                 // It could not make sense of the whole, so nothing is known of its parts.
@@ -204,10 +247,20 @@ fn resources(said: &HashMap<String, Vec<u8>>) -> BTreeMap<String, Hash> {
     said.iter().filter_map(|(key, hash)| Some((key.clone(), Hash::from_slice(hash)?))).collect()
 }
 
+/// What is held once the plan has come to the successor with this hash, if it is one that is held.
+fn turn(held: &mut BTreeMap<String, Hash>, plan: Hash) {
+    let moments = held.iter().filter(|(_, hash)| **hash == plan).filter_map(|(key, _)| moment_of(key));
+    let Some(moment) = moments.min().filter(|_| held.get(PLAN) != Some(&plan)) else { return };
+    held.retain(|key, _| moment_of(key).is_none_or(|at| at > moment));
+    held.insert(PLAN.to_owned(), plan);
+}
+
 fn is_final(verdict: &ResourceVerdict) -> bool {
     match verdict.stage() {
         VerdictStage::Programmed | VerdictStage::Rejected | VerdictStage::RolledBack => true,
-        VerdictStage::Accepted | VerdictStage::Unspecified => false,
+        // Its turn in the kernel comes without a word.
+        VerdictStage::Accepted => moment_of(&verdict.key).is_some(),
+        VerdictStage::Unspecified => false,
     }
 }
 
@@ -224,21 +277,6 @@ impl Wanted {
         let Wanted { key, hash, bytes, schema } = self;
         Resource { key: key.clone(), hash: hash.0.to_vec(), bytes: bytes.clone(), schema: *schema }
     }
-}
-
-/// All resources of a node, whose plan is in the encoding `schema`.
-fn wanted(state: &State, node: &str, schema: u32) -> Vec<Wanted> {
-    let Some((_, plan)) = state.plan_of(node) else { return Vec::new() };
-    let first = Wanted { key: PLAN.to_owned(), hash: plan.hash, bytes: plan.bytes.clone(), schema };
-    let sets = state.sets_of(plan);
-    let of_set = |(name, set): (&str, &SetManifest)| Wanted {
-        key: set_key(name),
-        hash: set.hash,
-        bytes: set.bytes.clone(),
-        schema: 0,
-    };
-    let sets = sets.map(of_set);
-    [first].into_iter().chain(sets).collect()
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ impl Distributor {
             again,
             drops,
             limits,
-            clock: _,
+            clock,
         } = self;
         let admission = Arc::new(Semaphore::new(limits.joining));
         let (sessions, signers, drain) = (Sessions::default(), Signers::default(), drain.clone());
@@ -105,6 +105,7 @@ impl Distributor {
             drops,
             admission,
             drain,
+            clock,
         }))
     }
 }

@@ -1,6 +1,7 @@
 //! `Distribution`: who may open a stream.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use futures::StreamExt;
 use futures::stream::Map;
@@ -34,6 +35,8 @@ pub struct Shared {
     pub drops: Drops,
     pub admission: Arc<Semaphore>,
     pub drain: CancellationToken,
+    /// Of this machine: what ends by it is over.
+    pub clock: fn() -> SystemTime,
 }
 
 impl Shared {

@@ -152,6 +152,7 @@ async fn follow(
     loop {
         let signer = shared.signers.of(&state.borrow_and_update());
         admits(&state.borrow(), holder).map_err(End::Refused)?;
+        offer.set_time(unix_millis(shared.clock));
         // A new store has no signer for a moment.
         let due = signer.as_ref().is_some_and(|signer| offer.is_due(&state.borrow(), signer));
         if !due {
@@ -255,7 +256,7 @@ async fn hear(
             if shared.replica.is_led()
                 && let Ok(room) = outgoing.try_reserve()
             {
-                room.send(message(Kind::Heartbeat(Heartbeat { at: unix_millis() })));
+                room.send(message(Kind::Heartbeat(Heartbeat { at: unix_millis(shared.clock) })));
             }
             Ok(())
         }
@@ -274,7 +275,7 @@ fn message(kind: Kind) -> Answer {
     Box::new(Ok(ServerMessage { kind: Some(kind) }))
 }
 
-fn unix_millis() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+fn unix_millis(clock: fn() -> SystemTime) -> i64 {
+    let now = clock().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }

@@ -20,6 +20,8 @@ pub type ClassKey = String;
 
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
+    /// By which filters have ended or not, in Unix milliseconds.
+    pub now: i64,
     pub fleet: Fleet,
     pub classes: BTreeMap<ClassKey, Class>,
     pub node_class: BTreeMap<String, ClassKey>,
@@ -94,14 +96,13 @@ impl<'a> KnownNode<'a> {
     }
 }
 
-/// `now` is what filters end by, in Unix milliseconds.
 pub(crate) fn snapshot(
     filters: &[Versions],
     balancers: Vec<Arc<Balancer>>,
     nodes: &[KnownNode],
     now: i64,
 ) -> Snapshot {
-    let mut snapshot = Snapshot::default();
+    let mut snapshot = Snapshot { now, ..Snapshot::default() };
     for known in nodes {
         let KnownNode { name, node, .. } = *known;
         snapshot.node_addresses.extend(&node.addresses);

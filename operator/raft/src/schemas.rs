@@ -1,11 +1,10 @@
 //! In which encoding each plan is: agreed on beside the plans, so that every replica says the same of their bytes.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use sluice_plan::{Hash, Schema, decode, encode};
+use sluice_plan::{Hash, Schema, encode};
 
 use crate::{Plan, State};
 
@@ -27,41 +26,18 @@ impl Schemas {
     }
 }
 
-/// What was read last, and from which bytes: each of thousands of streams asks for its plan after an edit. Nothing that is
-/// agreed on, so it is equal to every other.
-#[derive(Clone, Debug, Default)]
-pub struct ReadSchemas(Arc<Mutex<(Bytes, Arc<Schemas>)>>);
-
-impl PartialEq for ReadSchemas {
-    fn eq(&self, _: &ReadSchemas) -> bool {
-        true
-    }
-}
-
-impl Eq for ReadSchemas {}
-
-impl ReadSchemas {
-    fn of(&self, bytes: &Bytes) -> Arc<Schemas> {
-        // No code that can panic runs under the lock.
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // The same memory, as long as it is held here.
-        if last.0.as_ptr() != bytes.as_ptr() || last.0.len() != bytes.len() {
-            *last = (bytes.clone(), Arc::new(decode(bytes).unwrap_or_default()));
-        }
-        last.1.clone()
-    }
-}
-
 impl State {
     /// Number of the encoding of a plan.
     pub fn schema_of(&self, plan: &Plan) -> u32 {
-        let said = self.blobs.get(SCHEMAS).map(|bytes| self.read_schemas.of(bytes));
+        let said = self.blobs.get(SCHEMAS).map(|bytes| self.read.schemas.of(bytes));
         said.and_then(|said| said.0.get(&plan.hash).copied()).unwrap_or(Schema::UNSAID.number())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]

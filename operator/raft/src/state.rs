@@ -9,7 +9,7 @@ use sluice_address_set::Manifest;
 use sluice_plan::{Epoch, Hash};
 
 use crate::command::ClassPlan;
-use crate::{ClassKey, Command, ReadSchemas, Step};
+use crate::{ClassKey, Command, LastRead, Schemas, Step, Successors};
 
 /// What all replicas agree on. Parts are shared between versions, so a clone is cheap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +26,14 @@ pub struct State {
     #[serde(skip)]
     pub step: Step,
     #[serde(skip)]
-    pub read_schemas: ReadSchemas,
+    pub read: ReadBlobs,
+}
+
+/// Blobs that are asked for again and again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadBlobs {
+    pub(crate) schemas: LastRead<Schemas>,
+    pub(crate) successors: LastRead<Successors>,
 }
 
 /// An encoded `NodePlan`, with the hash that names it.
@@ -223,7 +230,7 @@ impl Default for State {
             blobs: Arc::default(),
             sets: Arc::default(),
             step: Step::default(),
-            read_schemas: ReadSchemas::default(),
+            read: ReadBlobs::default(),
         }
     }
 }

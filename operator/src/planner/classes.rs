@@ -7,8 +7,10 @@ use std::sync::Arc;
 use sluice_compile::{BalancerInput, ClassInput, CompileError, compile};
 use sluice_index::{Capabilities, Class, Snapshot};
 use sluice_plan::{Hash, NodePlan, Schema};
-use sluice_raft::{Bytes, ClassKey, Plan, State};
+use sluice_raft::{ClassKey, State};
 
+use super::encoded::Encoded;
+use super::ends::ends;
 use super::fit::{Lack, Shortfall, lack, weight};
 use super::{AllRings, Planned};
 
@@ -37,7 +39,7 @@ impl Planner<'_> {
             match self.first_lack(class, &all, &takes) {
                 (Some(plan), None) => {
                     let encoded =
-                        whole.entry(takes.schema).or_insert_with(|| Encoded::new(plan, takes.schema));
+                        whole.entry(takes.schema).or_insert_with(|| self.encode(class, plan, takes.schema));
                     let key = class_key(key, takes.schema);
                     nodes.iter().for_each(|node| self.assign(node, &key, encoded));
                 }
@@ -53,7 +55,7 @@ impl Planner<'_> {
         let left_out: Vec<&str> = lacks.iter().map(|lack| lack.uid.as_str()).collect();
         let key = format!("{key}-without-{}", Hash::of(left_out.join(" ").as_bytes()).short());
         let key = class_key(&key, takes.schema);
-        let less = less.map(|plan| Encoded::new(&plan, takes.schema));
+        let less = less.map(|(class, plan)| self.encode(&class, &plan, takes.schema));
         let lacks: Arc<[Lack]> = lacks.into();
         let mut known = BTreeMap::new();
         for &node in nodes {
@@ -67,14 +69,14 @@ impl Planner<'_> {
         }
     }
 
-    /// A plan with as much of a class as such nodes can take, and what is left out of it. What does not compile is refused
-    /// for every node.
-    fn without(&mut self, class: &Class, takes: &Capabilities) -> (Option<NodePlan>, Vec<Lack>) {
+    /// As much of a class as such nodes can take, its plan, and what is left out of it. What does not compile is refused for
+    /// every node.
+    fn without(&mut self, class: &Class, takes: &Capabilities) -> (Option<(Class, NodePlan)>, Vec<Lack>) {
         let (mut class, mut lacks) = (class.clone(), Vec::new());
         loop {
             let compiled = self.compile(&class);
             let lack = match self.first_lack(&class, &compiled, takes) {
-                (plan, None) => return (plan.cloned(), lacks),
+                (plan, None) => return (plan.map(|plan| (class.clone(), plan.clone())), lacks),
                 (_, Some(lack)) => lack,
             };
             if compiled.is_err() {
@@ -122,10 +124,14 @@ impl Planner<'_> {
     /// without.
     fn keep(&mut self, node: &str) {
         let Some(key) = self.agreed.node_class.get(node) else { return };
-        match self.agreed.classes.get(key) {
-            Some(plan) if weight(&plan.sets, &self.snapshot.sets) <= self.takes(node).set_prefixes => {
+        let succession = |plan| self.agreed.succession(plan, self.snapshot.now);
+        match self.agreed.classes.get(key).map(succession) {
+            Some((plan, next))
+                if weight(&plan.sets, &self.snapshot.sets) <= self.takes(node).set_prefixes =>
+            {
                 let key = ClassKey(format!("kept-{}", plan.hash.short()));
-                let kept = Encoded { schema: self.agreed.schema_of(plan), plan: plan.clone() };
+                let next = next.into_iter().map(|(at, plan)| (at, plan.clone())).collect();
+                let kept = Encoded { schema: self.agreed.schema_of(plan), plan: plan.clone(), next };
                 self.assign(node, &key, &kept);
             }
             _ => {
@@ -135,13 +141,15 @@ impl Planner<'_> {
     }
 
     fn assign(&mut self, node: &str, key: &ClassKey, encoded: &Encoded) {
-        let (planned, plan) = (&mut self.planned, &encoded.plan);
-        planned.node_class.insert(node.to_owned(), key.clone());
-        if planned.hashes.insert(key.clone(), plan.hash).is_none() {
-            planned.class_sets.insert(key.clone(), plan.sets.clone());
-            planned.classes.insert(key.clone(), plan.bytes.clone());
-            planned.schemas.set(plan.hash, encoded.schema);
+        self.planned.node_class.insert(node.to_owned(), key.clone());
+        if self.planned.hashes.insert(key.clone(), encoded.plan.hash).is_none() {
+            self.planned.put(key, encoded);
         }
+    }
+
+    fn encode(&self, class: &Class, plan: &NodePlan, schema: Schema) -> Encoded {
+        let next = ends(class, self.snapshot.now);
+        Encoded::new(schema, plan, next.map_while(|(at, rest)| Some((at, self.compile(&rest).ok()?))))
     }
 
     fn takes(&self, node: &str) -> Capabilities {
@@ -150,19 +158,6 @@ impl Planner<'_> {
 
     fn compile(&self, class: &Class) -> Result<NodePlan, CompileError> {
         compile(&input(self.snapshot, class, self.rings, self.unhealthy))
-    }
-}
-
-/// A plan with the number of its encoding.
-struct Encoded {
-    schema: u32,
-    plan: Plan,
-}
-
-impl Encoded {
-    fn new(plan: &NodePlan, schema: Schema) -> Encoded {
-        let bytes = Bytes::from(plan.encode_as(schema));
-        Encoded { schema: schema.number(), plan: Plan { sets: plan.sets.clone(), ..Plan::new(bytes) } }
     }
 }
 

@@ -6,21 +6,21 @@ use serde_json::{Value, json};
 use sluice_crds::Kind;
 use sluice_index::{Capabilities, Desired, Index, Node, Object, ObjectKey};
 use sluice_plan::{NodePlan, Schema};
-use sluice_raft::{Plan, SCHEMAS, SetManifest};
+use sluice_raft::{Plan, SCHEMAS, SUCCESSORS, SetManifest};
 
 use super::*;
 
 /// An operator between two edits: what it holds and what was agreed on.
 #[derive(Default)]
-struct Operator {
-    index: Index,
-    agreed: State,
-    planned: Planned,
+pub(super) struct Operator {
+    pub(super) index: Index,
+    pub(super) agreed: State,
+    pub(super) planned: Planned,
 }
 
 impl Operator {
     /// Nodes with what each takes.
-    fn with(nodes: &[(&str, Capabilities)]) -> Operator {
+    pub(super) fn with(nodes: &[(&str, Capabilities)]) -> Operator {
         let mut operator = Operator::default();
         nodes.iter().for_each(|(name, takes)| operator.greet(name, *takes));
         operator
@@ -31,13 +31,13 @@ impl Operator {
     }
 
     /// A directory that holds these now, planned for and agreed on.
-    fn save(&mut self, objects: &[Value]) {
+    pub(super) fn save(&mut self, objects: &[Value]) {
         let objects = objects.iter().map(object).collect();
         self.index.update(Arc::new(Desired { synced: true, objects, ..Desired::default() }));
         self.plan();
     }
 
-    fn plan(&mut self) {
+    pub(super) fn plan(&mut self) {
         let planned = plan(self.index.snapshot(), &self.agreed, &BTreeMap::new());
         self.index.set_in_force(planned.in_force(), planned.filters_in_force());
         let (classes, sets) = planned.fleet(&self.agreed);
@@ -46,12 +46,18 @@ impl Operator {
         self.agreed.sets =
             Arc::new(sets.into_iter().map(|(name, bytes)| (name, SetManifest::new(bytes))).collect());
         self.agreed.node_class = Arc::new(planned.node_class.clone());
-        self.agreed.blobs = Arc::new([(SCHEMAS.to_owned(), planned.schemas.encoded())].into());
+        self.agreed.blobs = Arc::new(
+            [
+                (SCHEMAS.to_owned(), planned.schemas.encoded()),
+                (SUCCESSORS.to_owned(), planned.successors.encoded()),
+            ]
+            .into(),
+        );
         self.planned = planned;
     }
 
     /// Name and generation of the filters in a node's plan.
-    fn has(&self, node: &str) -> Option<Vec<String>> {
+    pub(super) fn has(&self, node: &str) -> Option<Vec<String>> {
         let (_, plan) = self.agreed.plan_of(node)?;
         let schema = Schema::numbered(self.agreed.schema_of(plan)).expect("one that is written");
         let plan = NodePlan::decode(schema, &plan.bytes).expect("a plan");
@@ -78,7 +84,7 @@ fn object(value: &Value) -> (ObjectKey, Arc<Object>) {
 }
 
 /// Drops so many ports, a rule for each.
-fn filter(name: &str, hook: &str, rules: u16) -> Value {
+pub(super) fn filter(name: &str, hook: &str, rules: u16) -> Value {
     let rule = |port| json!({"name": format!("r{port}"), "action": "Drop", "match": {"protocols": ["UDP"], "destinationPorts": [format!("{port}")]}});
     json!({
         "apiVersion": "sluice.dev/v1alpha1", "kind": "XdpFilter", "metadata": {"name": name},
@@ -106,11 +112,11 @@ fn set(name: &str, v4: u8, v6: u8) -> Value {
     })
 }
 
-const ALL: Capabilities =
+pub(super) const ALL: Capabilities =
     Capabilities { tcx: true, entries: 10_240, set_prefixes: 1 << 22, schema: Schema::NEWEST };
-const OLD_KERNEL: Capabilities = Capabilities { tcx: false, ..ALL };
+pub(super) const OLD_KERNEL: Capabilities = Capabilities { tcx: false, ..ALL };
 
-fn names(names: &[&str]) -> Option<Vec<String>> {
+pub(super) fn names(names: &[&str]) -> Option<Vec<String>> {
     Some(names.iter().map(|name| (*name).to_owned()).collect())
 }
 
@@ -260,7 +266,7 @@ fn an_agent_that_does_not_say_is_sent_everything() {
     assert_eq!(operator.has("silent"), names(&["edge 1", "out 1"]));
 }
 
-const PREVIOUS: Capabilities = Capabilities { schema: Schema::V2, ..ALL };
+pub(super) const PREVIOUS: Capabilities = Capabilities { schema: Schema::V2, ..ALL };
 
 fn tried(name: &str, rules: u16) -> Value {
     let mut filter = filter(name, "Xdp", rules);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sluice_plan::{Epoch, Hash};
+use sluice_proto::PLAN;
 use sluice_proto::v1::{self, Hello, NodeFacts, Report, VerdictStage, Verdicts};
 
 /// Without a word for this long a node is unreachable; a reconnect takes less.
@@ -190,6 +191,9 @@ impl Book {
             let Some(hash) = Hash::from_slice(&resource.hash) else { continue };
             if let Some(name) = resource.key.strip_prefix("set/") {
                 node.sets.entry(name.to_owned()).or_default().take(hash, resource);
+                continue;
+            }
+            if resource.key != PLAN {
                 continue;
             }
             match resource.stage() {

@@ -27,7 +27,7 @@ pub struct Agent {
 }
 
 pub const NEW: Capabilities =
-    Capabilities { kernel: String::new(), tcx: true, entries: 10_240, set_prefixes: 1 << 22 };
+    Capabilities { kernel: String::new(), tcx: true, entries: 10_240, set_prefixes: 1 << 22, successors: 0 };
 
 pub async fn has(agent: &mut Agent, filters: &[(&str, i64)]) {
     let wanted: Vec<_> = filters.iter().map(|(name, generation)| ((*name).to_owned(), *generation)).collect();

@@ -12,7 +12,7 @@ use crate::operator::PATIENCE;
 use crate::trio::Trio;
 
 const CAPABILITIES: Capabilities =
-    Capabilities { kernel: String::new(), tcx: true, entries: 10_240, set_prefixes: 1 << 22 };
+    Capabilities { kernel: String::new(), tcx: true, entries: 10_240, set_prefixes: 1 << 22, successors: 0 };
 
 fn filter(port: u16) -> String {
     format!(

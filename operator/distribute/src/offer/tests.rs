@@ -12,6 +12,7 @@ use sluice_seal::{Seal, Signer, Statement};
 use super::{Kind, Offer};
 
 mod previous;
+mod successors;
 
 #[test]
 fn a_node_without_a_class_waits_for_one() {

@@ -9,7 +9,7 @@ use sluice_plan::{Epoch, Hash};
 
 use super::tables::{self, Error};
 use crate::state::{Plan, State};
-use crate::{ClassKey, ReadSchemas, Step};
+use crate::{ClassKey, ReadBlobs, Step};
 
 /// The first version had no number and begins with an incarnation, which is never 0.
 const VERSION: [u8; 2] = [0, 2];
@@ -48,7 +48,7 @@ impl From<First> for State {
             blobs: Arc::new(blobs),
             sets: Arc::default(),
             step: Step::default(),
-            read_schemas: ReadSchemas::default(),
+            read: ReadBlobs::default(),
         }
     }
 }

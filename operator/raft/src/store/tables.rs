@@ -15,7 +15,7 @@ use super::log::Log;
 use super::machine::{Machine, StoredSnapshot};
 use crate::config::{Entry, LogId, SnapshotMeta, Vote};
 use crate::state::{Plan, SetManifest};
-use crate::{ClassKey, Command, Identity, ReadSchemas, State, Step};
+use crate::{ClassKey, Command, Identity, ReadBlobs, State, Step};
 
 pub const LOG: TableDefinition<u64, &[u8]> = TableDefinition::new("log");
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
@@ -77,7 +77,7 @@ pub fn load(db: &Database, expected: Option<&Identity>) -> Result<Loaded, Error>
             strings(&txn, SETS)?.into_iter().map(|(name, bytes)| (name, SetManifest::new(bytes))).collect(),
         ),
         step: Step::default(),
-        read_schemas: ReadSchemas::default(),
+        read: ReadBlobs::default(),
     };
     Ok(Loaded {
         identity,
