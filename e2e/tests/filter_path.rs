@@ -122,6 +122,38 @@ fn enforcement_outlives_agent_and_operator() {
     fleet.wait_ready("edge", 1, &before.hash, PATIENCE).unwrap();
 }
 
+#[test]
+fn a_filter_ends_at_its_moment_without_the_operator() {
+    let (mut fleet, _directory) = fleet("slen", 1);
+    fleet.write_policy("edge.yaml", &policy("5353")).unwrap();
+    fleet.start().unwrap();
+    fleet.wait_ready("edge", 1, "", PATIENCE).unwrap();
+    let edge = |fleet: &Fleet| fleet.statuses().ok()?.into_iter().find(|status| status.name == "edge");
+    let end = jiff::Timestamp::now() + Duration::from_secs(5);
+    let brief = policy("5353").replace("spec:\n", &format!("spec:\n  expiresAt: \"{end}\"\n"));
+    fleet.write_policy("edge.yaml", &brief).unwrap();
+    let newest = || Ok(edge(&fleet).filter(|status| (status.generation, &*status.ready) == (2, "True")));
+    assert_eq!(eventually(PATIENCE, newest).unwrap().programmed, 1);
+
+    fleet.operator.as_mut().unwrap().kill().unwrap();
+    let is_attached = |fleet: &Fleet| {
+        fleet.edges[0].netns.ip(&["-d", "link", "show", "dev", "eth0"]).unwrap().contains("prog/xdp")
+    };
+    assert!(is_attached(&fleet) && jiff::Timestamp::now() < end);
+    eventually(PATIENCE, || Ok((!is_attached(&fleet)).then_some(()))).unwrap();
+    assert!(jiff::Timestamp::now() >= end, "not before its moment");
+    let applied =
+        |fleet: &Fleet| fleet.edges[0].agent.as_ref().unwrap().log().matches("plan in force").count();
+    eventually(PATIENCE, || Ok((applied(&fleet) == 3).then_some(()))).unwrap();
+
+    // The operator comes to the same by itself, and has nothing to send.
+    fleet.start_operator().unwrap();
+    let ended = || Ok(edge(&fleet).filter(|status| status.reason == "Expired"));
+    let status = eventually(PATIENCE, ended).unwrap();
+    assert_eq!((&*status.ready, status.desired), ("True", 0), "{status:?}");
+    assert_eq!(applied(&fleet), 3);
+}
+
 /// A rule that names a set, the set, and the list that it draws from.
 fn write_set(fleet: &Fleet, list: &str) {
     fleet.write_policy("strangers.txt", list).unwrap();

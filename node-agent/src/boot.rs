@@ -9,15 +9,16 @@ use std::time::Instant;
 use anyhow::Context;
 use sluice_datapath::{Applied, Datapath, Problem};
 use sluice_netdev::{Facts, Netlink};
-use sluice_plan::{ControlEndpoint, Hash, NodePlan};
-use sluice_store::Store;
+use sluice_plan::{ControlEndpoint, NodePlan};
+use sluice_store::{SUCCESSORS, Store};
 
-use crate::confirmation::{CONFIRMATION, Confirmation};
+use crate::confirmation::{CONFIRMATION, Confirmation, OTHER_SUCCESSORS};
 use crate::engine::sets::{self, Manifests};
 use crate::engine::standing::Origin;
 use crate::kept::{self, Kept};
 use crate::kernel::Kernel;
 use crate::records::{DATAPATH, OPERATORS};
+use crate::succession::{Succession, now};
 use crate::{Config, local};
 
 /// What is ready when the operator is dialled.
@@ -34,8 +35,7 @@ pub struct Booted {
 /// The plan confirmed last, and what became of it now.
 pub struct Confirmed {
     pub origin: Origin,
-    pub hash: Hash,
-    pub plan: Arc<NodePlan>,
+    pub succession: Succession,
     pub manifests: Arc<Manifests>,
     pub outcome: Result<Applied, Problem>,
 }
@@ -52,14 +52,15 @@ pub async fn boot(config: &Config) -> anyhow::Result<(Booted, JoinHandle<()>)> {
     let confirmed = enforce(config, &store, &kernel, &facts, &operators).await?;
     if let Some(confirmed) = &confirmed {
         let (epoch, hash, took_ms) =
-            (confirmed.origin.epoch, confirmed.hash, begun.elapsed().as_millis() as u64);
+            (confirmed.origin.epoch, confirmed.succession.now().hash, begun.elapsed().as_millis() as u64);
         match &confirmed.outcome {
             Ok(_) => tracing::info!(%epoch, %hash, took_ms, "the confirmed plan is in force"),
             Err(problem) => tracing::error!(%epoch, %hash, reason = problem.reason, "{}", problem.detail),
         }
     }
     let confirmation = store.get(CONFIRMATION)?.filter(|_| confirmed.is_some());
-    let confirmation = confirmation.and_then(|found| found.proven(config));
+    let successors = store.get(OTHER_SUCCESSORS)?.unwrap_or_default();
+    let confirmation = confirmation.and_then(|found| found.proven(config, &successors));
     Ok((Booted { kernel, store, netlink, facts, operators, confirmed, confirmation }, thread))
 }
 
@@ -70,14 +71,16 @@ async fn enforce(
     facts: &Facts,
     operators: &[SocketAddr],
 ) -> anyhow::Result<Option<Confirmed>> {
-    let Some(Kept { origin, hash, plan, manifests }) = kept::read(config, store)? else {
+    let Some(Kept { origin, succession, manifests }) = kept::read(config, store)? else {
         let addresses = local::addresses(facts, &NodePlan::default());
         kernel.call(move |datapath| datapath.set_node_addresses(addresses)).await??;
         return Ok(None);
     };
-    let (addresses, interfaces) = (local::addresses(facts, &plan), local::interfaces(facts, &plan));
-    let (plan, peers, keep) = (Arc::new(plan), endpoints(operators), store.clone());
-    let adopted = plan.clone();
+    // What has ended meanwhile is not put in force once more.
+    let succession = succession.at(now());
+    let adopted = succession.now().plan.clone();
+    let (addresses, interfaces) = (local::addresses(facts, &adopted), local::interfaces(facts, &adopted));
+    let (peers, keep, successors) = (endpoints(operators), store.clone(), succession.stored());
     let manifests = Arc::new(manifests);
     let of_sets = manifests.clone();
     let adopt = move |datapath: &mut Datapath| -> Result<Applied, Problem> {
@@ -85,13 +88,17 @@ async fn enforce(
         datapath.set_control_peers(peers).map_err(|error| Problem::from(&error))?;
         sets::offer(datapath, &keep, &adopted, &of_sets, &Manifests::new())?;
         let applied = datapath.adopt(&adopted, &interfaces).map_err(|error| Problem::from(&error))?;
-        if let Err(error) = keep.put(DATAPATH, datapath.state()) {
+        let kept = keep.update(|update| {
+            update.put(&DATAPATH, datapath.state())?;
+            update.put(&SUCCESSORS, &successors)
+        });
+        if let Err(error) = kept {
             tracing::warn!(%error, "counter slots could not be kept");
         }
         Ok(applied)
     };
     let outcome = kernel.call(adopt).await?;
-    Ok(Some(Confirmed { origin, hash, plan, manifests, outcome }))
+    Ok(Some(Confirmed { origin, succession, manifests, outcome }))
 }
 
 pub fn endpoints(operators: &[SocketAddr]) -> BTreeSet<ControlEndpoint> {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use sluice_abi::MAX_ENTRIES;
+use sluice_proto::MAX_SUCCESSORS;
 use sluice_proto::v1::Capabilities;
 
 use crate::memory;
@@ -18,7 +19,7 @@ pub fn capabilities(set_prefixes: u64) -> Capabilities {
         tcx: sluice_datapath::tcx(),
         entries: MAX_ENTRIES as u32,
         set_prefixes,
-        successors: 0,
+        successors: MAX_SUCCESSORS as u32,
     }
 }
 

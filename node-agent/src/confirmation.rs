@@ -2,20 +2,21 @@
 //! before is put back. If that does not bring the operator back in the same time again, the plan was not the cause and
 //! comes into force once more; otherwise it is not taken again.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 use sluice_datapath::Problem;
-use sluice_plan::{Epoch, Hash, NodePlan, Schema};
+use sluice_plan::{Epoch, Hash};
 use sluice_seal::Seal;
-use sluice_store::{Key, StoredPlan};
+use sluice_store::{Key, StoredPlan, StoredSuccessors, Update};
 
 use crate::engine::sets::Manifests;
 use crate::engine::standing::Origin;
+use crate::succession::Succession;
 use crate::{Config, kept};
 
 /// Written together with the plan that is in force.
 pub const CONFIRMATION: Key<Confirmation> = Key::new("confirmation");
+/// What follows the other plan of it; a record of its own, as [`SUCCESSORS`](sluice_store::SUCCESSORS) is.
+pub const OTHER_SUCCESSORS: Key<StoredSuccessors> = Key::new("confirmation-successors");
 /// Reason of the verdict on a plan that was taken back.
 pub const NOT_CONFIRMED: &str = "NotConfirmed";
 
@@ -37,9 +38,20 @@ pub struct Whole {
     seal: Seal,
     pub plan: StoredPlan,
     pub sets: Manifests,
-    /// The plan's; read from disk, it is known once the plan is proven.
+    /// The plan and what follows it; read from disk, it is known once the plan is proven.
     #[serde(skip)]
-    schema: Schema,
+    pub succession: Succession,
+}
+
+/// Writes what is on trial, with what follows the other plan, or that nothing is.
+pub fn keep(trial: Option<&Confirmation>, update: &mut Update<'_>) -> sluice_store::Result<()> {
+    let Some(trial) = trial else {
+        update.remove(&CONFIRMATION)?;
+        return update.remove(&OTHER_SUCCESSORS);
+    };
+    update.put(&CONFIRMATION, trial)?;
+    let other = trial.other().map(|whole| whole.succession.stored());
+    update.put(&OTHER_SUCCESSORS, &other.unwrap_or_default())
 }
 
 impl Confirmation {
@@ -77,8 +89,8 @@ impl Confirmation {
     }
 
     /// As read from disk: a plan that the operator did not sign is not put in force.
-    pub fn proven(mut self, config: &Config) -> Option<Confirmation> {
-        match self.other_mut().map_or(Ok(()), |whole| whole.prove(config)) {
+    pub fn proven(mut self, config: &Config, successors: &StoredSuccessors) -> Option<Confirmation> {
+        match self.other_mut().map_or(Ok(()), |whole| whole.prove(config, successors)) {
             Ok(()) => Some(self),
             Err(reason) => {
                 tracing::error!("the plan to go back to is not kept: {reason}");
@@ -89,23 +101,18 @@ impl Confirmation {
 }
 
 impl Whole {
-    pub fn new(origin: &Origin, plan: &NodePlan, sets: &Manifests) -> Whole {
+    pub fn new(origin: &Origin, succession: &Succession, sets: &Manifests) -> Whole {
         let Origin { cluster, epoch, seal } = origin.clone();
-        let (schema, plan) = (plan.schema, StoredPlan::new(epoch, plan));
-        Whole { cluster, seal, plan, sets: sets.clone(), schema }
+        let plan = StoredPlan::new(epoch, &succession.first().plan);
+        Whole { cluster, seal, plan, sets: sets.clone(), succession: succession.clone() }
     }
 
     pub fn origin(&self) -> Origin {
         Origin { cluster: self.cluster.clone(), epoch: self.plan.epoch, seal: self.seal.clone() }
     }
 
-    /// `None` of another version's plan.
-    pub fn decoded(&self) -> Option<Arc<NodePlan>> {
-        self.plan.plan(self.schema).map(Arc::new)
-    }
-
-    fn prove(&mut self, config: &Config) -> Result<(), String> {
-        self.schema = kept::proven(config, &self.origin(), &self.plan, &self.sets)?.schema;
+    fn prove(&mut self, config: &Config, successors: &StoredSuccessors) -> Result<(), String> {
+        self.succession = kept::proven(config, &self.origin(), &self.plan, successors, &self.sets)?;
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ mod outlets;
 pub mod sets;
 pub mod standing;
 mod trial;
+mod turn;
 
 pub use outlets::{Inlets, Outlets};
 
@@ -57,6 +58,8 @@ pub struct Engine {
     unkept: Option<apply::Unkept>,
     confirmation: Option<Confirmation>,
     silence: trial::Silence,
+    /// A turn that failed is not tried again before.
+    next_turn: Instant,
     /// What is heard before that says nothing of the plan in force.
     settled: Instant,
     operators: Vec<SocketAddr>,
@@ -97,6 +100,7 @@ impl Engine {
             unkept: None,
             confirmation,
             silence: trial::Silence::default(),
+            next_turn: Instant::now(),
             settled: Instant::now(),
             operators,
             addresses,
@@ -125,7 +129,7 @@ impl Engine {
         verify.reset();
         loop {
             inlets.pulse.beat();
-            let silence_ends = self.silence_ends();
+            let (silence_ends, turn_at) = (self.silence_ends(), self.turn_at());
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
@@ -141,6 +145,7 @@ impl Engine {
                 () = sleep_until(silence_ends.unwrap_or_else(Instant::now)), if silence_ends.is_some() => {
                     self.fell_silent().await?;
                 }
+                () = sleep_until(turn_at.unwrap_or_else(Instant::now)), if turn_at.is_some() => self.turn().await?,
                 Ok(()) = inlets.health.changed() => self.health(&inlets.health.borrow_and_update()),
                 _ = drift.tick() => self.mend().await?,
                 _ = sample.tick() => self.sample().await?,

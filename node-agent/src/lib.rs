@@ -27,6 +27,7 @@ mod records;
 mod run;
 mod samples;
 mod shelf;
+mod succession;
 mod vault;
 mod verdicts;
 

@@ -41,6 +41,12 @@ pub fn sets(applied: &Applied) -> impl Iterator<Item = v1::ResourceVerdict> {
     })
 }
 
+/// A successor of the plan is on disk.
+pub fn kept((key, hash): (String, Hash)) -> v1::ResourceVerdict {
+    let stage = VerdictStage::Accepted.into();
+    v1::ResourceVerdict { key, hash: hash.0.to_vec(), stage, ..v1::ResourceVerdict::default() }
+}
+
 /// The plan with this hash is not in force as a whole, or not with its sets, and what was before stays.
 pub fn rejected(nonce: u64, epoch: Epoch, plan: Hash, problem: &Problem) -> v1::Verdicts {
     v1::Verdicts { nonce, epoch: Some(epoch.into()), resources: vec![refused(PLAN.into(), plan, problem)] }

@@ -67,6 +67,7 @@ fn limits_says_the_bounds_that_are_checked() {
         ("`except` of an address set", sluice_crds::MAX_SET_EXCEPT as u64),
         ("prefixes of an address set", sluice_address_set::MAX_PREFIXES as u64),
         ("filters", sluice_compile::MAX_FILTERS as u64),
+        ("moments at which filters end, that it keeps at a time", sluice_proto::MAX_SUCCESSORS as u64),
         ("rules and default actions", sluice_abi::MAX_ENTRIES as u64),
         ("rules that packets go on from", sluice_compile::MAX_CONTINUING_RULES as u64),
         ("ranges of Ethernet addresses", sluice_compile::MAX_MAC_RANGES as u64),

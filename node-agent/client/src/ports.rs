@@ -55,8 +55,12 @@ pub struct Held {
     pub cluster_id: String,
     /// `None` on a node that never had a plan.
     pub epoch: Option<Epoch>,
-    /// Enforced resources by key.
+    /// Enforced resources by key, with the successors that are kept.
     pub resources: BTreeMap<String, Hash>,
+    /// What was signed last and, one after the other, what it comes to by itself; empty where nothing follows.
+    pub steps: Vec<BTreeMap<String, Hash>>,
+    /// Which of them `resources` are.
+    pub step: usize,
     /// Of the plan among them.
     pub schema: Schema,
     /// Certificate of the key that signed them.

@@ -24,6 +24,8 @@ pub struct Update {
     /// Key, hash and bytes of each resource that differs from what is held.
     pub set: Vec<(String, Hash, Bytes)>,
     pub removed: Vec<String>,
+    /// Which of [`Held::steps`] it goes by: how many successors took their turn before it.
+    pub step: usize,
     /// Trace contexts of the edits that it brings.
     pub traces: Vec<String>,
 }
@@ -121,13 +123,7 @@ impl Judge<'_> {
             // The fleet hash proves one of each.
             return Err(Refusal::FleetHash);
         }
-        let mut after = held.resources.clone();
-        update.removed.iter().for_each(|key| _ = after.remove(key));
-        after.extend(set.iter().map(|(key, hash, _)| (key.clone(), *hash)));
-        let after = Held { resources: after, ..Held::default() };
-        if update.fleet_hash != after.fleet_hash().0 {
-            return Err(Refusal::FleetHash);
-        }
+        let step = step(update, &set, held).ok_or(Refusal::FleetHash)?;
         let (cluster_id, removed) = (update.cluster_id.clone(), update.removed.clone());
         Ok(Update {
             nonce: update.nonce,
@@ -137,6 +133,7 @@ impl Judge<'_> {
             schema,
             set,
             removed,
+            step,
             traces: update.traces.clone(),
         })
     }
@@ -170,6 +167,18 @@ fn no_time_travel(update: &v1::Update, offered: Epoch, held: &Held) -> Result<()
 fn schema(update: &v1::Update, held: &Held) -> u32 {
     let plan = update.set.iter().find(|resource| resource.key == PLAN);
     plan.map_or(held.schema.number(), |plan| plan.schema)
+}
+
+/// From where the update leads to the fleet hash that it names. The operator may not have heard yet that a successor took its
+/// turn, or may say so before the node's own clock does.
+fn step(update: &v1::Update, set: &[(String, Hash, Bytes)], held: &Held) -> Option<usize> {
+    let leads = |resources: &BTreeMap<String, Hash>| {
+        let mut after = resources.clone();
+        update.removed.iter().for_each(|key| _ = after.remove(key));
+        after.extend(set.iter().map(|(key, hash, _)| (key.clone(), *hash)));
+        update.fleet_hash == Held { resources: after, ..Held::default() }.fleet_hash().0
+    };
+    if leads(&held.resources) { Some(held.step) } else { held.steps.iter().position(leads) }
 }
 
 fn resource(resource: &v1::Resource) -> Result<(String, Hash, Bytes), Refusal> {

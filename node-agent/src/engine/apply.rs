@@ -5,8 +5,8 @@ use std::sync::Arc;
 use sluice_client::Update;
 use sluice_datapath::{Applied, Datapath, LocalInterface, Problem, reason};
 use sluice_plan::{Epoch, Hash, NodePlan};
-use sluice_proto::{PLAN as PLAN_KEY, SET};
-use sluice_store::{PLAN, SEAL, SETS, Store, StoredPlan};
+use sluice_proto::{PLAN as PLAN_KEY, SET, moment_of};
+use sluice_store::{PLAN, SEAL, SETS, SUCCESSORS, Store, StoredPlan};
 use sluice_telemetry::step;
 use tokio::time::Instant;
 use tracing::Span;
@@ -16,9 +16,10 @@ use super::Engine;
 use super::sets::{self, Manifests};
 use super::standing::{Origin, Refused};
 use super::trial::SETTLE;
-use crate::confirmation::{CONFIRMATION, Confirmation};
+use crate::confirmation::{self, Confirmation};
 use crate::local;
 use crate::records::{CLUSTER, DATAPATH, OFFERED};
+use crate::succession::{Named, Succession, now};
 
 const STATE_NOT_KEPT: &str = "StateNotKept";
 
@@ -31,15 +32,24 @@ pub(super) struct Unkept {
 /// A plan with its address sets.
 #[derive(Clone)]
 pub(super) struct Wanted {
-    pub hash: Hash,
-    plan: Arc<NodePlan>,
+    succession: Succession,
     manifests: Arc<Manifests>,
 }
 
 impl Wanted {
-    pub fn new(hash: Hash, plan: Arc<NodePlan>, manifests: Manifests) -> Wanted {
-        let manifests = Arc::new(sets::of_plan(manifests, &plan));
-        Wanted { hash, plan, manifests }
+    pub fn new(succession: Succession, manifests: Manifests) -> Wanted {
+        let manifests = Arc::new(sets::of_plan(manifests, &succession.first().plan));
+        Wanted { succession, manifests }
+    }
+
+    /// With the sets that it has already.
+    pub fn of(succession: Succession, manifests: Arc<Manifests>) -> Wanted {
+        Wanted { succession, manifests }
+    }
+
+    /// Of the plan whose turn it is.
+    pub fn hash(&self) -> Hash {
+        self.succession.now().hash
     }
 }
 
@@ -49,37 +59,28 @@ impl Engine {
         self.unkept = None;
         let before = self.standing.manifests.clone();
         let manifests = sets::after(&update, &before);
-        let Update { nonce: _, epoch, cluster_id: cluster, seal, schema, set, removed, traces } = update;
-        self.edit = step("apply", &traces);
+        let epoch = update.epoch;
+        self.edit = step("apply", &update.traces);
         self.edit.record("epoch", display(epoch));
-        let origin = Origin { cluster, epoch, seal };
-        let known = |key: &str| key == PLAN_KEY || key.starts_with(SET);
-        let unknown = set.iter().map(|(key, ..)| key).find(|key| !known(key));
-        let offered = set.iter().find(|(key, ..)| key == PLAN_KEY);
+        let origin = Origin { cluster: update.cluster_id.clone(), epoch, seal: update.seal.clone() };
+        let known = |key: &str| key == PLAN_KEY || key.starts_with(SET) || moment_of(key).is_some();
+        let unknown = update.set.iter().map(|(key, ..)| key).find(|key| !known(key));
+        let offered = update.set.iter().find(|(key, ..)| key == PLAN_KEY).map(|(_, hash, _)| *hash);
         if let Some(unknown) = unknown {
             let detail = format!("resource `{unknown}` is of a later version of Sluice: update the agent");
             self.refuse(epoch, Hash::default(), &manifests, problem("UnknownResource", detail));
-        } else if let Some((_, hash, bytes)) = offered {
-            match NodePlan::decode(schema, bytes) {
-                Ok(plan) => {
-                    self.offered(origin, Wanted::new(*hash, Arc::new(plan), manifests)).await?;
+        } else {
+            match self.standing.succession.after(&update) {
+                Ok(succession) => {
+                    let wanted = Wanted::new(succession.at(now()), manifests);
+                    let is_offered = offered.is_some() || update.removed.iter().any(|key| key == PLAN_KEY);
+                    self.want(origin, wanted, is_offered).await?;
                 }
                 Err(error) => {
-                    self.refuse(epoch, *hash, &manifests, problem("InvalidPlan", error.to_string()));
+                    let hash = offered.unwrap_or_default();
+                    self.refuse(epoch, hash, &manifests, problem("InvalidPlan", error.to_string()));
                 }
             }
-        } else if removed.iter().any(|key| key == PLAN_KEY) {
-            let plan = Arc::<NodePlan>::default();
-            self.offered(origin, Wanted::new(plan.hash(), plan, manifests)).await?;
-        } else if manifests != *before
-            && let Some(hash) = self.standing.hash()
-        {
-            let plan = self.standing.plan.clone();
-            self.offered(origin, Wanted::new(hash, plan, manifests)).await?;
-        } else {
-            self.standing.forget_refusal();
-            self.forget_taken_back();
-            self.confirm_again(origin).await?;
         }
         self.edit = Span::none();
         self.publish();
@@ -93,12 +94,25 @@ impl Engine {
         Ok(())
     }
 
+    /// With `is_offered`, the plan came with the update; otherwise there may be nothing to do for the kernel.
+    async fn want(&mut self, origin: Origin, wanted: Wanted, is_offered: bool) -> anyhow::Result<()> {
+        let differs = self.standing.hash().is_some_and(|hash| hash != wanted.hash());
+        let moves = self.standing.hash().is_some() && wanted.manifests != self.standing.manifests;
+        if is_offered || differs || moves {
+            return self.offered(origin, wanted).await;
+        }
+        self.standing.forget_refusal();
+        self.forget_taken_back();
+        self.confirm_again(origin, wanted).await
+    }
+
     async fn offered(&mut self, origin: Origin, wanted: Wanted) -> anyhow::Result<()> {
-        if self.was_taken_back(wanted.hash) {
+        if self.was_taken_back(wanted.succession.first().hash) {
             self.tell_of_trial();
             return Ok(());
         }
-        let trial = self.trial_of(wanted.hash, &wanted.plan);
+        let Named { hash, plan } = wanted.succession.now();
+        let trial = self.trial_of(*hash, plan);
         self.put_in_force(origin, wanted, trial).await
     }
 
@@ -108,12 +122,13 @@ impl Engine {
         wanted: Wanted,
         trial: Option<Confirmation>,
     ) -> anyhow::Result<()> {
-        let Wanted { hash, plan, manifests } = wanted.clone();
+        let Wanted { succession, manifests } = wanted.clone();
+        let Named { hash, plan } = succession.now().clone();
         let epoch = origin.epoch;
         self.tell_addresses(&plan).await?;
         let order = Order {
             origin: origin.clone(),
-            plan: plan.clone(),
+            succession: succession.clone(),
             manifests: manifests.clone(),
             former_manifests: self.standing.manifests.clone(),
             interfaces: local::interfaces(&self.facts, &plan),
@@ -130,7 +145,7 @@ impl Engine {
                 tracing::info!(%epoch, %hash, took_ms, loaded, "plan in force");
                 self.edit.clone().in_scope(|| {
                     let _confirming = tracing::info_span!("confirm").entered();
-                    self.standing.confirm(origin, hash, (plan.clone(), manifests), applied);
+                    self.standing.confirm(origin, succession, manifests, applied);
                 });
                 (self.confirmation, self.settled) = (trial, Instant::now() + SETTLE);
                 self.outlets.plan.send_replace(plan);
@@ -152,7 +167,7 @@ impl Engine {
     /// Puts the plan in force for which there was no place, once there is. The kernel is left alone until then.
     pub(super) async fn keep_at_last(&mut self) -> anyhow::Result<()> {
         let Some(Unkept { origin, wanted }) = self.unkept.take() else { return Ok(()) };
-        let room = self.store.put(OFFERED, &StoredPlan::new(origin.epoch, &wanted.plan));
+        let room = self.store.put(OFFERED, &StoredPlan::new(origin.epoch, &wanted.succession.first().plan));
         if room.and_then(|()| self.store.remove(OFFERED)).is_err() {
             self.unkept = Some(Unkept { origin, wanted });
             return Ok(());
@@ -168,28 +183,27 @@ impl Engine {
         self.standing.refuse(Refused { epoch, hash, sets, problem });
     }
 
-    /// The same plan under a new number: proven again, and the number kept.
-    async fn confirm_again(&mut self, origin: Origin) -> anyhow::Result<()> {
+    /// The same plan under a new number, or with other successors: proven again, and these kept.
+    async fn confirm_again(&mut self, origin: Origin, wanted: Wanted) -> anyhow::Result<()> {
         let Some(hash) = self.standing.hash() else { return Ok(()) };
         self.look_again().await?;
         let Some(applied) = self.standing.applied().cloned() else { return Ok(()) };
-        let plan = self.standing.plan.clone();
+        let Wanted { succession, manifests } = wanted;
         let epoch = origin.epoch;
-        if self.standing.origin.as_ref() != Some(&origin) {
-            let stored = StoredPlan::new(epoch, &plan);
+        if self.standing.origin.as_ref() != Some(&origin) || self.standing.succession != succession {
+            let stored = StoredPlan::new(epoch, &succession.first().plan);
             let kept = self.store.update(|update| {
                 update.put(&PLAN, &stored)?;
+                update.put(&SUCCESSORS, &succession.stored())?;
                 update.put(&SEAL, &origin.seal)?;
                 update.put(&CLUSTER, &origin.cluster)
             });
             if let Err(error) = kept {
-                let manifests = self.standing.manifests.clone();
                 self.refuse(epoch, hash, &manifests, problem(STATE_NOT_KEPT, error.to_string()));
                 return Ok(());
             }
         }
-        let manifests = self.standing.manifests.clone();
-        self.standing.confirm(origin, hash, (plan, manifests), applied);
+        self.standing.confirm(origin, succession, manifests, applied);
         Ok(())
     }
 }
@@ -197,7 +211,7 @@ impl Engine {
 /// All that the data plane's thread needs to put a plan in force and keep it.
 struct Order {
     origin: Origin,
-    plan: Arc<NodePlan>,
+    succession: Succession,
     manifests: Arc<Manifests>,
     former_manifests: Arc<Manifests>,
     interfaces: Vec<LocalInterface>,
@@ -210,10 +224,11 @@ struct Order {
 impl Order {
     /// In force and on disk, or neither: a plan that would be forgotten by a restart is not confirmed.
     fn run(&self, datapath: &mut Datapath) -> Result<Applied, Problem> {
-        sets::check_room(&self.plan, &self.manifests, self.set_prefixes)?;
+        let plan = &self.succession.now().plan;
+        sets::check_room(plan, &self.manifests, self.set_prefixes)?;
         let sets_before = datapath.sets().clone();
-        sets::offer(datapath, &self.store, &self.plan, &self.manifests, &self.former_manifests)?;
-        let applied = datapath.apply(&self.plan, &self.interfaces).map_err(|error| Problem::from(&error))?;
+        sets::offer(datapath, &self.store, plan, &self.manifests, &self.former_manifests)?;
+        let applied = datapath.apply(plan, &self.interfaces).map_err(|error| Problem::from(&error))?;
         let kept = tracing::info_span!("persist").in_scope(|| self.keep(datapath));
         let Err(error) = kept else { return Ok(applied) };
         let former = self.former.clone().unwrap_or_default();
@@ -225,14 +240,12 @@ impl Order {
     }
 
     fn keep(&self, datapath: &Datapath) -> sluice_store::Result<()> {
-        let stored = StoredPlan::new(self.origin.epoch, &self.plan);
+        let stored = StoredPlan::new(self.origin.epoch, &self.succession.first().plan);
         self.store.update(|update| {
             update.put(&PLAN, &stored)?;
+            update.put(&SUCCESSORS, &self.succession.stored())?;
             update.put(&SETS, &self.manifests)?;
-            match &self.trial {
-                Some(trial) => update.put(&CONFIRMATION, trial)?,
-                None => update.remove(&CONFIRMATION)?,
-            }
+            confirmation::keep(self.trial.as_ref(), update)?;
             update.put(&DATAPATH, datapath.state())?;
             update.put(&SEAL, &self.origin.seal)?;
             update.put(&CLUSTER, &self.origin.cluster)

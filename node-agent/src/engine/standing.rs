@@ -12,6 +12,7 @@ use sluice_seal::Seal;
 use super::sets::Manifests;
 use crate::boot::Confirmed;
 use crate::confirmation::NOT_CONFIRMED;
+use crate::succession::{Named, Succession};
 use crate::verdicts;
 
 /// Where a plan comes from, and what proves it.
@@ -28,9 +29,11 @@ pub struct Standing {
     /// Of the confirmed plan; `None` on a node that never had one.
     pub origin: Option<Origin>,
     hash: Option<Hash>,
-    /// The confirmed plan, or an empty one.
+    /// The confirmed plan, or an empty one. Of `succession`, the one whose turn it is.
     pub plan: Arc<NodePlan>,
-    /// Of the address sets in force.
+    /// As it was signed.
+    pub succession: Succession,
+    /// Of the address sets that belong to it.
     pub manifests: Arc<Manifests>,
     outcome: Option<Result<Applied, Problem>>,
     refused: Option<Refused>,
@@ -49,13 +52,15 @@ pub struct Refused {
 
 impl Standing {
     pub fn at_boot(confirmed: Option<Confirmed>) -> Standing {
-        let Some(Confirmed { origin, hash, plan, manifests, outcome }) = confirmed else {
+        let Some(Confirmed { origin, succession, manifests, outcome }) = confirmed else {
             return Standing::default();
         };
+        let Named { hash, plan } = succession.now().clone();
         Standing {
             origin: Some(origin),
             hash: Some(hash),
             plan,
+            succession,
             manifests,
             outcome: Some(outcome),
             ..Standing::default()
@@ -66,13 +71,14 @@ impl Standing {
     pub fn confirm(
         &mut self,
         origin: Origin,
-        hash: Hash,
-        (plan, manifests): (Arc<NodePlan>, Arc<Manifests>),
+        succession: Succession,
+        manifests: Arc<Manifests>,
         applied: Applied,
     ) {
         let nonce = self.nonce;
+        let Named { hash, plan } = succession.now().clone();
         let (origin, hash, outcome) = (Some(origin), Some(hash), Some(Ok(applied)));
-        *self = Standing { origin, hash, plan, manifests, outcome, refused: None, nonce };
+        *self = Standing { origin, hash, plan, succession, manifests, outcome, refused: None, nonce };
     }
 
     /// The confirmed plan was looked at again. Where only the pins have no place any more it is in force, and held: the
@@ -118,18 +124,40 @@ impl Standing {
 
     /// A plan that is not in force is not held, so that the operator sends it again, with its sets.
     pub fn held(&self) -> Held {
-        let mut resources = BTreeMap::new();
+        let (mut resources, mut steps) = (BTreeMap::new(), Vec::new());
+        let step = self.succession.turns();
         if let (Some(hash), Some(applied)) = (self.hash, self.applied()) {
+            steps = self.steps();
             resources.insert(PLAN.to_owned(), hash);
+            resources.extend(self.succession.successors().skip(step));
             resources.extend(applied.sets.iter().map(|(name, set)| (set_key(name), set.hash)));
         }
         let epoch = self.epoch();
         let Origin { cluster, seal, .. } = self.origin.clone().unwrap_or_default();
         let (schema, signer) = (self.plan.schema, seal.certificate);
-        Held { cluster_id: cluster, epoch, resources, schema, signer, on_trial: false }
+        Held { cluster_id: cluster, epoch, resources, steps, step, schema, signer, on_trial: false }
     }
 
+    fn steps(&self) -> Vec<BTreeMap<String, Hash>> {
+        let step = |(named, next): (&Named, _)| {
+            let Named { hash, plan } = named;
+            let named = plan.sets.iter().filter_map(|name| Some((name, self.manifests.get(name)?)));
+            let sets = named.map(|(name, bytes)| (set_key(name), Hash::of(bytes)));
+            [(PLAN.to_owned(), *hash)].into_iter().chain(next).chain(sets).collect()
+        };
+        self.succession.steps().map(step).collect()
+    }
+
+    /// With the successors that are kept.
     pub fn verdicts(&self) -> v1::Verdicts {
+        let mut verdicts = self.of_plan();
+        if !verdicts.resources.is_empty() {
+            verdicts.resources.extend(self.succession.successors().map(verdicts::kept));
+        }
+        verdicts
+    }
+
+    fn of_plan(&self) -> v1::Verdicts {
         if let Some(Refused { epoch, hash, problem, .. }) = &self.refused
             && problem.reason == NOT_CONFIRMED
             && let (Some(origin), Some(enforced), Some(applied)) = (&self.origin, self.hash, self.applied())
@@ -173,6 +201,7 @@ mod tests {
     use sluice_datapath::{InterfaceOutcome, PolicyOutcome};
     use sluice_plan::PolicyRef;
     use sluice_proto::v1::VerdictStage;
+    use sluice_store::StoredSuccessors;
 
     use super::*;
 
@@ -201,7 +230,9 @@ mod tests {
     fn confirmed() -> Standing {
         let mut standing = Standing { nonce: 3, ..Standing::default() };
         let origin = Origin { cluster: "store".into(), epoch: epoch(5), seal: Seal::default() };
-        standing.confirm(origin, Hash([5; 32]), Default::default(), applied());
+        let five = Named { hash: Hash([5; 32]), plan: Arc::default() };
+        let stays = Succession::read(five, &StoredSuccessors::default()).expect("nothing that is no plan");
+        standing.confirm(origin, stays, Arc::default(), applied());
         standing
     }
 

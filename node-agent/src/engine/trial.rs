@@ -1,7 +1,6 @@
 //! Plans on trial: what the operator's words and its silence do to them.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_plan::{Hash, NodePlan};
@@ -12,7 +11,8 @@ use super::Engine;
 use super::apply::Wanted;
 use super::sets;
 use super::standing::Refused;
-use crate::confirmation::{CONFIRMATION, Confirmation, Whole, not_confirmed};
+use crate::confirmation::{Confirmation, Whole, keep, not_confirmed};
+use crate::succession::{Succession, now};
 
 /// What was on its way when a plan came into force proves nothing of it.
 pub(super) const SETTLE: Duration = Duration::from_secs(1);
@@ -74,8 +74,9 @@ impl Engine {
     /// How long the operator may be silent, in milliseconds.
     fn patience(&self) -> i64 {
         i64::from(match &self.confirmation {
-            Some(Confirmation::Undone { undone, .. }) => undone.decoded().map_or(0, |plan| plan.confirm_ms),
-            _ => self.standing.plan.confirm_ms,
+            Some(Confirmation::Undone { undone, .. }) => undone.succession.first().plan.confirm_ms,
+            // Also once a successor has taken its place.
+            _ => self.standing.succession.first().plan.confirm_ms,
         })
     }
 
@@ -134,14 +135,13 @@ impl Engine {
         newest: &Whole,
         trial: Option<Confirmation>,
     ) -> anyhow::Result<bool> {
-        let nothing = Arc::<NodePlan>::default();
-        let (origin, plan, manifests) = match to.and_then(|to| Some((to, to.decoded()?))) {
-            Some((to, plan)) => (to.origin(), plan, to.sets.clone()),
+        let (origin, succession, manifests) = match to {
+            Some(to) => (to.origin(), to.succession.clone().at(now()), to.sets.clone()),
             // It never had any: what is on its disk then proves nothing, and after a restart it asks for a plan.
-            None => (newest.origin(), nothing, sets::Manifests::new()),
+            None => (newest.origin(), Succession::default(), sets::Manifests::new()),
         };
-        let wanted = Wanted::new(plan.hash(), plan, manifests);
-        let hash = wanted.hash;
+        let wanted = Wanted::new(succession, manifests);
+        let hash = wanted.hash();
         self.put_in_force(origin, wanted, trial).await?;
         let is_in_force = self.standing.hash() == Some(hash);
         if is_in_force {
@@ -169,25 +169,15 @@ impl Engine {
 
     fn whole(&self) -> Option<Whole> {
         let origin = self.standing.origin.as_ref()?;
-        Some(Whole::new(origin, &self.standing.plan, &self.standing.manifests))
+        Some(Whole::new(origin, &self.standing.succession, &self.standing.manifests))
     }
 
     fn set_trial(&mut self, trial: Option<Confirmation>) {
-        let kept = match &trial {
-            Some(trial) => self.store.put(CONFIRMATION, trial),
-            None => self.store.remove(CONFIRMATION),
-        };
-        if let Err(error) = kept {
+        if let Err(error) = self.store.update(|update| keep(trial.as_ref(), update)) {
             tracing::warn!(%error, "whether the plan is confirmed could not be kept");
         }
         self.confirmation = trial;
     }
-}
-
-/// Unix milliseconds.
-fn now() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

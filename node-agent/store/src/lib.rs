@@ -7,5 +7,7 @@ mod shards;
 mod store;
 
 pub use error::{Error, Result};
-pub use record::{BOOT, BootFacts, IDENTITY, Identity, PLAN, SEAL, SETS, StoredPlan};
+pub use record::{
+    BOOT, BootFacts, IDENTITY, Identity, PLAN, SEAL, SETS, SUCCESSORS, StoredPlan, StoredSuccessors,
+};
 pub use store::{Key, Store, Update};

@@ -15,6 +15,8 @@ pub const PLAN: Key<StoredPlan> = Key::new("plan");
 pub const SEAL: Key<Seal> = Key::new("seal");
 /// Encoded manifest of each address set that is in force, by name.
 pub const SETS: Key<BTreeMap<String, Vec<u8>>> = Key::new("sets");
+/// What takes the plan's place, and when. A record of its own: versions before kept none.
+pub const SUCCESSORS: Key<StoredSuccessors> = Key::new("successors");
 pub const IDENTITY: Key<Identity> = Key::new("identity");
 pub const BOOT: Key<BootFacts> = Key::new("boot");
 
@@ -41,6 +43,15 @@ impl StoredPlan {
     pub fn plans(&self) -> impl Iterator<Item = NodePlan> {
         Schema::ALL.into_iter().filter_map(|schema| self.plan(schema))
     }
+}
+
+/// Plans that follow the one that they are stored with, in its encoding.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredSuccessors {
+    /// How many have had their turn: a clock that is set back brings nothing back.
+    pub turns: u32,
+    /// Each with the moment of its turn, in Unix milliseconds.
+    pub next: Vec<(i64, Vec<u8>)>,
 }
 
 /// What the agent shows to the operator; PEM.

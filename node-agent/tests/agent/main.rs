@@ -9,6 +9,7 @@ mod seals;
 mod sets;
 mod tamper;
 mod trial;
+mod turns;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

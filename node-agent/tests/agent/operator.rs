@@ -12,7 +12,10 @@ use sluice_pki::{Authority, Credentials, NodeName, Tokens, server_tls};
 use sluice_plan::{Epoch, Hash, NodePlan, Schema};
 use sluice_proto::OPERATOR_NAME;
 use sluice_proto::v1::ResourceVerdict;
-use sluice_raft::{Bytes, Plan, SCHEMAS, SIGNER, Schemas, SetManifest, State, Step, shard_key};
+use sluice_raft::{
+    Bytes, ClassKey, Plan, SCHEMAS, SIGNER, SUCCESSORS, Schemas, SetManifest, State, Step, Successors,
+    shard_key,
+};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -55,10 +58,24 @@ impl Operator {
         std::fs::write(dir.join("token"), tokens.token(&node, SystemTime::now() + Tokens::VALIDITY))
             .expect("written");
         let authority = Arc::new(authority);
+        let signer = authority.issue_signer("store", SystemTime::now()).expect("a signer").encode().into();
+        Stopped { authority, signer }.start().await
+    }
+}
+
+/// All that is left of an operator.
+pub struct Stopped {
+    authority: Arc<Authority>,
+    signer: Bytes,
+}
+
+impl Stopped {
+    pub async fn start(self) -> Operator {
+        let Stopped { authority, signer } = self;
+        let tokens = Tokens::new(&[7; 32]);
         let names = [OPERATOR_NAME.to_owned()];
         let own = Credentials::new(authority.clone(), &names, Credentials::VALIDITY, SystemTime::now);
         let tls = server_tls(own.expect("a certificate")).expect("TLS");
-        let signer = authority.issue_signer("store", SystemTime::now()).expect("a signer").encode().into();
         let (state, states) = watch::channel(Arc::new(State::default()));
         let (sender, events) = mpsc::channel(64);
         let distributor = Distributor {
@@ -79,7 +96,9 @@ impl Operator {
         let served = tokio::spawn(async move { serving.await.expect("serving") });
         Operator { authority, signer, state, events, drain, served }
     }
+}
 
+impl Operator {
     /// Signs the next plans with a new key; the hash of its certificate.
     pub fn next_signer(&mut self) -> Hash {
         let signer = self.authority.issue_signer("store", SystemTime::now()).expect("a signer");
@@ -90,6 +109,19 @@ impl Operator {
     /// Gives the node a plan; its hash.
     pub fn plan(&self, index: u64, plan: &NodePlan) -> Hash {
         self.written(index, Bytes::from(plan.encode()), plan.schema)
+    }
+
+    /// The same of a plan that comes to each of these at its moment.
+    pub fn plan_until(&self, index: u64, plan: &NodePlan, next: &[(i64, NodePlan)]) {
+        let of = |plan: &NodePlan| Plan::new(Bytes::from(plan.encode()));
+        let key = |at: &i64| ClassKey(format!("edge-until-{at}"));
+        let mut successors = Successors::default();
+        successors.set(plan.hash(), next.iter().map(|(at, _)| (*at, key(at))).collect());
+        let mut state = self.state(index, of(plan), plan.schema);
+        let classes = next.iter().map(|(at, plan)| (key(at), of(plan)));
+        Arc::make_mut(&mut state.classes).extend(classes);
+        Arc::make_mut(&mut state.blobs).insert(SUCCESSORS.to_owned(), successors.encoded());
+        self.state.send_replace(Arc::new(state));
     }
 
     /// What is no plan.
@@ -150,11 +182,12 @@ impl Operator {
         .await
     }
 
-    pub async fn stop(mut self) {
+    pub async fn stop(mut self) -> Stopped {
         self.drain.cancel();
         self.events.close();
         while self.events.recv().await.is_some() {}
         self.served.await.expect("drained");
+        Stopped { authority: self.authority, signer: self.signer }
     }
 
     fn state(&self, index: u64, plan: Plan, schema: Schema) -> State {

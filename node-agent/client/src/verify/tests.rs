@@ -25,6 +25,8 @@ fn held(epoch: Epoch) -> Held {
         cluster_id: "a".into(),
         epoch: Some(epoch),
         resources: [("old".into(), Hash::of(b"old"))].into(),
+        steps: Vec::new(),
+        step: 0,
         schema: Schema::NEWEST,
         signer: Vec::new(),
         on_trial: false,
@@ -191,3 +193,44 @@ fn the_whole_is_checked_too() {
 }
 
 mod previous;
+
+#[test]
+fn an_update_may_go_by_any_turn_of_what_was_signed() {
+    let hash = |text: &str| Hash::of(text.as_bytes());
+    let resources = |all: &[(&str, &str)]| -> BTreeMap<String, Hash> {
+        all.iter().map(|(key, text)| ((*key).to_owned(), hash(text))).collect()
+    };
+    let steps = vec![
+        resources(&[("plan", "both"), ("successor/1000", "one"), ("successor/2000", "none"), ("set/a", "a")]),
+        resources(&[("plan", "one"), ("successor/2000", "none")]),
+        resources(&[("plan", "none")]),
+    ];
+    let now = Held { resources: steps[1].clone(), steps: steps.clone(), step: 1, ..held(at(1, 5)) };
+    let to = |removed: &[&str], after: &BTreeMap<String, Hash>| {
+        let fleet_hash = Held { resources: after.clone(), ..Held::default() }.fleet_hash().0.to_vec();
+        let removed = removed.iter().map(|key| (*key).to_owned()).collect();
+        let update = v1::Update { set: Vec::new(), removed, fleet_hash, ..update(at(1, 6)) };
+        let statement = Statement {
+            cluster_id: "a",
+            node: NODE,
+            epoch: at(1, 6),
+            fleet_hash: Hash::from_slice(&update.fleet_hash).expect("a hash"),
+            schema: Schema::NEWEST.number(),
+        };
+        v1::Update { signature: SIGNER.signature(&statement), ..update }
+    };
+    let step = |removed: &[&str], after: &BTreeMap<String, Hash>| {
+        verify(&to(removed, after), &now).map(|taken| taken.step)
+    };
+    assert_eq!(step(&[], &steps[1]), Ok(1), "as the node has it");
+    assert_eq!(step(&["successor/1000", "set/a"], &steps[1]), Ok(1), "as the operator thinks that it had it");
+    assert_eq!(step(&[], &steps[0]), Ok(0), "the operator's clock is behind");
+    assert_eq!(step(&["successor/2000"], &steps[2]), Ok(2), "and ahead");
+    assert_eq!(
+        step(&[], &resources(&[("plan", "both")])),
+        Err(Refusal::FleetHash),
+        "what nobody signed together"
+    );
+    let newer = verify(&to(&[], &steps[2]), &Held { epoch: Some(at(1, 7)), ..now.clone() });
+    assert!(matches!(newer, Err(Refusal::StaleEpoch { .. })), "a moment makes nothing of an old word");
+}

@@ -325,6 +325,8 @@ fn held(epoch: Epoch) -> Held {
         cluster_id: "store".into(),
         epoch: Some(epoch),
         resources: [("plan".into(), Hash::of(PLAN))].into(),
+        steps: Vec::new(),
+        step: 0,
         schema: Schema::NEWEST,
         signer: b"a certificate".into(),
         on_trial: false,

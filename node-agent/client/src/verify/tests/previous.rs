@@ -35,6 +35,8 @@ fn before() -> Held {
         cluster_id: hello.cluster_id,
         epoch: hello.last_epoch.map(Into::into),
         resources: hello.have.into_iter().map(hash).collect(),
+        steps: Vec::new(),
+        step: 0,
         schema: Schema::V2,
         signer: Vec::new(),
         on_trial: false,
