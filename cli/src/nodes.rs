@@ -117,7 +117,7 @@ fn structured(node: &NodeStatus) -> Value {
             })
         })
         .collect();
-    let takes = |takes: &Capabilities| json!({"tcx": takes.tcx, "rules": takes.entries, "setPrefixes": takes.set_prefixes});
+    let takes = |takes: &Capabilities| json!({"tcx": takes.tcx, "rules": takes.entries, "setPrefixes": takes.set_prefixes, "successors": takes.successors});
     json!({
         "name": node.name, "connected": node.connected, "version": node.version, "class": node.class,
         "kernel": node.capabilities.as_ref().map(|takes| &takes.kernel),
